@@ -1,0 +1,97 @@
+//! One setting of the catalog: the head of its script, read.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::model::{Phase, Platform, Reboot, Risk};
+use crate::script::Program;
+
+/// How observed and desired are compared.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Compare {
+    /// The same value. The default.
+    #[default]
+    Equals,
+    /// Observed is one of the desired list.
+    OneOf,
+    /// Observed is a number not below desired.
+    AtLeast,
+    /// Observed is a number not above desired.
+    AtMost,
+    /// Observed (list or text) holds desired (each of a list).
+    Contains,
+    /// Observed holds none of desired.
+    Excludes,
+    /// The same members in any order.
+    SameSet,
+    /// Every member of the desired object has the same value in the observed one.
+    Subset,
+    /// Observed text matches the desired regular expression.
+    Matches,
+    /// Observed version satisfies the desired range, `>=24, <25`.
+    Version,
+    /// The script's own `compliant(observed, desired)`.
+    Script,
+}
+
+/// What the keys of a map-valued setting are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Keyed {
+    /// What a key is called: `path`, `user`, `package`.
+    pub name: String,
+    /// Regular expression that a key must match.
+    #[serde(default)]
+    pub pattern: Option<String>,
+}
+
+/// A setting.
+#[derive(Debug, Clone)]
+pub struct SettingDef {
+    /// `ScreenLockTimeout`.
+    pub name: Arc<str>,
+    /// One sentence.
+    pub summary: String,
+    /// More, in Markdown.
+    pub description: Option<String>,
+    /// Platforms on which it exists.
+    pub platforms: Vec<Platform>,
+    /// What the keys are, for a map-valued setting: one change per key.
+    pub keyed: Option<Keyed>,
+    /// JSON Schema of the value (of one key's value for a map-valued setting).
+    pub value: Value,
+    /// Dotted path of the fact that is compared; for a map-valued setting the key (or probe key) is a member of it.
+    pub observe: String,
+    /// Kind of probe that the collector has to be asked for, one per key.
+    pub probe: Option<String>,
+    /// How it is compared.
+    pub compare: Compare,
+    /// When on a device it is carried out.
+    pub phase: Phase,
+    /// How dangerous it is, where the script's `risk(desired)` does not say.
+    pub risk: Risk,
+    /// Whether it restarts the device.
+    pub reboot: Reboot,
+    /// Examples of values (of `{key: value}` maps for a map-valued setting).
+    pub examples: Vec<Value>,
+    /// Path of the script: `scripts/motd.rhai`, or `builtin:settings/files.rhai`.
+    pub file: Arc<str>,
+    /// The script.
+    pub program: Program,
+}
+
+impl SettingDef {
+    /// Whether it can change anything; a setting without `apply` only reports.
+    pub fn remediable(&self) -> bool {
+        self.program.has("apply")
+    }
+
+    /// What is wrong with a desired value (of one key for a map-valued setting): every violation of its schema, as
+    /// (JSON pointer into the value, message). A `{secret: NAME}` is accepted wherever the schema allows a string.
+    pub fn check(&self, _key: Option<&str>, _value: &Value) -> Vec<(String, String)> {
+        Vec::new()
+    }
+}

@@ -1,0 +1,102 @@
+//! The one place where problems become text: the source line, the spot underlined, advice below.
+
+use annotate_snippets::{AnnotationKind, Group, Level as Shown, Renderer, Snippet};
+
+use super::{Diagnostic, Level};
+use crate::model::Place;
+
+/// Gives the text of a file of the repository, for showing the line that is meant.
+pub type Sources<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// Byte range of a place in its source.
+fn range(source: &str, place: &Place) -> std::ops::Range<usize> {
+    let line_start: usize = source.split_inclusive('\n').take(place.line.saturating_sub(1) as usize).map(str::len).sum();
+    let line = source[line_start..].lines().next().unwrap_or_default();
+    let byte = |chars: usize| line.char_indices().nth(chars).map_or(line.len(), |(i, _)| i);
+    let (start, end) = if place.column == 0 {
+        (line.len() - line.trim_start().len(), line.trim_end().len())
+    } else {
+        let first = place.column as usize - 1;
+        (byte(first), byte(first + place.length.max(1) as usize))
+    };
+    line_start + start..line_start + end.max(start)
+}
+
+/// Renders problems one below the other, coloured where `color` is set.
+pub fn render(problems: &[Diagnostic], sources: Sources<'_>, color: bool) -> String {
+    let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+    let mut out = String::new();
+    for problem in problems {
+        let level = match problem.level {
+            Level::Error => Shown::ERROR,
+            Level::Warning => Shown::WARNING,
+            Level::Note => Shown::NOTE,
+        };
+        let title = level.primary_title(problem.message.as_str()).id(problem.code.as_str());
+        let mut snippets = Vec::new();
+        let places = problem
+            .place
+            .iter()
+            .map(|place| (place, problem.label.as_deref().unwrap_or_default(), AnnotationKind::Primary))
+            .chain(problem.related.iter().map(|(place, label)| (place, label.as_str(), AnnotationKind::Context)));
+        let mut whole_files = Vec::new();
+        for (place, label, kind) in places {
+            match sources(&place.file) {
+                Some(source) if place.line > 0 => {
+                    let range = range(&source, place);
+                    let source = source.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { ' ' } else { c }).collect::<String>();
+                    // Control characters of one byte become spaces of one byte; longer ones would move the range.
+                    let range = range.start.min(source.len())..range.end.min(source.len());
+                    snippets.push(
+                        Snippet::source(source)
+                            .path(place.file.to_string())
+                            .fold(true)
+                            .annotation(kind.span(range).label(label.to_owned())),
+                    );
+                }
+                _ => whole_files.push(place.to_string()),
+            }
+        }
+        let mut group = Group::with_title(title).elements(snippets);
+        for file in &whole_files {
+            group = group.element(Level::origin(file));
+        }
+        let mut report = vec![group];
+        if let Some(advice) = &problem.advice {
+            report.push(Group::with_title(Shown::HELP.secondary_title(advice.as_str())));
+        }
+        out.push_str(&renderer.render(&report));
+        out.push_str("\n\n");
+    }
+    out
+}
+
+impl Level {
+    fn origin(file: &str) -> annotate_snippets::Origin<'_> {
+        annotate_snippets::Origin::path(file)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_is_shown_with_the_spot_underlined_and_the_advice_below() {
+        let source = "policies:\n  Base:\n    tragets: [All]\n";
+        let place = Place { file: "policies/a.yaml".into(), line: 3, column: 5, length: 7 };
+        let problem = Diagnostic::error("RMM0102", "unknown key 'tragets'")
+            .at(&place)
+            .label("not a key of a policy")
+            .advice("did you mean 'targets'?");
+        let text = render(&[problem], &|_| Some(source.to_owned()), false);
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn a_place_outside_its_file_does_not_panic() {
+        let place = Place { file: "a.yaml".into(), line: 99, column: 99, length: 99 };
+        let text = render(&[Diagnostic::error("RMM0101", "broken").at(&place)], &|_| Some("é\n\u{1}".into()), false);
+        assert!(text.contains("broken"));
+    }
+}

@@ -1,0 +1,24 @@
+//! `rmm` manages a fleet of computers from a Git repository.
+//!
+//! The folders are the architecture; each floor uses only the floors below it (`docs/architecture.md`,
+//! checked by `tests/it/floors.rs`):
+//!
+//! - faces: [`cli`]
+//! - the work: [`apply`], [`collect`]
+//! - the hands: [`transport`], [`store`], [`access`]
+//! - the mind: [`plan`], [`repo`], [`catalog`], [`script`]
+//! - the ground: [`model`], [`diagnose`], [`time`]
+
+pub mod access;
+pub mod apply;
+pub mod catalog;
+pub mod cli;
+pub mod collect;
+pub mod diagnose;
+pub mod model;
+pub mod plan;
+pub mod repo;
+pub mod script;
+pub mod store;
+pub mod time;
+pub mod transport;

@@ -1,0 +1,271 @@
+//! `rmm.toml`: settings of the product itself, all with defaults.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::time::Span;
+
+/// `rmm.toml`. Section names and keys are `snake_case` as in the file.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Organisation-wide matters.
+    pub general: General,
+    /// How devices are spoken to.
+    pub connections: Connections,
+    /// How often what is observed.
+    pub monitoring: Monitoring,
+    /// What one apply may touch at most.
+    pub limits: Limits,
+    /// Security of the product itself.
+    pub security: Security,
+    /// Following a Git branch.
+    pub repository: Repository,
+    /// Where notifications go.
+    pub notifications: Notifications,
+}
+
+/// `[general]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct General {
+    /// Name of the organisation, for reports.
+    pub organization: String,
+    /// Site of devices that name none.
+    pub default_site: String,
+    /// Days for which history is kept.
+    pub data_retention_days: u32,
+    /// What is logged.
+    pub log_level: LogLevel,
+}
+
+impl Default for General {
+    fn default() -> Self {
+        Self { organization: String::new(), default_site: "Main".into(), data_retention_days: 90, log_level: LogLevel::Info }
+    }
+}
+
+/// How much is logged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// Everything, commands included.
+    Debug,
+    /// What happens.
+    #[default]
+    Info,
+    /// What may be wrong.
+    Warning,
+    /// What is wrong.
+    Error,
+}
+
+/// `[connections]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Connections {
+    /// Time for connecting over WinRM.
+    pub winrm_timeout: Span,
+    /// Time for connecting and signing in over SSH.
+    pub ssh_timeout: Span,
+    /// Time for one command.
+    pub command_timeout: Span,
+    /// Devices spoken to at once, 1 to 500.
+    #[schemars(range(min = 1, max = 500))]
+    pub max_concurrent: u32,
+    /// How long an idle session is kept.
+    pub session_ttl: Span,
+    /// Most bytes read from one command.
+    pub max_output_bytes: u64,
+}
+
+impl Default for Connections {
+    fn default() -> Self {
+        Self {
+            winrm_timeout: Span::seconds(30),
+            ssh_timeout: Span::seconds(30),
+            command_timeout: Span::seconds(300),
+            max_concurrent: 25,
+            session_ttl: Span::seconds(300),
+            max_output_bytes: 16 * 1024 * 1024,
+        }
+    }
+}
+
+/// `[monitoring]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Monitoring {
+    /// Inventory younger than this is not asked again; older than twice this it is no evidence.
+    pub inventory_interval: Span,
+    /// What policies watch is asked again after this.
+    pub health_check_interval: Span,
+    /// How long metrics are kept at full resolution.
+    pub metrics_retention: Span,
+}
+
+impl Default for Monitoring {
+    fn default() -> Self {
+        Self {
+            inventory_interval: Span::seconds(86_400),
+            health_check_interval: Span::seconds(300),
+            metrics_retention: Span::seconds(7 * 86_400),
+        }
+    }
+}
+
+/// `[limits]`: what one apply may touch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Most devices changed by one apply, as a number.
+    pub max_devices: Option<u32>,
+    /// Most devices changed by one apply, in per cent of the fleet (100 = no limit). Never below one device.
+    #[schemars(range(min = 1, max = 100))]
+    pub max_percent: u32,
+    /// Failed devices after which no further one is begun: `3`, or `5%` of those with changes.
+    pub max_failures: Amount,
+    /// How long a saved plan may be applied.
+    pub plan_expires: Span,
+    /// How long a change waits for an offline device.
+    pub queue_expires: Span,
+    /// Devices changed at once at one site.
+    pub max_per_site: Option<u32>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_devices: None,
+            max_percent: 100,
+            max_failures: Amount::Percent(20),
+            plan_expires: Span::seconds(86_400),
+            queue_expires: Span::seconds(7 * 86_400),
+            max_per_site: None,
+        }
+    }
+}
+
+/// A count or a share: `3` or `5%`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Amount {
+    /// That many.
+    Count(u32),
+    /// That share, 0 to 100.
+    Percent(u32),
+}
+
+impl Amount {
+    /// How many of `total` that is; a share is rounded up.
+    pub fn of(self, total: usize) -> usize {
+        match self {
+            Self::Count(n) => n as usize,
+            Self::Percent(p) => (total * p as usize).div_ceil(100),
+        }
+    }
+}
+
+impl std::str::FromStr for Amount {
+    type Err = String;
+    fn from_str(s: &str) -> Result<Self, String> {
+        let bad = || format!("'{s}' is neither a count such as 3 nor a share such as 5%");
+        match s.trim().strip_suffix('%') {
+            Some(p) => p.trim().parse().ok().filter(|p| *p <= 100).map(Self::Percent).ok_or_else(bad),
+            None => s.trim().parse().map(Self::Count).map_err(|_| bad()),
+        }
+    }
+}
+
+impl std::fmt::Display for Amount {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Count(n) => write!(f, "{n}"),
+            Self::Percent(p) => write!(f, "{p}%"),
+        }
+    }
+}
+
+impl Serialize for Amount {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Count(n) => s.serialize_u32(*n),
+            Self::Percent(_) => s.collect_str(self),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Amount {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Raw {
+            Number(u32),
+            Text(String),
+        }
+        match Raw::deserialize(d)? {
+            Raw::Number(n) => Ok(Self::Count(n)),
+            Raw::Text(s) => s.parse().map_err(serde::de::Error::custom),
+        }
+    }
+}
+
+impl JsonSchema for Amount {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Amount".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "A count such as 3, or a share such as \"5%\".",
+            "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^ *[0-9]+ *%? *$"}]
+        })
+    }
+}
+
+/// `[security]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Security {
+    /// Refuse WinRM over plain HTTP.
+    pub require_https: bool,
+    /// How long a secret is kept in memory.
+    pub credential_cache_ttl: Span,
+    /// Write reads to the audit too, not only changes.
+    pub audit_all_actions: bool,
+    /// What to do about unknown host keys, where a device does not say.
+    pub host_key: super::device::HostKeyCheck,
+}
+
+impl Default for Security {
+    fn default() -> Self {
+        Self {
+            require_https: false,
+            credential_cache_ttl: Span::seconds(3600),
+            audit_all_actions: true,
+            host_key: super::device::HostKeyCheck::Strict,
+        }
+    }
+}
+
+/// `[repository]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Repository {
+    /// Branch that is followed.
+    pub branch: String,
+    /// Take only commits signed by a trusted key.
+    pub require_signed_commits: bool,
+}
+
+impl Default for Repository {
+    fn default() -> Self {
+        Self { branch: "main".into(), require_signed_commits: false }
+    }
+}
+
+/// `[notifications]`
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Notifications {
+    /// Channels by name; the members depend on the type.
+    pub channels: std::collections::BTreeMap<String, serde_json::Value>,
+}

@@ -1,0 +1,54 @@
+//! What a script may ask of a device: data, turned into a command line in one place (`script::render`).
+
+use serde::{Deserialize, Serialize};
+
+/// One changing call of a script. While planning it is recorded, while applying it is carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "op")]
+pub enum Operation {
+    /// Start a program with exactly these arguments. No shell reads them.
+    Run {
+        /// Program and arguments.
+        argv: Vec<String>,
+        /// Text for its standard input.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        input: Option<String>,
+    },
+    /// Replace a file atomically: written beside it, given its mode and owner, then renamed over it.
+    WriteFile {
+        /// Absolute path.
+        path: String,
+        /// The whole content.
+        content: String,
+        /// Octal mode, `0644`; that of the old file where absent, `0644` for a new one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mode: Option<String>,
+        /// User that owns it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        owner: Option<String>,
+        /// Group that owns it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        group: Option<String>,
+    },
+}
+
+/// What an operation answered.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reply {
+    /// Exit code.
+    pub code: i32,
+    /// Standard output, bounded, invalid UTF-8 replaced.
+    pub stdout: String,
+    /// Standard error, bounded, invalid UTF-8 replaced.
+    pub stderr: String,
+}
+
+/// A command as the plan shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShownCommand {
+    /// The exact POSIX shell text that is sent, secrets replaced by `(secret NAME)`.
+    pub line: String,
+    /// Length of what is sent to its standard input, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_bytes: Option<usize>,
+}

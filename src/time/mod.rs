@@ -1,0 +1,11 @@
+//! Durations, times of day, windows, schedules, and the clock behind a trait.
+
+mod clock;
+mod schedule;
+mod span;
+mod window;
+
+pub use clock::{Clock, FixedClock, SystemClock};
+pub use schedule::Schedule;
+pub use span::Span;
+pub use window::{Window, zone};

@@ -1,0 +1,152 @@
+//! The trait that every transport implements, and what goes in and comes out.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::diagnose::{Category, Diagnose};
+
+/// A command for a device.
+#[derive(Clone, Debug, Default)]
+pub struct Command {
+    /// POSIX shell text, composed by `script::render` or `collect`; values in it are quoted there.
+    pub line: String,
+    /// What is sent to its standard input, which is then closed.
+    pub input: Vec<u8>,
+    /// Become root by the device's own `elevate` rule. No effect where that is `none` or the user is root.
+    pub elevate: bool,
+    /// Time for the command; the connection's `command_timeout` where absent.
+    pub timeout: Option<Duration>,
+    /// Most bytes kept of standard output and of standard error; reading more is [`TransportError::OutputLimit`].
+    pub max_output: Option<u64>,
+}
+
+/// What a command answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Output {
+    /// Exit code; 128 + signal where it was ended by a signal.
+    pub code: i32,
+    /// Standard output.
+    pub stdout: Vec<u8>,
+    /// Standard error.
+    pub stderr: Vec<u8>,
+}
+
+/// Why a command has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TransportError {
+    /// Name does not resolve, connection refused, no route, connection time limit.
+    #[error("cannot reach {address}: {reason}")]
+    Unreachable {
+        /// Host and port.
+        address: String,
+        /// In the system's words.
+        reason: String,
+    },
+    /// None of the ways to sign in was accepted.
+    #[error("cannot sign in to {address} as {user}: {reason}")]
+    Authentication {
+        /// Host and port.
+        address: String,
+        /// User.
+        user: String,
+        /// What was tried, in order, and why each did not work.
+        reason: String,
+    },
+    /// `known_hosts` does not hold the host's key.
+    #[error("the host key of {address} is not known: {fingerprint}")]
+    UnknownHostKey {
+        /// Host and port.
+        address: String,
+        /// `ssh-ed25519 SHA256:…`
+        fingerprint: String,
+        /// The file that was read.
+        known_hosts: String,
+    },
+    /// `known_hosts` holds another key: refused always.
+    #[error("the host key of {address} has changed: known {known}, offered {offered}")]
+    ChangedHostKey {
+        /// Host and port.
+        address: String,
+        /// Fingerprint in `known_hosts`.
+        known: String,
+        /// Fingerprint that the host offers.
+        offered: String,
+        /// `FILE:LINE` of the known key.
+        known_hosts: String,
+    },
+    /// The command did not end in time; it was ended.
+    #[error("no answer within {seconds} s; the command was ended")]
+    Timeout {
+        /// The limit.
+        seconds: u64,
+    },
+    /// The command printed too much; it was ended.
+    #[error("the command printed more than {limit} bytes and was ended")]
+    OutputLimit {
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// `sudo` refused.
+    #[error("sudo refused: {reason}")]
+    Sudo {
+        /// In sudo's words.
+        reason: String,
+    },
+    /// The connection broke while the command ran; whether it ended is not known.
+    #[error("the connection to {address} broke: {reason}")]
+    Lost {
+        /// Host and port.
+        address: String,
+        /// In the system's words.
+        reason: String,
+    },
+    /// Somebody stopped the work; the remote command was ended.
+    #[error("cancelled")]
+    Cancelled,
+    /// A key file, certificate, agent, `~/.ssh/config` or secret that cannot be used.
+    #[error("{what}: {reason}")]
+    Setup {
+        /// Path or name.
+        what: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Diagnose for TransportError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Unreachable { .. } => "RMM0401",
+            Self::Authentication { .. } => "RMM0402",
+            Self::UnknownHostKey { .. } => "RMM0403",
+            Self::ChangedHostKey { .. } => "RMM0404",
+            Self::Timeout { .. } => "RMM0405",
+            Self::OutputLimit { .. } => "RMM0406",
+            Self::Sudo { .. } => "RMM0407",
+            Self::Lost { .. } => "RMM0408",
+            Self::Cancelled => "RMM0409",
+            Self::Setup { .. } => "RMM0410",
+        }
+    }
+
+    fn category(&self) -> Category {
+        match self {
+            Self::Unreachable { .. } | Self::Timeout { .. } => Category::Device,
+            Self::Lost { .. } | Self::Cancelled => Category::Transient,
+            Self::OutputLimit { .. }
+            | Self::Authentication { .. }
+            | Self::UnknownHostKey { .. }
+            | Self::ChangedHostKey { .. }
+            | Self::Sudo { .. }
+            | Self::Setup { .. } => Category::Configuration,
+        }
+    }
+}
+
+/// A signed-in session on one device. Cheap to share; commands may run side by side.
+#[async_trait::async_trait]
+pub trait Session: Send + Sync {
+    /// Runs a command to its end. Cancellation and the time limit end the remote command too.
+    async fn run(&self, command: Command, cancel: &CancellationToken) -> Result<Output, TransportError>;
+}
