@@ -1,2 +1,3 @@
-#[test]
-fn t() {}
+//! Tests of the whole: the real binary, real servers, and the rules that the source keeps.
+
+mod floors;
