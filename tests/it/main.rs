@@ -1,2 +1,4 @@
-#[test]
-fn t() {}
+//! Tests of the whole: the real binary, real servers, and the rules that the source keeps.
+
+mod floors;
+mod pages;
