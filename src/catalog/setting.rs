@@ -1,10 +1,11 @@
 //! One setting of the catalog: the head of its script, read.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::check::Schema;
 use crate::model::{Phase, Platform, Reboot, Risk};
 use crate::script::Program;
 
@@ -81,6 +82,8 @@ pub struct SettingDef {
     pub file: Arc<str>,
     /// The script.
     pub program: Program,
+    /// The schema, compiled when it is first needed.
+    pub(super) schema: Arc<OnceLock<Result<Schema, String>>>,
 }
 
 impl SettingDef {
@@ -91,7 +94,27 @@ impl SettingDef {
 
     /// What is wrong with a desired value (of one key for a map-valued setting): every violation of its schema, as
     /// (JSON pointer into the value, message). A `{secret: NAME}` is accepted wherever the schema allows a string.
-    pub fn check(&self, _key: Option<&str>, _value: &Value) -> Vec<(String, String)> {
-        Vec::new()
+    pub fn check(&self, key: Option<&str>, value: &Value) -> Vec<(String, String)> {
+        let schema = match self.schema() {
+            Ok(schema) => schema,
+            Err(reason) => return vec![(String::new(), format!("the schema of {} is wrong: {reason}", self.name))],
+        };
+        let mut violations = Vec::new();
+        match (key, &self.keyed) {
+            (Some(key), Some(keyed)) if !schema.allows_key(key) => {
+                violations.push((String::new(), format!("'{}' cannot be a {} of {}", key.escape_debug(), keyed.name, self.name)));
+            }
+            _ => {}
+        }
+        violations.extend(schema.violations(value));
+        violations
+    }
+
+    /// The compiled schema, or why it does not compile.
+    pub(super) fn schema(&self) -> Result<&Schema, &str> {
+        self.schema
+            .get_or_init(|| Schema::compile(&self.value, self.keyed.as_ref().and_then(|keyed| keyed.pattern.as_deref())))
+            .as_ref()
+            .map_err(String::as_str)
     }
 }

@@ -4,9 +4,24 @@
 //! Scripts reach out through [`Host`]: `plan/` records, `apply/` acts, tests answer.
 
 mod condition;
+mod device;
+mod edit;
+mod engine;
+mod facts_path;
+mod failure;
 mod host;
 mod program;
+mod pure;
+mod quote;
+mod recorder;
+mod render;
+mod value;
+mod version;
 
 pub use condition::Condition;
 pub use host::{Host, HostError};
 pub use program::{Program, ScriptError, SharedHost};
+pub use quote::quote;
+pub use recorder::Recorder;
+pub use render::{Rendered, render, shown};
+pub use version::version_matches;

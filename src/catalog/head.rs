@@ -1,0 +1,106 @@
+//! The head of a script: its first lines, each beginning with `//!`, are YAML that declares it.
+
+use std::sync::{Arc, OnceLock};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Compare, Keyed, SettingDef};
+use crate::diagnose::{Diagnostic, did_you_mean};
+use crate::model::{Phase, Place, Platform, Reboot, Risk};
+use crate::script::Program;
+
+const KEYS: [&str; 14] = [
+    "setting", "summary", "description", "platforms", "keyed", "value", "observe", "probe", "compare", "phase", "risk", "reboot", "examples",
+    "action",
+];
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Head {
+    setting: String,
+    summary: String,
+    #[serde(default)]
+    description: Option<String>,
+    platforms: Vec<Platform>,
+    #[serde(default)]
+    keyed: Option<Keyed>,
+    value: Value,
+    #[serde(default)]
+    observe: Option<String>,
+    #[serde(default)]
+    probe: Option<String>,
+    #[serde(default)]
+    compare: Compare,
+    #[serde(default)]
+    phase: Phase,
+    #[serde(default)]
+    risk: Risk,
+    #[serde(default)]
+    reboot: Reboot,
+    #[serde(default)]
+    examples: Vec<Value>,
+}
+
+/// Reads the head of a setting's script.
+pub(super) fn read(file: &Arc<str>, text: &str, program: Program) -> Result<SettingDef, Box<Diagnostic>> {
+    let yaml: String = text
+        .lines()
+        .map_while(|line| line.strip_prefix("//!"))
+        .flat_map(|line| [line.strip_prefix(' ').unwrap_or(line), "\n"])
+        .collect();
+    let head: Head = serde_yaml::from_str(&yaml).map_err(|error| Box::new(unreadable(file, &yaml, &error)))?;
+    let observe = match (head.observe, &head.probe) {
+        (Some(observe), _) => observe,
+        (None, Some(probe)) => probe.clone(),
+        (None, None) => {
+            let message = "the head names neither 'observe' (a fact) nor 'probe' (what to ask the device for)";
+            return Err(Box::new(Diagnostic::error("RMM0605", message).at(&place(file, 1, 0))));
+        }
+    };
+    Ok(SettingDef {
+        name: head.setting.into(),
+        summary: head.summary,
+        description: head.description,
+        platforms: head.platforms,
+        keyed: head.keyed,
+        value: head.value,
+        observe,
+        probe: head.probe,
+        compare: head.compare,
+        phase: head.phase,
+        risk: head.risk,
+        reboot: head.reboot,
+        examples: head.examples,
+        file: Arc::clone(file),
+        program,
+        schema: Arc::new(OnceLock::new()),
+    })
+}
+
+/// A place in a script.
+pub(super) fn place(file: &Arc<str>, line: u32, column: u32) -> Place {
+    Place { file: Arc::clone(file), line, column, length: 0 }
+}
+
+fn unreadable(file: &Arc<str>, yaml: &str, error: &serde_yaml::Error) -> Diagnostic {
+    let text = error.to_string();
+    if yaml.trim().is_empty() {
+        return Diagnostic::error("RMM0605", "the script has no head")
+            .at(&place(file, 1, 0))
+            .advice("begin the file with lines such as '//! setting: Motd' (see rmm explain RMM0605)");
+    }
+    if let Some(key) = text.split("unknown field `").nth(1).and_then(|rest| rest.split('`').next()) {
+        let line = yaml.lines().position(|line| line.starts_with(key)).map_or(0, |line| line as u32 + 1);
+        let mut at = place(file, line, if line == 0 { 0 } else { 5 });
+        at.length = key.chars().count() as u32;
+        let problem = Diagnostic::error("RMM0605", format!("unknown key '{key}' in the head of the script")).at(&at);
+        return match did_you_mean(key, KEYS) {
+            Some(meant) => problem.advice(format!("did you mean '{meant}'?")),
+            None => problem.advice(format!("the head may hold {}", KEYS[..13].join(", "))),
+        };
+    }
+    let (line, column) = error.location().map_or((1, 0), |at| (at.line() as u32, at.column() as u32 + 4));
+    let reason = text.split(" at line ").next().unwrap_or(&text);
+    Diagnostic::error("RMM0605", format!("the head of the script cannot be read: {reason}")).at(&place(file, line, column))
+}

@@ -1,0 +1,141 @@
+//! The `device` object of scripts: reading calls are answered from facts, changing calls become operations.
+
+use std::sync::{MutexGuard, PoisonError};
+
+use rhai::{Array, Dynamic, Engine, EvalAltResult, Map};
+use serde_json::Value;
+
+use super::failure::{host, thrown};
+use super::value::to_dynamic;
+use super::{Host, HostError, SharedHost, edit, engine};
+use crate::model::operation::{Operation, Reply};
+
+type Fallible<T> = Result<T, Box<EvalAltResult>>;
+
+/// Most bytes of a program's standard error that an error text repeats.
+const SHOWN_STDERR: usize = 400;
+
+/// The device in a script.
+#[derive(Clone)]
+pub(super) struct DeviceObject(SharedHost);
+
+impl DeviceObject {
+    pub(super) fn new(host: &SharedHost) -> Self {
+        Self(SharedHost::clone(host))
+    }
+
+    fn host(&self) -> MutexGuard<'_, dyn Host + 'static> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn perform(&self, operation: &Operation) -> Fallible<Reply> {
+        engine::uncounted(|| self.host().perform(operation)).map_err(host)
+    }
+
+    fn attempt(&self, argv: &Array, input: Option<&str>) -> Fallible<Reply> {
+        let argv = words(argv)?;
+        if input.is_some_and(|text| text.contains('\0')) {
+            return Err(thrown("a NUL byte cannot be sent to a program as text"));
+        }
+        self.perform(&Operation::Run { argv, input: input.map(str::to_owned) })
+    }
+
+    fn run(&self, argv: &Array, input: Option<&str>) -> Fallible<Map> {
+        let program = argv.first().map(Dynamic::to_string).unwrap_or_default();
+        must(&program, self.attempt(argv, input)?)
+    }
+
+    fn write_file(&self, path: &str, content: &str, options: &Map) -> Fallible<()> {
+        if !path.starts_with('/') || path.contains('\0') || path.ends_with('/') {
+            return Err(thrown(format!("'{path}' is not the absolute path of a file")));
+        }
+        let text = |name: &str| match options.get(name) {
+            None => Ok(None),
+            Some(value) if value.is_unit() => Ok(None),
+            Some(value) => match value.clone().into_string() {
+                Ok(text) if !text.is_empty() && !text.contains(['\0', '\n', ':']) => Ok(Some(text)),
+                _ => Err(thrown(format!("{name} of {path} is not a name: {value}"))),
+            },
+        };
+        if let Some(other) = options.keys().find(|key| !["mode", "owner", "group"].contains(&key.as_str())) {
+            return Err(thrown(format!("write_file knows mode, owner and group, not '{other}'")));
+        }
+        let mode = text("mode")?;
+        if let Some(mode) = &mode
+            && !(matches!(mode.len(), 3 | 4) && mode.bytes().all(|b| (b'0'..=b'7').contains(&b)))
+        {
+            return Err(thrown(format!("'{mode}' is not an octal mode such as 0644")));
+        }
+        let (owner, group) = (text("owner")?, text("group")?);
+        let operation = Operation::WriteFile { path: path.to_owned(), content: content.to_owned(), mode, owner, group };
+        must(path, self.perform(&operation)?).map(drop)
+    }
+
+    /// The fact at a path; `()` where it was not observed. `key` is one more member, taken as a whole (it may hold dots).
+    fn fact(&self, path: &str, key: Option<&str>) -> Dynamic {
+        let value = self.host().fact(path);
+        match (value, key) {
+            (Some(Value::Object(map)), Some(key)) => map.get(key).map_or(Dynamic::UNIT, to_dynamic),
+            (Some(value), None) => to_dynamic(&value),
+            _ => Dynamic::UNIT,
+        }
+    }
+}
+
+/// Makes `device` known to the engine.
+pub(super) fn register(engine: &mut Engine) {
+    engine.register_type_with_name::<DeviceObject>("device");
+    engine.register_get("name", |device: &mut DeviceObject| device.host().name());
+    engine.register_fn("fact", |device: &mut DeviceObject, path: &str| device.fact(path, None));
+    engine.register_fn("fact", |device: &mut DeviceObject, path: &str, key: &str| device.fact(path, Some(key)));
+    engine.register_fn("run", |device: &mut DeviceObject, argv: Array| device.run(&argv, None));
+    engine.register_fn("try_run", |device: &mut DeviceObject, argv: Array| device.attempt(&argv, None).map(answer));
+    engine.register_fn("run_input", |device: &mut DeviceObject, argv: Array, input: &str| device.run(&argv, Some(input)));
+    engine.register_fn("write_file", |device: &mut DeviceObject, path: &str, content: &str| device.write_file(path, content, &Map::new()));
+    engine.register_fn("write_file", |device: &mut DeviceObject, path: &str, content: &str, options: Map| {
+        device.write_file(path, content, &options)
+    });
+    engine.register_fn("set_line", |device: &mut DeviceObject, path: &str, pattern: &str, line: &str| -> Fallible<()> {
+        must("set_line", device.perform(&edit::set_line(path, pattern, line).map_err(thrown)?)?).map(drop)
+    });
+    engine.register_fn("remove_lines", |device: &mut DeviceObject, path: &str, pattern: &str, line: &str| -> Fallible<()> {
+        must("remove_lines", device.perform(&edit::remove_lines(path, pattern, line).map_err(thrown)?)?).map(drop)
+    });
+}
+
+/// A list of a script as arguments: texts and whole numbers, each one argument.
+fn words(argv: &Array) -> Fallible<Vec<String>> {
+    if argv.is_empty() {
+        return Err(thrown("a command needs at least a program"));
+    }
+    argv.iter()
+        .map(|word| {
+            let text = if word.is_int() { word.to_string() } else { word.clone().into_string().unwrap_or_else(|kind| format!("\0{kind}")) };
+            match text.split_once('\0') {
+                None => Ok(text),
+                Some(("", kind)) if !word.is_string() => Err(thrown(format!("an argument has to be a text or a whole number, not {kind}"))),
+                Some(_) => Err(thrown("a NUL byte cannot be passed to a program")),
+            }
+        })
+        .collect()
+}
+
+fn must(program: &str, reply: Reply) -> Fallible<Map> {
+    if reply.code == 0 {
+        return Ok(answer(reply));
+    }
+    let text = reply.stderr.trim();
+    let mut start = text.len().saturating_sub(SHOWN_STDERR);
+    while !text.is_char_boundary(start) {
+        start += 1;
+    }
+    Err(host(HostError::Exit { program: program.to_owned(), code: reply.code, stderr: text[start..].to_owned() }))
+}
+
+fn answer(reply: Reply) -> Map {
+    Map::from([
+        ("code".into(), i64::from(reply.code).into()),
+        ("stdout".into(), reply.stdout.into()),
+        ("stderr".into(), reply.stderr.into()),
+    ])
+}

@@ -1,0 +1,91 @@
+//! The one place where operations become POSIX sh text.
+
+use std::fmt::Write as _;
+
+use super::quote;
+use crate::model::operation::{Operation, ShownCommand};
+
+/// An operation as it is sent to a device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// POSIX sh text.
+    pub line: String,
+    /// What is sent to its standard input.
+    pub input: Option<Vec<u8>>,
+}
+
+/// Renders an operation. What no shell can express (a NUL byte, a path that is not one) becomes a command that refuses.
+pub fn render(operation: &Operation) -> Rendered {
+    match operation {
+        Operation::Run { argv, input } => {
+            if argv.is_empty() || argv.iter().any(|word| word.contains('\0')) {
+                return refused("a command without a program, or a NUL byte in an argument");
+            }
+            let line = argv.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ");
+            Rendered { line, input: input.as_ref().map(|text| text.clone().into_bytes()) }
+        }
+        Operation::WriteFile { path, content, mode, owner, group } => {
+            let Some((folder, name)) = path.rsplit_once('/').filter(|(_, name)| !name.is_empty() && !matches!(*name, "." | "..")) else {
+                return refused("not the path of a file");
+            };
+            if !path.starts_with('/') || [Some(path), mode.as_ref(), owner.as_ref(), group.as_ref()].into_iter().flatten().any(|t| t.contains('\0')) {
+                return refused("not an absolute path, or a NUL byte in it");
+            }
+            let line = write_line(path, &format!("{folder}/.{name}.rmm-tmp"), mode.as_deref(), owner.as_deref(), group.as_deref());
+            Rendered { line, input: Some(content.clone().into_bytes()) }
+        }
+    }
+}
+
+/// Renders an operation for people, every text of it passed through `redact` before it is quoted.
+pub fn shown(operation: &Operation, redact: &dyn Fn(&str) -> String) -> ShownCommand {
+    let clean = |text: &Option<String>| text.as_deref().map(redact);
+    let redacted = match operation {
+        Operation::Run { argv, input } => Operation::Run { argv: argv.iter().map(|word| redact(word)).collect(), input: clean(input) },
+        Operation::WriteFile { path, content, mode, owner, group } => Operation::WriteFile {
+            path: redact(path),
+            content: redact(content),
+            mode: clean(mode),
+            owner: clean(owner),
+            group: clean(group),
+        },
+    };
+    let Rendered { line, input } = render(&redacted);
+    ShownCommand { line, input_bytes: input.map(|bytes| bytes.len()) }
+}
+
+/// Written beside the file under a name that nobody else can have prepared (`set -C` refuses what exists, links too),
+/// then owner, mode and rename. On any failure the old file stays as it was.
+fn write_line(path: &str, beside: &str, mode: Option<&str>, owner: Option<&str>, group: Option<&str>) -> String {
+    let mut line = format!(
+        "f={} t={}; umask 077; set -C; [ ! -d \"$f\" ] && rm -f -- \"$t\" && cat >\"$t\"",
+        quote(path),
+        quote(beside)
+    );
+    if owner.is_none() || group.is_none() {
+        line.push_str(r#" && { [ ! -e "$f" ] || chown "$(stat -L -c %u:%g "$f" 2>/dev/null || stat -L -f %u:%g "$f")" "$t"; }"#);
+    }
+    let chown = match (owner, group) {
+        (Some(owner), Some(group)) => Some(format!("{owner}:{group}")),
+        (Some(owner), None) => Some(owner.to_owned()),
+        (None, Some(group)) => Some(format!(":{group}")),
+        (None, None) => None,
+    };
+    if let Some(chown) = chown {
+        let _ = write!(line, " && chown -- {} \"$t\"", quote(&chown));
+    }
+    match mode {
+        Some(mode) => {
+            let _ = write!(line, " && chmod -- {} \"$t\"", quote(mode));
+        }
+        None => line.push_str(
+            r#" && chmod "$(stat -L -c %a "$f" 2>/dev/null || { [ -e "$f" ] && stat -L -f %Lp "$f"; } || echo 0644)" "$t""#,
+        ),
+    }
+    line.push_str(r#" && mv -f -- "$t" "$f" || { rm -f -- "$t"; echo "$f was not written and is as it was" >&2; exit 1; }"#);
+    line
+}
+
+fn refused(why: &str) -> Rendered {
+    Rendered { line: format!("echo {} >&2; exit 65", quote(&format!("refused: {why}"))), input: None }
+}
