@@ -1,1 +1,23 @@
-//! Repo.
+//! The policy repository: read, places, schemas, checks; a directory becomes one immutable [`PolicySet`].
+//!
+//! `load.rs` does the reading of files; everything else is pure over (path, text) pairs. The faces call [`load`];
+//! planning, applying and the daemon take the [`PolicySet`].
+
+mod check;
+mod codes;
+mod compile;
+mod config;
+mod decode;
+mod fleet;
+mod load;
+mod policies;
+mod policy_doc;
+mod set;
+pub mod toml;
+pub mod tree;
+pub mod yaml;
+
+pub use compile::{LoadOptions, Loaded, World, builtin_packs, compile};
+pub use fleet::bad_name;
+pub use load::{RepoError, find_root, load};
+pub use set::PolicySet;

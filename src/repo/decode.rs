@@ -1,0 +1,224 @@
+//! Trees into types: each definition is checked against the JSON Schema of its type, and each violation becomes a
+//! sentence at the key or value that is meant.
+
+use std::sync::{Arc, LazyLock};
+
+use jsonschema::Validator;
+use jsonschema::error::{TypeKind, ValidationError, ValidationErrorKind};
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::codes;
+use super::policy_doc::PolicyDoc;
+use super::tree::{Node, Tree, in_words};
+use crate::diagnose::{Diagnostic, did_you_mean};
+use crate::model::{Config, Device, Group, Site};
+
+/// A kind of definition with its schema, compiled once per process.
+pub(super) struct Kind {
+    what: &'static str,
+    schema: Value,
+    validator: Option<Validator>,
+}
+
+impl Kind {
+    fn of<T: JsonSchema>(what: &'static str) -> Self {
+        let schema = schemars::schema_for!(T).to_value();
+        let validator = jsonschema::validator_for(&schema).ok();
+        Self { what, schema, validator }
+    }
+
+    /// The keys of such a definition.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &str> + Clone {
+        self.schema.get("properties").and_then(Value::as_object).into_iter().flat_map(Map::keys).map(String::as_str)
+    }
+}
+
+pub(super) static DEVICE: LazyLock<Kind> = LazyLock::new(|| Kind::of::<Device>("a device"));
+pub(super) static GROUP: LazyLock<Kind> = LazyLock::new(|| Kind::of::<Group>("a group"));
+pub(super) static SITE: LazyLock<Kind> = LazyLock::new(|| Kind::of::<Site>("a site"));
+pub(super) static POLICY: LazyLock<Kind> = LazyLock::new(|| Kind::of::<PolicyDoc>("a policy"));
+pub(super) static CONFIG: LazyLock<Kind> = LazyLock::new(|| Kind::of::<Config>("rmm.toml"));
+
+/// Decodes one definition. Every problem is reported; the value is missing where it cannot be built.
+pub(super) fn decode<T: DeserializeOwned>(kind: &Kind, file: &Arc<str>, node: &Node, problems: &mut Vec<Diagnostic>) -> Option<T> {
+    let json = match node.value {
+        Tree::Null => Value::Object(Map::new()),
+        _ => node.to_json(),
+    };
+    if let Some(validator) = &kind.validator
+        && !validator.is_valid(&json)
+    {
+        for error in validator.iter_errors(&json) {
+            explain(kind, &error, file, node, problems);
+        }
+        return None;
+    }
+    // The copy is only needed to find the member that does not fit, which is rare.
+    match T::deserialize(&json) {
+        Ok(value) => Some(value),
+        Err(error) => {
+            locate::<T>(&json, &error.to_string(), file, node, problems);
+            None
+        }
+    }
+}
+
+/// Finds the members that the type refuses although the schema takes them: each is tried alone.
+fn locate<T: DeserializeOwned>(json: &Value, message: &str, file: &Arc<str>, node: &Node, problems: &mut Vec<Diagnostic>) {
+    let mut found = false;
+    for (section, value) in json.as_object().into_iter().flatten() {
+        let alone = |value: Value| Value::Object(Map::from_iter([(section.clone(), value)]));
+        let Err(error) = T::deserialize(alone(value.clone())) else { continue };
+        found = true;
+        let outer = node.get(section).unwrap_or(node);
+        let mut inner = false;
+        for (key, value) in value.as_object().into_iter().flatten() {
+            if let Err(error) = T::deserialize(alone(Value::Object(Map::from_iter([(key.clone(), value.clone())])))) {
+                inner = true;
+                problems.push(codes::wrong_value(error.to_string(), &outer.get(key).unwrap_or(outer).spot.of(file)));
+            }
+        }
+        if !inner {
+            problems.push(codes::wrong_value(error.to_string(), &outer.spot.of(file)));
+        }
+    }
+    if !found {
+        problems.push(codes::wrong_value(message, &node.spot.of(file)));
+    }
+}
+
+/// Turns one violation into sentences.
+fn explain(kind: &Kind, error: &ValidationError<'_>, file: &Arc<str>, root: &Node, problems: &mut Vec<Diagnostic>) {
+    let node = root.at_pointer(error.instance_path().as_str());
+    let place = node.spot.of(file);
+    let found = in_words(error.instance());
+    match error.kind() {
+        ValidationErrorKind::AdditionalProperties { unexpected } => {
+            let owner = owner(kind, error.schema_path().as_str());
+            let known: Vec<&str> =
+                owner.get("properties").and_then(Value::as_object).into_iter().flat_map(Map::keys).map(String::as_str).collect();
+            let what = owner.get("title").and_then(Value::as_str).filter(|_| !std::ptr::eq(owner, &raw const kind.schema));
+            let what = what.map_or_else(|| definition(kind, error.schema_path().as_str()), str::to_owned);
+            for key in unexpected {
+                let at = node.entry(key).map_or_else(|| place.clone(), |entry| entry.spot.of(file));
+                problems.push(codes::unknown_key(key, known.iter().copied(), &what, &at));
+            }
+        }
+        ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
+            let here = error.instance_path().as_str();
+            // The branch that was meant is the one that does not fail at the value itself but deeper inside.
+            let meant = context.iter().filter(|branch| !branch.is_empty() && !branch.iter().any(|e| refuses_itself(e, here)));
+            if let Some(branch) = meant.min_by_key(|branch| branch.len()) {
+                for inner in branch {
+                    explain(kind, inner, file, root, problems);
+                }
+                return;
+            }
+            let mut expected: Vec<String> = Vec::new();
+            for inner in context.iter().flatten().filter(|e| e.instance_path().as_str() == here) {
+                for words in expectation(inner) {
+                    if !expected.contains(&words) {
+                        expected.push(words);
+                    }
+                }
+            }
+            expected.retain(|words| words != "nothing");
+            let mut problem = codes::wrong_value(format!("expected {}, found {found}", either(&expected)), &place);
+            let near = error.instance().as_str().and_then(|text| did_you_mean(text, expected.iter().map(|e| e.trim_matches('\''))));
+            if let Some(near) = near {
+                problem = problem.advice(format!("did you mean '{near}'?"));
+            } else if let Some(text) = owner(kind, error.schema_path().as_str()).get("description").and_then(Value::as_str) {
+                problem = problem.advice(text);
+            }
+            problems.push(problem);
+        }
+        ValidationErrorKind::Required { property } => {
+            let name = property.as_str().unwrap_or_default();
+            problems.push(Diagnostic::error("RMM0113", format!("the key '{name}' is missing")).at(&place));
+        }
+        _ => {
+            let expected = expectation(error);
+            let mut problem = codes::wrong_value(format!("expected {}, found {found}", either(&expected)), &place);
+            let near = error.instance().as_str().and_then(|text| did_you_mean(text, expected.iter().map(|e| e.trim_matches('\''))));
+            if let Some(near) = near {
+                problem = problem.advice(format!("did you mean '{near}'?"));
+            }
+            problems.push(problem);
+        }
+    }
+}
+
+/// Whether a branch of a choice does not take this kind of value at all.
+fn refuses_itself(error: &ValidationError<'_>, here: &str) -> bool {
+    error.instance_path().as_str() == here
+        && !matches!(error.kind(), ValidationErrorKind::AdditionalProperties { .. } | ValidationErrorKind::Required { .. })
+}
+
+/// The schema that holds the violated keyword.
+fn owner<'a>(kind: &'a Kind, schema_path: &str) -> &'a Value {
+    let parent = schema_path.rsplit_once('/').map_or("", |(parent, _)| parent);
+    kind.schema.pointer(parent).unwrap_or(&kind.schema)
+}
+
+/// `a connection`, from `/$defs/Connection/additionalProperties`.
+fn definition(kind: &Kind, schema_path: &str) -> String {
+    let mut steps = schema_path.split('/').skip_while(|step| *step != "$defs").skip(1);
+    match steps.next() {
+        None => kind.what.to_owned(),
+        Some("Match") => "a selector".to_owned(),
+        Some(name) => {
+            let name = name.trim_end_matches("Doc").to_lowercase();
+            let article = if name.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+            if kind.what == "rmm.toml" { format!("[{name}]") } else { format!("{article} {name}") }
+        }
+    }
+}
+
+/// What a schema asks for, in words; several for a choice.
+fn expectation(error: &ValidationError<'_>) -> Vec<String> {
+    use ValidationErrorKind as K;
+    let quoted = |value: &Value| value.as_str().map_or_else(|| value.to_string(), |text| format!("'{text}'"));
+    match error.kind() {
+        K::Type { kind: TypeKind::Single(kind) } => vec![type_words(&kind.to_string())],
+        K::Type { kind: TypeKind::Multiple(kinds) } => {
+            kinds.iter().map(|kind| type_words(&kind.to_string())).filter(|words| words != "nothing").collect()
+        }
+        K::Constant { expected_value } => vec![quoted(expected_value)],
+        K::Enum { options } => options.as_array().into_iter().flatten().map(quoted).collect(),
+        K::AnyOf { context } | K::OneOfNotValid { context } => context.iter().flatten().flat_map(expectation).collect(),
+        K::Minimum { limit } => vec![format!("a number of at least {limit}")],
+        K::Maximum { limit } => vec![format!("a number of at most {limit}")],
+        K::ExclusiveMinimum { limit } => vec![format!("a number above {limit}")],
+        K::ExclusiveMaximum { limit } => vec![format!("a number below {limit}")],
+        K::MinLength { limit } => vec![format!("a text of at least {limit} characters")],
+        K::MaxLength { limit } => vec![format!("a text of at most {limit} characters")],
+        K::MinItems { limit } => vec![format!("at least {limit} items")],
+        K::MaxItems { limit } => vec![format!("at most {limit} items")],
+        K::Pattern { .. } => vec!["a text of the right form".into()],
+        _ => vec!["another value".into()],
+    }
+}
+
+fn type_words(kind: &str) -> String {
+    match kind {
+        "null" => "nothing",
+        "boolean" => "true or false",
+        "integer" => "a whole number",
+        "number" => "a number",
+        "string" => "a text",
+        "array" => "a list",
+        _ => "a map",
+    }
+    .to_owned()
+}
+
+/// `a, b or c`.
+fn either(options: &[String]) -> String {
+    match options {
+        [] => "another value".to_owned(),
+        [one] => one.clone(),
+        [most @ .., last] => format!("{} or {last}", most.join(", ")),
+    }
+}

@@ -1,0 +1,165 @@
+//! The part of this room that touches the disk: finding the repository, reading its files, asking Git for the commit.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use super::compile::{FileKind, LoadOptions, Loaded, World, compile_after, kind_of};
+use super::{codes, yaml};
+use crate::diagnose::{Category, Diagnose, Diagnostic};
+use crate::model::Place;
+
+/// Most files that a repository may have, and most bytes in all of them.
+const MAX_FILES: usize = 50_000;
+const MAX_TOTAL: u64 = 512 * 1024 * 1024;
+/// How deep folders are followed below the root.
+const MAX_FOLDERS: usize = 8;
+
+/// Why there is no repository to read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RepoError {
+    /// Neither the folder nor any above it holds `rmm.toml`.
+    #[error("{start} is not in a policy repository: no rmm.toml here or in a folder above")]
+    NotFound {
+        /// Where the search began.
+        start: String,
+    },
+}
+
+impl Diagnose for RepoError {
+    fn code(&self) -> &'static str {
+        "RMM0100"
+    }
+
+    fn category(&self) -> Category {
+        Category::Configuration
+    }
+
+    fn advice(&self) -> Option<String> {
+        Some("rmm init writes a repository; -C DIR names one".into())
+    }
+}
+
+/// The nearest folder, from `start` upwards, that holds `rmm.toml`.
+pub fn find_root(start: &Path) -> Result<PathBuf, RepoError> {
+    let full = std::path::absolute(start).unwrap_or_else(|_| start.to_owned());
+    let found = full.ancestors().find(|folder| folder.join("rmm.toml").is_file());
+    found.map(Path::to_owned).ok_or_else(|| RepoError::NotFound { start: start.display().to_string() })
+}
+
+/// Reads the repository at `options.root`.
+pub fn load(options: &LoadOptions) -> Loaded {
+    let mut options = options.clone();
+    options.root = std::path::absolute(&options.root).unwrap_or(options.root);
+    let overlay = options.env.as_deref().map(|env| format!("rmm.{env}.toml"));
+    let mut reader = Reader { root: &options.root, overlay, files: Vec::new(), total: 0, problems: Vec::new() };
+    reader.folder("", 0);
+    let Reader { files, problems, .. } = reader;
+    let world = World { commit: commit(&options.root), ..World::default() };
+    compile_after(files, &options, world, problems)
+}
+
+struct Reader<'a> {
+    root: &'a Path,
+    overlay: Option<String>,
+    files: Vec<(Arc<str>, String)>,
+    total: u64,
+    problems: Vec<Diagnostic>,
+}
+
+impl Reader<'_> {
+    fn refuse(&mut self, path: &str, why: &str) {
+        self.problems.push(codes::unreadable(&Place::file(path), why));
+    }
+
+    fn folder(&mut self, path: &str, depth: usize) {
+        let entries = match std::fs::read_dir(self.root.join(path)) {
+            Ok(entries) => entries,
+            Err(error) => {
+                let shown = if path.is_empty() { self.root.display().to_string() } else { path.to_owned() };
+                return self.refuse(&shown, &error.to_string());
+            }
+        };
+        let mut entries: Vec<_> = entries.filter_map(Result::ok).collect();
+        entries.sort_by_key(std::fs::DirEntry::file_name);
+        for entry in entries {
+            let name = entry.file_name();
+            let Some(name) = name.to_str().filter(|name| !name.starts_with('.')) else { continue };
+            let child = if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
+            // A link to a folder is not followed: it may lead in a circle.
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                let counts = matches!(child.split('/').next(), Some("devices" | "policies" | "scripts" | "thresholds" | "workflows"));
+                if counts && depth < MAX_FOLDERS {
+                    self.folder(&child, depth + 1);
+                }
+                continue;
+            }
+            match kind_of(&child) {
+                None => {}
+                Some(FileKind::Overlay) if self.overlay.as_deref() != Some(&child) => {}
+                Some(_) if self.files.len() >= MAX_FILES || self.total > MAX_TOTAL => {
+                    let why = "the repository has more than 50,000 files or 512 MiB";
+                    if !self.problems.iter().any(|problem| problem.message.contains(why)) {
+                        self.refuse(&child, why);
+                    }
+                }
+                Some(_) => self.file(&child),
+            }
+        }
+    }
+
+    fn file(&mut self, path: &str) {
+        let full = self.root.join(path);
+        match std::fs::metadata(&full) {
+            Err(error) => return self.refuse(path, &error.to_string()),
+            Ok(data) if !data.is_file() => return self.refuse(path, "it is not a regular file"),
+            Ok(data) if data.len() > yaml::MAX_BYTES => {
+                let problem = codes::too_large(&Place::file(path), &format!("{} MiB large", data.len() / (1024 * 1024)));
+                self.problems.push(problem);
+                return;
+            }
+            Ok(_) => {}
+        }
+        let mut bytes = Vec::new();
+        let read = std::fs::File::open(&full).and_then(|file| file.take(yaml::MAX_BYTES + 1).read_to_end(&mut bytes));
+        if let Err(error) = read {
+            return self.refuse(path, &error.to_string());
+        }
+        self.total += bytes.len() as u64;
+        match String::from_utf8(bytes) {
+            Ok(text) => self.files.push((path.into(), text)),
+            Err(error) => {
+                let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+                let line = good.iter().filter(|b| **b == b'\n').count() + 1;
+                let start = good.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
+                let column = String::from_utf8_lossy(&good[start..]).chars().count() + 1;
+                let place = Place { file: path.into(), line: line as u32, column: column as u32, length: 1 };
+                let problem = codes::unreadable(&place, "it is not UTF-8 from here on");
+                self.problems.push(problem.advice("save the file as UTF-8"));
+            }
+        }
+    }
+}
+
+/// The short commit of the working tree, with `-dirty` where something below the root differs from it.
+fn commit(root: &Path) -> Option<String> {
+    let git = |arguments: &[&str]| -> Option<String> {
+        let output = Command::new("git")
+            // A repository's own configuration must not be able to start programs.
+            .args(["--no-optional-locks", "-c", "core.fsmonitor=false", "-C"])
+            .arg(root)
+            .args(arguments)
+            .env_remove("GIT_DIR")
+            .env_remove("GIT_WORK_TREE")
+            .env_remove("GIT_INDEX_FILE")
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .output()
+            .ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let head = git(&["rev-parse", "--short", "HEAD"]).filter(|head| !head.is_empty())?;
+    let dirty = git(&["status", "--porcelain", "--", "."]).is_none_or(|status| !status.is_empty());
+    Some(if dirty { format!("{head}-dirty") } else { head })
+}
