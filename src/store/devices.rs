@@ -171,18 +171,22 @@ impl Store {
     pub fn sync_sites(&self, sites: &[SiteRow], groups: &[GroupRow]) -> Result<(), StoreError> {
         let now = moment::text(self.now());
         self.write(|tx| {
-            tx.execute("DELETE FROM Sites", [])?;
+            let ids = serde_json::to_string(&sites.iter().map(|s| &s.id).collect::<Vec<_>>()).unwrap_or_default();
+            tx.execute("DELETE FROM Sites WHERE SiteId NOT IN (SELECT value FROM json_each(?1))", [ids])?;
             for site in sites {
                 tx.prepare_cached(
-                    "INSERT OR REPLACE INTO Sites (SiteId, Name, Location, Timezone, RelayAgent, ContactEmail, CreatedAt)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                    "INSERT INTO Sites (SiteId, Name, Location, Timezone, RelayAgent, ContactEmail, CreatedAt)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                     ON CONFLICT (SiteId) DO UPDATE SET Name = ?2, Location = ?3, Timezone = ?4, RelayAgent = ?5, ContactEmail = ?6",
                 )?
                 .execute(params![site.id, site.name, site.location, site.timezone, site.relay_agent, site.contact_email, now])?;
             }
-            tx.execute("DELETE FROM DeviceGroups", [])?;
+            let names = serde_json::to_string(&groups.iter().map(|g| &g.name).collect::<Vec<_>>()).unwrap_or_default();
+            tx.execute("DELETE FROM DeviceGroups WHERE GroupId NOT IN (SELECT value FROM json_each(?1))", [names])?;
             for group in groups {
                 tx.prepare_cached(
-                    "INSERT OR REPLACE INTO DeviceGroups (GroupId, Name, Description, ParentGroupId, CreatedAt) VALUES (?1, ?1, ?2, ?3, ?4)",
+                    "INSERT INTO DeviceGroups (GroupId, Name, Description, ParentGroupId, CreatedAt) VALUES (?1, ?1, ?2, ?3, ?4)
+                     ON CONFLICT (GroupId) DO UPDATE SET Description = ?2, ParentGroupId = ?3",
                 )?
                 .execute(params![group.name, group.description, group.parent, now])?;
             }

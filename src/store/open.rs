@@ -115,7 +115,7 @@ fn version(connection: &Connection) -> rusqlite::Result<i64> {
 }
 
 fn quick_check(connection: &Connection) -> rusqlite::Result<Option<String>> {
-    let found: String = connection.query_row("SELECT quick_check FROM pragma_quick_check(1)", [], |row| row.get(0))?;
+    let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     Ok((found != "ok").then_some(found))
 }
 
