@@ -15,6 +15,8 @@ mod raw;
 mod request;
 mod script;
 mod sections;
+#[cfg(test)]
+mod tests;
 
 pub use collector::{Collector, Limits};
 pub use error::CollectError;

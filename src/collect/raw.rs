@@ -115,4 +115,12 @@ impl<'a> Raw<'a> {
             .take_while(move |(path, _)| path.starts_with(before))
             .filter_map(move |(path, _)| path.strip_prefix(before)?.strip_suffix(after).filter(|name| !name.contains('/')))
     }
+
+    /// The files of one directory, by path.
+    pub(super) fn below<'s>(&'s self, directory: &'s str) -> impl Iterator<Item = (&'a str, &'s [&'a str])> {
+        self.files
+            .range::<str, _>((Bound::Included(directory), Bound::Unbounded))
+            .take_while(move |(path, _)| path.starts_with(directory))
+            .map(|(path, lines)| (*path, lines.as_slice()))
+    }
 }

@@ -63,6 +63,7 @@ fi
 host() {
 set -- $(uname -snrm)
 K=$1
+K_RELEASE=$3
 u=
 if [ -r /proc/self/status ]; then
 while read -r k u r; do [ "$k" = Uid: ] && break; done </proc/self/status

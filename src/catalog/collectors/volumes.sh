@@ -12,6 +12,4 @@ esac ;;
 esac
 done </proc/mounts
 [ "$#" -eq 0 ] || t stat -f -c '%S %b %f %a %n' -- "$@"
-else
-t df -kP
 fi
