@@ -1,5 +1,10 @@
 //! The built-in settings: that all are well made, and what each would do, with harmless and with hostile values.
 
+mod commands;
+mod hostile;
+mod real;
+mod values;
+
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
@@ -142,4 +147,29 @@ fn rendered(recorder: &Arc<Mutex<Recorder>>) -> Vec<String> {
             rendered.line + input.as_str()
         })
         .collect()
+}
+
+/// The shipped baseline names settings that exist, with values that they accept, and many of them.
+#[test]
+fn the_linux_baseline_fits_the_catalog_and_has_at_least_35_controls() {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/policies/linux-baseline.yaml")).unwrap();
+    let policies: BTreeMap<String, Value> = serde_yaml::from_str(&text).unwrap();
+    let mut controls = BTreeSet::new();
+    for (name, policy) in &policies {
+        assert_eq!(policy["remediate"], json!(false), "{name} changes something");
+        assert_eq!(policy["targets"], json!([{"os": "linux"}]), "{name}");
+        assert!(!policy["references"]["cis"].as_array().unwrap().is_empty() && !policy["references"]["nist"].as_array().unwrap().is_empty(), "{name}");
+        for (setting_name, value) in policy["settings"].as_object().unwrap() {
+            let setting = setting(setting_name);
+            let pairs: Vec<(Option<&str>, &Value)> = match &setting.keyed {
+                Some(_) => value.as_object().unwrap().iter().map(|(key, value)| (Some(key.as_str()), value)).collect(),
+                None => vec![(None, value)],
+            };
+            for (key, value) in pairs {
+                assert_eq!(setting.check(key, value), Vec::new(), "{name}: {setting_name} {key:?}");
+                assert!(controls.insert((setting_name.clone(), key.map(str::to_owned))), "{setting_name} {key:?} stands twice");
+            }
+        }
+    }
+    assert!(controls.len() >= 35, "{} controls", controls.len());
 }
