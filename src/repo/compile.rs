@@ -97,13 +97,11 @@ pub(super) fn kind_of(path: &str) -> Option<FileKind> {
     match (folder, stem, extension) {
         ("", "rmm", "toml") => Some(FileKind::Config),
         ("", _, "toml") if stem.starts_with("rmm.") => Some(FileKind::Overlay),
-        ("", "devices", _) if document => Some(FileKind::Fleet("devices")),
         ("", "sites", _) if document => Some(FileKind::Fleet("sites")),
         ("", "groups", _) if document => Some(FileKind::Fleet("groups")),
-        ("", "notifications", _) if document => Some(FileKind::Uninterpreted),
-        ("devices", ..) if document => Some(FileKind::Fleet("devices")),
+        ("", "devices", _) | ("devices", ..) if document => Some(FileKind::Fleet("devices")),
         ("policies", ..) if document => Some(FileKind::Policies),
-        ("thresholds" | "workflows", ..) if document => Some(FileKind::Uninterpreted),
+        ("", "notifications", _) | ("thresholds" | "workflows", ..) if document => Some(FileKind::Uninterpreted),
         ("scripts", _, "rhai") => Some(FileKind::Script),
         _ => None,
     }

@@ -29,7 +29,7 @@ pub(super) fn build(
     for (variable, text) in overrides(environment) {
         match read(variable, text, &merged) {
             Ok(node) => overlay(&mut merged, &node, "", &|_| format!("environment {variable}"), &mut origins),
-            Err(problem) => problems.push(problem),
+            Err(problem) => problems.push(*problem),
         }
     }
     (Config::deserialize(merged).unwrap_or_default(), origins)
@@ -47,7 +47,7 @@ pub(super) fn overrides(environment: &[(String, String)]) -> Vec<(&str, &str)> {
 }
 
 /// One variable as a tree of its sections. The value is never shown: it may be a secret.
-fn read(variable: &str, text: &str, merged: &Value) -> Result<Node, Diagnostic> {
+fn read(variable: &str, text: &str, merged: &Value) -> Result<Node, Box<Diagnostic>> {
     let mut path = Vec::new();
     let mut level = Some(merged);
     for step in variable.trim_start_matches("RMM_").split("__") {
@@ -82,7 +82,7 @@ fn read(variable: &str, text: &str, merged: &Value) -> Result<Node, Diagnostic> 
     let why = if why.starts_with("expected") || why.starts_with("unknown key") { why } else { "the value does not fit".to_owned() };
     let mut problem = Diagnostic::error("RMM0117", format!("the environment variable {variable} cannot be used: {why}"));
     problem.advice = advice.or_else(|| Some("the form is RMM_SECTION__KEY, such as RMM_CONNECTIONS__MAX_CONCURRENT=50".into()));
-    Err(problem)
+    Err(Box::new(problem))
 }
 
 /// Lays a tree over a value: maps are merged, everything else is replaced.

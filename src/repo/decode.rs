@@ -29,6 +29,12 @@ impl Kind {
         Self { what, schema, validator }
     }
 
+    /// Whether its schema is one that the validator takes.
+    #[cfg(test)]
+    pub(super) fn compiled(&self) -> bool {
+        self.validator.is_some()
+    }
+
     /// The keys of such a definition.
     pub(super) fn keys(&self) -> impl Iterator<Item = &str> + Clone {
         self.schema.get("properties").and_then(Value::as_object).into_iter().flat_map(Map::keys).map(String::as_str)

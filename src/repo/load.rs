@@ -131,7 +131,7 @@ impl Reader<'_> {
             Ok(text) => self.files.push((path.into(), text)),
             Err(error) => {
                 let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-                let line = good.iter().filter(|b| **b == b'\n').count() + 1;
+                let line = String::from_utf8_lossy(good).matches('\n').count() + 1;
                 let start = good.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
                 let column = String::from_utf8_lossy(&good[start..]).chars().count() + 1;
                 let place = Place { file: path.into(), line: line as u32, column: column as u32, length: 1 };

@@ -8,6 +8,8 @@ mod codes;
 mod compile;
 mod config;
 mod decode;
+pub mod devices_csv;
+pub mod devices_file;
 mod fleet;
 mod load;
 mod policies;
@@ -21,3 +23,6 @@ pub use compile::{LoadOptions, Loaded, World, builtin_packs, compile};
 pub use fleet::bad_name;
 pub use load::{RepoError, find_root, load};
 pub use set::PolicySet;
+
+#[cfg(test)]
+mod tests;

@@ -261,7 +261,6 @@ impl<'a> Builder<'a> {
         let Some(position) = entries.iter().position(|entry| entry.key == MERGE) else { return Some(entries) };
         let merge = entries.remove(position);
         let sources = match merge.node.value {
-            Tree::Map(_) => vec![merge.node],
             Tree::List(items) => items,
             _ => vec![merge.node],
         };
