@@ -179,7 +179,15 @@ impl Store {
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
                      ON CONFLICT (SiteId) DO UPDATE SET Name = ?2, Location = ?3, Timezone = ?4, RelayAgent = ?5, ContactEmail = ?6",
                 )?
-                .execute(params![site.id, site.name, site.location, site.timezone, site.relay_agent, site.contact_email, now])?;
+                .execute(params![
+                    site.id,
+                    site.name,
+                    site.location,
+                    site.timezone,
+                    site.relay_agent,
+                    site.contact_email,
+                    now
+                ])?;
             }
             let names = serde_json::to_string(&groups.iter().map(|g| &g.name).collect::<Vec<_>>()).unwrap_or_default();
             tx.execute("DELETE FROM DeviceGroups WHERE GroupId NOT IN (SELECT value FROM json_each(?1))", [names])?;

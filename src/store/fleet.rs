@@ -159,17 +159,16 @@ fn read_chunk(
             let id = row.get::<_, i64>(0)? - first;
             let Some(section) = names.get(&id) else { continue };
             let hash = row.get(1)?;
-            let data = match shared.documents.get(&hash) {
-                Some(data) => data.clone(),
-                None => {
-                    let data = Arc::new(facts_read::document(row, 5)?);
-                    let size = row.get_ref(5)?.as_bytes().map_or(0, <[u8]>::len);
-                    if shared.bytes + size <= SHARED {
-                        shared.bytes += size;
-                        shared.documents.insert(hash, data.clone());
-                    }
-                    data
+            let data = if let Some(data) = shared.documents.get(&hash) {
+                data.clone()
+            } else {
+                let data = Arc::new(facts_read::document(row, 5)?);
+                let size = row.get_ref(5)?.as_bytes().map_or(0, <[u8]>::len);
+                if shared.bytes + size <= SHARED {
+                    shared.bytes += size;
+                    shared.documents.insert(hash, data.clone());
                 }
+                data
             };
             let at = match seen.get(&id) {
                 Some(at) => *at,

@@ -16,7 +16,7 @@ pub(super) const APPLICATION_ID: i32 = 0x726d_6d31;
 pub(super) enum Kind {
     /// No file yet, or an empty one.
     New,
-    /// A database that this program may use; the version it has, where the header alone tells.
+    /// A database that this program may use.
     Ours,
 }
 
@@ -36,7 +36,10 @@ pub(super) fn inspect(path: &Path, known: i64) -> Result<Kind, StoreError> {
     }
     let damaged = |why: &str| StoreError::Damaged { path: path.to_owned(), why: why.into() };
     let mut header = [0; 100];
-    File::open(path).map_err(io)?.read_exact(&mut header).map_err(|_| damaged("it is too short"))?;
+    let mut file = File::open(path).map_err(io)?;
+    file.read_exact(&mut header).map_err(|_| damaged("it is too short"))?;
+    // After the header: another process may make the file longer in between, and then its header says so too.
+    let length = file.metadata().map_err(io)?.len();
     if &header[..16] != b"SQLite format 3\0" {
         return Err(damaged("it does not begin like a database"));
     }
@@ -49,7 +52,7 @@ pub(super) fn inspect(path: &Path, known: i64) -> Result<Kind, StoreError> {
     let (version, application) = if wal_is_empty(path) {
         // The page count in the header counts where the last writer was one that keeps it up to date.
         let pages = u64::from(number(28));
-        if number(24) == number(92) && metadata.len() < pages * page_size {
+        if number(24) == number(92) && length < pages * page_size {
             return Err(damaged("its end is missing"));
         }
         (i64::from(number(60)), number(68) as i32)

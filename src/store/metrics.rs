@@ -88,13 +88,12 @@ impl Store {
         self.write(|tx| {
             let mut devices_by_name: HashMap<&str, i64> = HashMap::new();
             for sample in samples.iter().filter(|sample| sample.value.is_finite()) {
-                let device = match devices_by_name.get(sample.device.as_str()) {
-                    Some(id) => *id,
-                    None => {
-                        let id = devices::intern(tx, &sample.device, now)?;
-                        devices_by_name.insert(&sample.device, id);
-                        id
-                    }
+                let device = if let Some(id) = devices_by_name.get(sample.device.as_str()) {
+                    *id
+                } else {
+                    let id = devices::intern(tx, &sample.device, now)?;
+                    devices_by_name.insert(&sample.device, id);
+                    id
                 };
                 let at = moment::millis(sample.at);
                 let series: i64 = tx

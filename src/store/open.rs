@@ -105,7 +105,6 @@ pub(super) fn tune(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     connection.pragma_update(None, "cache_size", -16_384)?;
-    connection.pragma_update(None, "mmap_size", 1_i64 << 30)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(())
 }
@@ -127,11 +126,10 @@ fn lock_directory(path: &Path) -> Result<File, StoreError> {
     let begun = Instant::now();
     loop {
         match directory.try_lock() {
-            Ok(()) => return Ok(directory),
             Err(TryLockError::WouldBlock) if begun.elapsed() < BUSY => std::thread::sleep(Duration::from_millis(20)),
             Err(TryLockError::WouldBlock) => return Err(StoreError::Locked { path: path.to_owned() }),
-            // A file system without locks: SQLite's own lock still keeps the file whole.
-            Err(TryLockError::Error(_)) => return Ok(directory),
+            // On a file system without locks, SQLite's own lock still keeps the file whole.
+            Ok(()) | Err(TryLockError::Error(_)) => return Ok(directory),
         }
     }
 }

@@ -67,9 +67,9 @@ fn a_newer_database_whose_log_is_not_yet_copied_back_is_refused_and_not_a_byte_c
 #[test]
 fn a_file_that_is_no_database_is_damaged_and_left_as_it_was() {
     let directory = tempfile::tempdir().unwrap();
-    for content in [&b"hello"[..], &[7; 20_000]] {
+    for content in [b"hello".to_vec(), vec![7; 20_000]] {
         let path = directory.path().join("rmm.db");
-        std::fs::write(&path, content).unwrap();
+        std::fs::write(&path, &content).unwrap();
         let error = again(&path).unwrap_err();
         assert_eq!((error.code(), error.category()), ("RMM0502", Category::Fatal));
         assert!(error.advice().unwrap().contains("backup"));
