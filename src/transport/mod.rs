@@ -1,5 +1,29 @@
-//! Local processes and SSH behind one trait. The only room that opens sessions to devices.
+//! Local processes and SSH behind one trait. The only room that opens sessions to devices: [`Sessions`].
+//!
+//! `script` composes what is run, `collect` and `apply` call; here it is delivered, bounded, and ended for certain.
 
+mod bounded;
+mod conversation;
+mod local;
 mod session;
+mod sessions;
+mod ssh;
+mod target;
+mod wrapper;
 
 pub use session::{Command, Output, Session, TransportError};
+pub use sessions::Sessions;
+pub use target::{SessionOptions, Target};
+
+/// The value of a secret that a connection names.
+fn secret(
+    secrets: &dyn crate::access::Secrets,
+    name: &crate::model::device::SecretRef,
+) -> Result<secrecy::SecretString, TransportError> {
+    use crate::diagnose::Diagnose;
+
+    secrets.resolve(&name.secret).map_err(|e| {
+        let advice = e.advice().map(|a| format!("; {a}")).unwrap_or_default();
+        TransportError::Setup { what: format!("secret '{}'", name.secret), reason: format!("{e}{advice}") }
+    })
+}

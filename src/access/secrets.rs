@@ -1,0 +1,229 @@
+//! Where the values of secrets come from: the environment, then files beside the repository.
+//!
+//! The repository holds names only. Every value that is handed out is made known to the [`Redactor`].
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use secrecy::SecretString;
+
+use super::Redactor;
+use crate::diagnose::{Category, Diagnose};
+
+/// No secret is longer.
+const MAX_BYTES: u64 = 64 * 1024;
+
+/// Gives the value of a secret by its name.
+pub trait Secrets: Send + Sync {
+    /// The value, or why there is none.
+    fn resolve(&self, name: &str) -> Result<SecretString, SecretError>;
+}
+
+/// Why a secret has no value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SecretError {
+    /// Neither the variable nor the file exists.
+    #[error("secret '{name}' is not known: neither the variable {variable} nor the file {file} exists")]
+    Missing {
+        /// Name.
+        name: String,
+        /// Environment variable that was looked for.
+        variable: String,
+        /// File that was looked for.
+        file: PathBuf,
+    },
+    /// Others can read the file.
+    #[error("the file {file} of secret '{name}' is refused: its mode is {mode:04o}, only 0600 is safe")]
+    Mode {
+        /// Name.
+        name: String,
+        /// The file.
+        file: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// The file belongs to somebody else.
+    #[error("the file {file} of secret '{name}' is refused: it belongs to user {owner}, not to user {user}")]
+    Owner {
+        /// Name.
+        name: String,
+        /// The file.
+        file: PathBuf,
+        /// Numeric owner of the file.
+        owner: u32,
+        /// Numeric user that runs.
+        user: u32,
+    },
+    /// The file or variable cannot be read as text.
+    #[error("secret '{name}' cannot be read from {source_name}: {reason}")]
+    Unreadable {
+        /// Name.
+        name: String,
+        /// The file or variable.
+        source_name: String,
+        /// In the system's words.
+        reason: String,
+    },
+    /// The name could leave the directory of the secrets.
+    #[error("'{name}' is not a name for a secret")]
+    Name {
+        /// The name.
+        name: String,
+    },
+}
+
+impl Diagnose for SecretError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Missing { .. } => "RMM0801",
+            Self::Mode { .. } => "RMM0802",
+            Self::Owner { .. } => "RMM0803",
+            Self::Unreadable { .. } => "RMM0804",
+            Self::Name { .. } => "RMM0805",
+        }
+    }
+
+    fn category(&self) -> Category {
+        Category::Configuration
+    }
+
+    fn advice(&self) -> Option<String> {
+        Some(match self {
+            Self::Missing { variable, file, .. } => {
+                format!("set {variable}, or write the value to {} with mode 0600", file.display())
+            }
+            Self::Mode { file, .. } => format!("run: chmod 600 {}", file.display()),
+            Self::Owner { file, user, .. } => format!("run: chown {user} {}", file.display()),
+            Self::Unreadable { .. } => format!("a secret is UTF-8 text of at most {MAX_BYTES} bytes"),
+            Self::Name { .. } => "use letters, digits, '.', '_' and '-', beginning with a letter, a digit or '_'".into(),
+        })
+    }
+}
+
+/// Secrets from `RMM_SECRET_<NAME>` and from `.rmm/secrets/NAME`.
+#[derive(Debug, Clone)]
+pub struct SecretStore {
+    directory: PathBuf,
+    redactor: Redactor,
+}
+
+impl SecretStore {
+    /// For the repository at `root`; what is handed out is made known to `redactor`.
+    pub fn new(root: &Path, redactor: Redactor) -> Self {
+        Self { directory: root.join(".rmm").join("secrets"), redactor }
+    }
+
+    /// The environment variable that holds the secret: `RMM_SECRET_` and the name in capitals, other characters as `_`.
+    pub fn variable(name: &str) -> String {
+        let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
+        format!("RMM_SECRET_{name}")
+    }
+
+    fn from_file(&self, name: &str) -> Result<SecretString, SecretError> {
+        use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+
+        let file = self.directory.join(name);
+        let unreadable =
+            |reason: String| SecretError::Unreadable { name: name.into(), source_name: file.display().to_string(), reason };
+        // Not blocking: a named pipe in its place must not stop everything.
+        let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+        let open = std::fs::OpenOptions::new().read(true).custom_flags(nonblocking).open(&file).map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => {
+                SecretError::Missing { name: name.into(), variable: Self::variable(name), file: file.clone() }
+            }
+            _ => unreadable(e.to_string()),
+        })?;
+        // What was opened is what is judged; the path may be exchanged meanwhile.
+        let meta = open.metadata().map_err(|e| unreadable(e.to_string()))?;
+        if !meta.is_file() {
+            return Err(unreadable("it is not a regular file".into()));
+        }
+        let user = rustix::process::geteuid().as_raw();
+        if meta.uid() != user {
+            return Err(SecretError::Owner { name: name.into(), file, owner: meta.uid(), user });
+        }
+        let mode = meta.mode() & 0o7777;
+        if mode & 0o177 != 0 {
+            return Err(SecretError::Mode { name: name.into(), file, mode });
+        }
+        let mut text = String::new();
+        open.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(|e| unreadable(e.to_string()))?;
+        if text.len() as u64 > MAX_BYTES {
+            return Err(unreadable("it is too large".into()));
+        }
+        let value = text.strip_suffix('\n').map_or(text.as_str(), |t| t.strip_suffix('\r').unwrap_or(t));
+        Ok(value.into())
+    }
+}
+
+impl Secrets for SecretStore {
+    fn resolve(&self, name: &str) -> Result<SecretString, SecretError> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        let begins = name.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+        if !begins || name.len() > 200 || !name.chars().all(plain) {
+            return Err(SecretError::Name { name: name.into() });
+        }
+        let variable = Self::variable(name);
+        let value = match std::env::var(&variable) {
+            Ok(value) => value.into(),
+            Err(std::env::VarError::NotPresent) => self.from_file(name)?,
+            Err(std::env::VarError::NotUnicode(_)) => {
+                let reason = "it is not UTF-8".into();
+                return Err(SecretError::Unreadable { name: name.into(), source_name: variable, reason });
+            }
+        };
+        self.redactor.learn(name, &value);
+        Ok(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    fn store_with(name: &str, text: &str, mode: u32) -> (tempfile::TempDir, SecretStore, Redactor) {
+        let root = tempfile::tempdir().unwrap();
+        let redactor = Redactor::new();
+        let store = SecretStore::new(root.path(), redactor.clone());
+        std::fs::create_dir_all(&store.directory).unwrap();
+        let file = store.directory.join(name);
+        std::fs::write(&file, text).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+        (root, store, redactor)
+    }
+
+    #[test]
+    fn a_file_gives_its_text_without_one_line_feed_and_the_redactor_learns_it() {
+        let (_root, store, redactor) = store_with("db", "hunter2\n\n", 0o600);
+        assert_eq!(store.resolve("db").unwrap().expose_secret(), "hunter2\n");
+        assert_eq!(redactor.redact("is hunter2\n"), "is (secret db)");
+    }
+
+    #[test]
+    fn a_file_that_others_can_read_is_refused_with_advice() {
+        let (_root, store, _) = store_with("db", "x", 0o640);
+        let error = store.resolve("db").unwrap_err();
+        assert!(matches!(error, SecretError::Mode { mode: 0o640, .. }), "{error}");
+        assert!(error.advice().unwrap().starts_with("run: chmod 600 "));
+    }
+
+    #[test]
+    fn names_cannot_leave_the_directory() {
+        let (_root, store, _) = store_with("db", "x", 0o600);
+        for name in ["../db", "a/b", "", ".hidden", "-x", "a\0b"] {
+            assert!(matches!(store.resolve(name), Err(SecretError::Name { .. })), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_missing_secret_names_the_variable_and_the_file() {
+        let (_root, store, _) = store_with("db", "x", 0o600);
+        let error = store.resolve("web-1.key").unwrap_err();
+        assert!(error.to_string().contains("RMM_SECRET_WEB_1_KEY"), "{error}");
+        assert!(error.to_string().contains(".rmm/secrets/web-1.key"), "{error}");
+    }
+}

@@ -1,0 +1,245 @@
+//! The one place that opens sessions, and keeps them for the next command.
+//!
+//! Opens of one target share one connection; a dead or expired one is replaced before it is used. Expired ones are
+//! closed when the next session is opened, or by [`Sessions::close_all`].
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use secrecy::SecretString;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::conversation::Conversation;
+use super::ssh::{self, Connected};
+use super::wrapper::Rise;
+use super::{Command, Output, Session, SessionOptions, Target, TransportError, local, secret};
+use crate::access::Secrets;
+use crate::model::device::{Connection, TransportKind};
+
+/// Opens and keeps sessions. Cheap to clone; clones share everything.
+#[derive(Clone)]
+pub struct Sessions {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    options: SessionOptions,
+    secrets: Arc<dyn Secrets>,
+    shared: ssh::Shared,
+    slots: Mutex<HashMap<String, Arc<Slot>>>,
+    swept: Mutex<Instant>,
+    tasks: TaskTracker,
+    stop: Mutex<CancellationToken>,
+}
+
+/// The place of one target's connection.
+#[derive(Default)]
+struct Slot {
+    connection: tokio::sync::Mutex<Option<Arc<Connected>>>,
+    /// The last failure and when: those who waited for that very attempt share it.
+    failure: Mutex<Option<(Instant, TransportError)>>,
+}
+
+impl Sessions {
+    /// With these limits; secrets are asked for when they are needed.
+    pub fn new(options: SessionOptions, secrets: Arc<dyn Secrets>) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                options,
+                secrets,
+                shared: ssh::Shared::default(),
+                slots: Mutex::default(),
+                swept: Mutex::new(Instant::now()),
+                tasks: TaskTracker::new(),
+                stop: Mutex::default(),
+            }),
+        }
+    }
+
+    /// A session on the target, connected and signed in. Later commands connect anew where that is necessary.
+    pub async fn open(&self, target: &Target, cancel: &CancellationToken) -> Result<Arc<dyn Session>, TransportError> {
+        if cancel.is_cancelled() {
+            return Err(TransportError::Cancelled);
+        }
+        if target.connection.transport == Some(TransportKind::Local) {
+            return Ok(Arc::new(LocalSession { inner: Arc::clone(&self.inner), connection: target.connection.clone() }));
+        }
+        self.inner.sweep();
+        let slot = self.inner.slot(target);
+        self.inner.connected(target, &slot, cancel).await?;
+        Ok(Arc::new(SshSession { inner: Arc::clone(&self.inner), target: target.clone(), slot }))
+    }
+
+    /// Ends what runs, and closes all connections. Sessions that are still held connect anew when they are used.
+    pub async fn close_all(&self) {
+        let stop = std::mem::take(&mut *lock(&self.inner.stop));
+        stop.cancel();
+        self.inner.tasks.close();
+        self.inner.tasks.wait().await;
+        self.inner.tasks.reopen();
+        let slots: Vec<_> = lock(&self.inner.slots).drain().map(|(_, slot)| slot).collect();
+        for slot in slots {
+            if let Some(connection) = slot.connection.lock().await.take() {
+                connection.close().await;
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Inner {
+    fn slot(&self, target: &Target) -> Arc<Slot> {
+        let key = format!("{}\0{:?}", target.address, target.connection);
+        Arc::clone(lock(&self.slots).entry(key).or_default())
+    }
+
+    /// Drops what nobody has used for long, at most four times per lifetime.
+    fn sweep(&self) {
+        let ttl = self.options.session_ttl;
+        {
+            let mut swept = lock(&self.swept);
+            if swept.elapsed() < ttl / 4 {
+                return;
+            }
+            *swept = Instant::now();
+        }
+        let mut expired = Vec::new();
+        lock(&self.slots).retain(|_, slot| {
+            // One that is just being opened is in use.
+            let Ok(mut held) = slot.connection.try_lock() else { return true };
+            let keep = held.as_ref().is_some_and(|c| c.is_usable(ttl));
+            if !keep {
+                expired.extend(held.take());
+            }
+            keep || Arc::strong_count(slot) > 1
+        });
+        for connection in expired {
+            self.tasks.spawn(async move { connection.close().await });
+        }
+    }
+
+    /// The target's connection, opened where there is none that can be used.
+    async fn connected(&self, target: &Target, slot: &Slot, cancel: &CancellationToken) -> Result<Arc<Connected>, TransportError> {
+        let asked = Instant::now();
+        let work = async {
+            let mut held = slot.connection.lock().await;
+            if let Some(connection) = held.as_ref().filter(|c| c.is_usable(self.options.session_ttl)) {
+                return Ok(Arc::clone(connection));
+            }
+            if let Some((when, failure)) = &*lock(&slot.failure)
+                && *when > asked
+            {
+                return Err(failure.clone());
+            }
+            if let Some(old) = held.take() {
+                self.tasks.spawn(async move { old.close().await });
+            }
+            match Connected::open(target, &self.shared, &self.options, &*self.secrets).await {
+                Ok(connection) => Ok(Arc::clone(held.insert(Arc::new(connection)))),
+                Err(failure) => {
+                    *lock(&slot.failure) = Some((Instant::now(), failure.clone()));
+                    Err(failure)
+                }
+            }
+        };
+        tokio::select! {
+            result = work => result,
+            () = cancel.cancelled() => Err(TransportError::Cancelled),
+        }
+    }
+
+    /// How the command becomes root, and the password for it.
+    fn rise(&self, connection: &Connection, elevate: bool) -> Result<(Rise, Option<SecretString>), TransportError> {
+        let rise = Rise::of(connection.elevate, elevate, connection.sudo_password.is_some());
+        let password = match &connection.sudo_password {
+            Some(name) if rise == Rise::WithPassword => Some(secret(&*self.secrets, name)?),
+            _ => None,
+        };
+        Ok((rise, password))
+    }
+}
+
+fn refuse_nul(command: &Command) -> Result<(), TransportError> {
+    if command.line.contains('\0') {
+        return Err(TransportError::Setup { what: "command".into(), reason: "it contains a NUL byte".into() });
+    }
+    Ok(())
+}
+
+/// This machine.
+struct LocalSession {
+    inner: Arc<Inner>,
+    connection: Connection,
+}
+
+#[async_trait::async_trait]
+impl Session for LocalSession {
+    async fn run(&self, command: Command, cancel: &CancellationToken) -> Result<Output, TransportError> {
+        refuse_nul(&command)?;
+        let (rise, password) = self.inner.rise(&self.connection, command.elevate)?;
+        let limits = (self.inner.options.command_timeout, self.inner.options.max_output_bytes);
+        local::run(command, rise, password, limits, cancel).await
+    }
+}
+
+/// A device over SSH.
+struct SshSession {
+    inner: Arc<Inner>,
+    target: Target,
+    slot: Arc<Slot>,
+}
+
+impl SshSession {
+    /// A channel for a command. A connection that broke while it was idle is replaced once: nothing has run yet.
+    async fn channel(&self, cancel: &CancellationToken) -> Result<ssh::OpenChannel, TransportError> {
+        let inner = &self.inner;
+        let limit = inner.options.ssh_timeout;
+        let connection = inner.connected(&self.target, &self.slot, cancel).await?;
+        match connection.channel(limit).await {
+            Err(TransportError::Lost { .. }) => {}
+            other => return other,
+        }
+        {
+            let mut held = self.slot.connection.lock().await;
+            if held.as_ref().is_some_and(|c| Arc::ptr_eq(c, &connection)) {
+                *held = None;
+            }
+        }
+        inner.connected(&self.target, &self.slot, cancel).await?.channel(limit).await
+    }
+}
+
+#[async_trait::async_trait]
+impl Session for SshSession {
+    async fn run(&self, command: Command, cancel: &CancellationToken) -> Result<Output, TransportError> {
+        refuse_nul(&command)?;
+        let inner = &self.inner;
+        let (rise, password) = inner.rise(&self.target.connection, command.elevate)?;
+        let time = command.timeout.unwrap_or(inner.options.command_timeout);
+        let talk = Conversation::new(command, rise, password, inner.options.max_output_bytes);
+        let open = tokio::select! {
+            open = self.channel(cancel) => open?,
+            () = cancel.cancelled() => return Err(TransportError::Cancelled),
+        };
+        // A task of its own, so that a caller who is dropped in the middle still ends the remote command.
+        let stop = lock(&inner.stop).child_token();
+        let dropped = stop.clone().drop_guard();
+        let task = inner.tasks.spawn(ssh::run(open, talk, time, stop.clone()));
+        let forward = async {
+            cancel.cancelled().await;
+            stop.cancel();
+            std::future::pending::<()>().await;
+        };
+        let answer = tokio::select! {
+            answer = task => answer,
+            () = forward => return Err(TransportError::Cancelled),
+        };
+        dropped.disarm();
+        answer.unwrap_or_else(|e| Err(TransportError::Lost { address: self.target.address.clone(), reason: e.to_string() }))
+    }
+}
