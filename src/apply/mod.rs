@@ -1,1 +1,25 @@
-//! Apply.
+//! Carrying out a plan: limits first, then device by device and change by change, each journalled before and after.
+//!
+//! [`survey`] brings facts and plan; [`limits`] refuses; [`Executor`] carries out and resumes. Printing is the faces' task.
+
+mod change;
+mod declare;
+mod device;
+mod events;
+mod executor;
+mod host;
+pub mod limits;
+mod request;
+mod retry;
+mod saved;
+mod sessions;
+mod stages;
+pub mod survey;
+
+pub use declare::declare;
+pub use events::{EVENTS_SCHEMA, Event, OnEvent};
+pub use executor::{ApplyError, ApplyOptions, Executor, Finished};
+pub use limits::Refused;
+pub use request::{from_plan, new_run};
+pub use saved::{check_fresh, reassure, stages_of};
+pub use sessions::sessions;

@@ -2,6 +2,7 @@
 //! ones have exactly the form of a team's own in `scripts/`, and no privilege.
 
 mod check;
+pub mod facts;
 mod head;
 mod setting;
 #[cfg(test)]

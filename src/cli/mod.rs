@@ -1,7 +1,128 @@
 //! The command line: one file per command; parse, call, print, exit code.
 #![allow(clippy::print_stdout)] // this is the face whose task is to print
 
+mod apply;
+mod args;
+mod audit;
+mod collect;
+mod completions;
+mod config;
+mod confirm;
+mod context;
+mod devices;
+mod exec;
+mod exit;
+mod explain;
+mod facts;
+mod failure;
+mod help;
+mod init;
+mod man;
+mod plan;
+mod plan_text;
+mod progress;
+mod signals;
+mod status;
+mod style;
+mod table;
+mod uninstall;
+mod validate;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::{FromArgMatches as _, Subcommand as _};
+
+pub use args::command;
+use args::{Cli, Command};
+use exit::Exit;
+use failure::Failure;
+
 /// Parses the arguments, runs the command, returns its exit code.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn main() -> ExitCode {
+    let matches = match args::command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => {
+            // Help and version go to standard output and are no error; a reader that went away is none either.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { Exit::Usage.code() } else { Exit::Done.code() });
+        }
+    };
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(Exit::Usage.code());
+        }
+    };
+    style::init(cli.global.color);
+    let verbose = cli.global.verbose > 0;
+    match dispatch(cli) {
+        Ok(exit) => ExitCode::from(exit.code()),
+        Err(failure) => {
+            report(&failure, verbose);
+            ExitCode::from(failure.exit.code())
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<Exit, Failure> {
+    let global = cli.global;
+    match cli.command {
+        Command::Init(args) => init::run(&global, args),
+        Command::Uninstall(args) => uninstall::run(&global, args),
+        Command::Config(args) => config::run(&global, &args),
+        Command::Validate(args) => validate::run(&global, &args),
+        Command::Collect(args) => collect::run(&global, &args),
+        Command::Plan(args) => plan::run(&global, &args),
+        Command::Apply(args) => apply::run(&global, args),
+        Command::Status(args) => status::run(&global, &args),
+        Command::Devices(args) => devices::run(&global, args),
+        Command::Facts(args) => facts::run(&global, &args),
+        Command::Exec(args) => exec::run(&global, args),
+        Command::Audit(args) => audit::run(&global, &args),
+        Command::Explain(args) => explain::run(&global, &args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
+        Command::Help(args) => help::run(&args),
+    }
+}
+
+/// Problems go to standard error, with the source line where there is one.
+fn report(failure: &Failure, verbose: bool) {
+    if failure.problems.is_empty() {
+        return;
+    }
+    let text = crate::diagnose::render(&failure.problems, &|file| failure.sources.get(file).cloned(), style::colored_errors());
+    let mut stderr = std::io::stderr().lock();
+    let _ = stderr.write_all(text.trim_end().as_bytes());
+    let _ = stderr.write_all(b"\n");
+    if !verbose && std::env::var_os("RMM_IN_AUTOMATION").is_none() {
+        let mut codes: Vec<&str> = failure.problems.iter().map(|p| p.code.as_str()).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        let _ = writeln!(stderr, "\nmore: rmm explain {}", codes.first().unwrap_or(&""));
+    }
+}
+
+/// Writes a result to standard output. A reader that went away (`| head`) is no error.
+fn print(text: &str) -> Result<(), Failure> {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Err(Failure::silent(Exit::Done)),
+        Err(error) => {
+            let problem = crate::diagnose::Diagnostic::error("RMM0001", format!("standard output cannot be written: {error}"));
+            Err(Failure::new(Exit::Error, problem))
+        }
+    }
+}
+
+/// A line for the person, on standard error, so that results on standard output stay clean.
+fn say(text: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// Names of all commands, for the documentation and its test.
+pub fn command_names() -> Vec<String> {
+    Command::augment_subcommands(clap::Command::new("rmm")).get_subcommands().map(|c| c.get_name().to_owned()).collect()
 }

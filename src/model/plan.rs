@@ -87,6 +87,9 @@ pub struct Change {
     /// Labels of settings after whose change this one is carried out again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub restart_on: Vec<String>,
+    /// Right as it is, but carried out again because of `restart_on`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub restart: bool,
     /// What stands in the way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Held>,

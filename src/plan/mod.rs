@@ -1,1 +1,29 @@
-//! Plan.
+//! Pure planning: PolicySet x Facts x clock -> Plan. No I/O, no randomness: the same inputs give the same bytes.
+//!
+//! [`Planner::evaluate`] is what does not depend on the time and may be kept; [`Planner::decide`] puts windows,
+//! guards and exceptions on top. `apply::survey` brings the facts and keeps the verdicts.
+
+mod commands;
+mod compare;
+mod decide;
+mod evaluate;
+mod membership;
+mod needs;
+mod planner;
+mod resolve;
+mod scope;
+mod secrets;
+mod summary;
+mod template;
+mod verdict;
+
+pub use compare::compliant;
+pub use evaluate::Evaluated;
+pub use membership::{Membership, Targeting};
+pub use needs::Needs;
+pub use planner::{PlanOptions, Planner};
+pub use resolve::{Resolution, ResolvedSetting};
+pub use scope::{Scope, ScopeError};
+pub use secrets::{SecretLookup, holds_secret, placeholders, resolved};
+pub use summary::summarize;
+pub use verdict::{Question, Verdict, evidence, judge};

@@ -159,7 +159,12 @@ impl Compiler<'_> {
     }
 
     fn check(&mut self, definition: &SettingDef, key: Option<&str>, value: &Value, node: &Node) {
-        for (pointer, message) in definition.check(key, value) {
+        // What holds a template is known for each device only: the planner checks it again once it is filled in.
+        let known_key = key.filter(|key| !key.contains("{{"));
+        for (pointer, message) in definition.check(known_key, value) {
+            if value.pointer(&pointer).and_then(Value::as_str).is_some_and(|text| text.contains("{{")) {
+                continue;
+            }
             let at = self.place(node.at_pointer(&pointer));
             let name = crate::model::policy::label(&definition.name, key);
             let advice = format!("rmm explain {} shows what it takes", definition.name);

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::catalog::Catalog;
 use crate::model::device::Connection;
-use crate::model::{Config, Device, Group, Policy, Site};
+use crate::model::{Config, Device, Group, Policy, Selector, Site};
 
 /// A repository, read and found valid.
 #[derive(Debug, Clone)]
@@ -42,23 +42,43 @@ pub struct PolicySet {
 }
 
 impl PolicySet {
-    /// The groups of a device by declaration, nearest first: its own in their order, then parents, parents of parents.
+    /// The groups of a device as far as they are known without its facts, nearest first: those that it names, those that
+    /// list it, those whose rule holds whatever the facts are; then parents, parents of parents.
     pub fn groups_of(&self, device: &Device) -> Vec<&Group> {
+        let named = device.groups.iter().filter_map(|name| self.groups.get(name));
+        let listing = self.groups.values().filter(|group| group.members.contains(&device.name));
+        let mut level: Vec<&Group> = named.chain(listing).collect();
+        let ruled = |group: &&Group| group.rule.as_ref().is_some_and(|rule| self.holds_without_facts(rule, device));
+        level.extend(self.groups.values().filter(ruled));
         let mut found: Vec<&Group> = Vec::new();
-        let mut level: Vec<&str> = device.groups.iter().map(String::as_str).collect();
         while !level.is_empty() {
             let mut parents = Vec::new();
-            for name in level {
-                if let Some(group) = self.groups.get(name)
-                    && !found.iter().any(|known| known.name == group.name)
-                {
+            for group in level {
+                if !found.iter().any(|known| known.name == group.name) {
                     found.push(group);
-                    parents.extend(group.parent.as_deref());
+                    parents.extend(group.parent.as_ref().and_then(|parent| self.groups.get(parent)));
                 }
             }
             level = parents;
         }
         found
+    }
+
+    /// Whether a rule holds by what is declared alone. A rule over groups or facts is left to the planner.
+    fn holds_without_facts(&self, rule: &Selector, device: &Device) -> bool {
+        match rule {
+            Selector::Name(name) => name == "*",
+            Selector::Match(m) => {
+                let site = device.site.as_deref().unwrap_or(&self.config.general.default_site);
+                let same_site = |wanted: &String| wanted == site || self.sites.get(site).and_then(|s| s.site_id.as_ref()) == Some(wanted);
+                m.group.is_none()
+                    && m.condition.is_none()
+                    && m.tag.as_ref().is_none_or(|tag| device.tags.contains(tag))
+                    && m.device.as_ref().is_none_or(|name| *name == device.name)
+                    && m.site.as_ref().is_none_or(same_site)
+                    && m.os.is_none_or(|os| device.os == Some(os))
+            }
+        }
     }
 
     /// The site of a device, where it is declared.
@@ -78,10 +98,12 @@ impl PolicySet {
         }
     }
 
-    /// Values for templates: of the device, then of its groups, then of its site; the nearest wins.
-    pub fn vars(&self, device: &Device) -> BTreeMap<String, Value> {
+    /// Values for templates: of the device, then of its groups, then of its site; the nearest wins. `more` are groups that
+    /// only the facts tell; they come after those that are declared.
+    pub fn vars<'a>(&'a self, device: &Device, more: impl IntoIterator<Item = &'a Group>) -> BTreeMap<String, Value> {
         let mut vars = device.vars.clone();
-        let farther = self.groups_of(device).into_iter().map(|group| &group.vars).chain(self.site_of(device).map(|site| &site.vars));
+        let groups = self.groups_of(device).into_iter().chain(more);
+        let farther = groups.map(|group| &group.vars).chain(self.site_of(device).map(|site| &site.vars));
         for (name, value) in farther.flatten() {
             if !vars.contains_key(name) {
                 vars.insert(name.clone(), value.clone());

@@ -217,6 +217,21 @@ impl Program {
         }
     }
 
+    /// `restart(device, desired)`, or `restart(device, key, desired)`: carries a compliant setting out again after what it
+    /// depends on has changed.
+    pub fn restart(&self, host: &SharedHost, key: Option<&str>, desired: &Value) -> Result<(), ScriptError> {
+        let mut arguments = vec![device(host)];
+        arguments.extend(key.map(Into::<Dynamic>::into));
+        arguments.push(to_dynamic(desired));
+        match self.call("restart", vec![arguments])? {
+            Some(_) => Ok(()),
+            None => {
+                let message = "the setting cannot be restarted: its script has no function restart".to_owned();
+                Err(ScriptError::Runtime { message, line: 0 })
+            }
+        }
+    }
+
     /// `rollback(device, before)`, or `rollback(device, key, before)`. `before` is `()` where it was absent.
     pub fn rollback(&self, host: &SharedHost, key: Option<&str>, before: Option<&Value>) -> Result<(), ScriptError> {
         let mut arguments = vec![device(host)];

@@ -1,10 +1,23 @@
 //! Policy sets that were in force, so that a past verdict can be read beside the policy as it was.
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 
 use super::{Store, StoreError, moment};
 
 impl Store {
+    /// The policy set whose devices, sites and groups were synchronised last.
+    pub fn declared(&self) -> Result<Option<String>, StoreError> {
+        self.read(|connection| Ok(connection.query_row("SELECT PolicySet FROM Declared WHERE Id = 1", [], |row| row.get(0)).optional()?))
+    }
+
+    /// Remembers which policy set was synchronised. Call it last: what was interrupted is then done again.
+    pub fn set_declared(&self, hash: &str) -> Result<(), StoreError> {
+        self.write(|tx| {
+            tx.execute("INSERT OR REPLACE INTO Declared (Id, PolicySet) VALUES (1, ?1)", [hash])?;
+            Ok(())
+        })
+    }
+
     /// Keeps a policy set: its content hash, its commit, and each policy as JSON. A known set costs one look.
     pub fn record_policy_set(&self, hash: &str, commit: Option<&str>, policies: &[(String, String)]) -> Result<(), StoreError> {
         let known = self.read(|connection| {

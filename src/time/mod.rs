@@ -8,4 +8,5 @@ mod window;
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use schedule::Schedule;
 pub use span::Span;
+pub(crate) use window::local_moment;
 pub use window::{Window, zone};

@@ -6,6 +6,12 @@ CREATE TABLE PolicySets (
     FirstSeen DATETIME NOT NULL
 );
 
+-- The set whose devices, sites and groups stand in their tables.
+CREATE TABLE Declared (
+    Id INTEGER PRIMARY KEY CHECK (Id = 1),
+    PolicySet TEXT NOT NULL
+);
+
 CREATE TABLE Policies (
     PolicySet TEXT NOT NULL REFERENCES PolicySets(Hash),
     Name TEXT NOT NULL,

@@ -1,0 +1,309 @@
+//! One change: look again, write the intent, act, look again, record. The journal is the truth.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+
+use super::executor::Executor;
+use super::host::LiveHost;
+use super::retry;
+use crate::access::Secrets as _;
+use crate::catalog::SettingDef;
+use crate::collect::{Collector, Limits};
+use crate::diagnose::{Category, Diagnose as _};
+use crate::model::facts::Status;
+use crate::model::plan::State;
+use crate::model::run::{ChangeState, RunChange};
+use crate::model::{Device, Facts, Reboot, Section};
+use crate::plan::{Needs, Question, Verdict, evidence, holds_secret, judge};
+use crate::script::{ScriptError, SharedHost};
+use crate::store::{Step, StoreError};
+use crate::transport::{Session, TransportError};
+
+/// What the device's other changes have to know.
+pub(super) enum After {
+    /// Go on.
+    Fine,
+    /// Go on, and count the device as failed.
+    Failed,
+    /// The device is away: nothing further can be done there now.
+    DeviceLost(String),
+}
+
+/// The work on one device.
+pub(super) struct Work<'a> {
+    executor: &'a Executor,
+    device: &'a Device,
+    session: Arc<dyn Session>,
+    facts: Arc<Facts>,
+    observed: BTreeMap<Arc<str>, Section>,
+    /// Labels of what was changed in this run, for `restart_on`.
+    changed: Vec<String>,
+}
+
+/// Why a try did not reach its end.
+enum Trouble {
+    Script(ScriptError),
+    Transport(TransportError),
+    Unmet(String),
+}
+
+impl Trouble {
+    fn category(&self) -> Category {
+        match self {
+            Self::Script(error) => error.category(),
+            Self::Transport(error) => error.category(),
+            Self::Unmet(_) => Category::Configuration,
+        }
+    }
+    fn text(&self) -> String {
+        match self {
+            Self::Script(error) => error.to_string(),
+            Self::Transport(error) => error.to_string(),
+            Self::Unmet(text) => text.clone(),
+        }
+    }
+    fn cancelled(&self) -> bool {
+        match self {
+            Self::Transport(error) => *error == TransportError::Cancelled,
+            Self::Script(error) => error.code() == TransportError::Cancelled.code(),
+            Self::Unmet(_) => false,
+        }
+    }
+}
+
+impl<'a> Work<'a> {
+    pub(super) fn new(executor: &'a Executor, device: &'a Device, session: Arc<dyn Session>, facts: Facts) -> Self {
+        Self { executor, device, session, facts: Arc::new(facts), observed: BTreeMap::new(), changed: Vec::new() }
+    }
+
+    /// What was observed on the way; newer than what the store has.
+    pub(super) fn into_observed(self) -> BTreeMap<Arc<str>, Section> {
+        self.observed
+    }
+
+    /// Carries out one change to a final state, or to one that says what it waits for.
+    pub(super) async fn carry_out(&mut self, mut change: RunChange) -> Result<After, StoreError> {
+        let fail = |error: String| Step { error: Some(error), ..Step::default() };
+        let Some(def) = self.executor.set.catalog.settings.get(&change.change.setting).cloned() else {
+            self.executor.step(&change, ChangeState::Failed, fail("the setting is no longer in the catalog".into()))?;
+            return Ok(After::Failed);
+        };
+        let desired = match self.desired(&change, &def) {
+            Ok(desired) => desired,
+            Err(error) => {
+                self.executor.step(&change, ChangeState::Failed, fail(error))?;
+                return Ok(After::Failed);
+            }
+        };
+        // An intent without a result: the process died in between. Only looking tells how it ended.
+        let mut recovering = change.state == ChangeState::Started || change.state == ChangeState::Interrupted;
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let trouble = match self.try_once(&mut change, &def, &desired, recovering).await? {
+                Ok(after) => return Ok(after),
+                Err(trouble) => trouble,
+            };
+            let text = self.redact(&trouble.text());
+            if trouble.cancelled() {
+                let next = if change.state == ChangeState::Started { ChangeState::Interrupted } else { ChangeState::Cancelled };
+                self.executor.step(&change, next, fail("the run was stopped".into()))?;
+                return Ok(After::Fine);
+            }
+            match trouble.category() {
+                Category::Transient if tries < retry::TRIES => {
+                    recovering = change.state == ChangeState::Started;
+                    tokio::select! {
+                        () = self.executor.abort.cancelled() => {}
+                        () = tokio::time::sleep(retry::delay(tries + 1, rand::random())) => {}
+                    }
+                    let target = super::survey::target(&self.executor.set, self.device);
+                    if let Ok(session) = self.executor.sessions.open(&target, &self.executor.abort).await {
+                        self.session = session;
+                    }
+                }
+                Category::Transient | Category::Device => {
+                    self.executor.step(&change, ChangeState::Queued, fail(text.clone()))?;
+                    return Ok(After::DeviceLost(text));
+                }
+                Category::Configuration | Category::Fatal => return self.failed(&change, &def, &text).await,
+            }
+        }
+    }
+
+    /// One try. The outer error is the database's; the inner one says why the try did not reach its end.
+    async fn try_once(
+        &mut self,
+        change: &mut RunChange,
+        def: &Arc<SettingDef>,
+        desired: &Value,
+        recovering: bool,
+    ) -> Result<Result<After, Trouble>, StoreError> {
+        let executor = self.executor;
+        let before = match self.look(change, def).await {
+            Ok(verdict) => verdict,
+            Err(error) => return Ok(Err(Trouble::Transport(error))),
+        };
+        let secret = holds_secret(&change.change.desired);
+        let seen = evidence(before.observed.as_ref(), secret);
+        let restart = change.change.restart;
+        match before.state {
+            State::Compliant if restart && (recovering || change.change.restart_on.iter().any(|label| self.changed.contains(label))) => {}
+            State::Compliant if recovering => {
+                executor.step(change, ChangeState::Done, Step { after: Some(seen), ..Step::default() })?;
+                self.changed.push(change.change.label());
+                return Ok(Ok(After::Fine));
+            }
+            State::Compliant => {
+                let error = restart.then(|| "nothing that it depends on was changed".to_owned());
+                executor.step(change, ChangeState::Skipped, Step { before: Some(seen), error, ..Step::default() })?;
+                return Ok(Ok(After::Fine));
+            }
+            State::Unknown | State::Unsupported => {
+                let why = before.reason.unwrap_or_else(|| "it could not be observed".into());
+                return Ok(Err(Trouble::Unmet(format!("not changed, since its state is {}: {why}", before.state))));
+            }
+            // Somebody else has changed it since the plan: what was shown is no longer what would happen.
+            _ if !recovering && !restart && seen != change.change.observed => {
+                let error = Some("the observed value is no longer the one in the plan".to_owned());
+                executor.step(change, ChangeState::Stale, Step { before: Some(seen), error, ..Step::default() })?;
+                return Ok(Ok(After::Fine));
+            }
+            _ => {}
+        }
+        let keep_before = change.before.is_none();
+        *change = executor.step(change, ChangeState::Started, Step { before: keep_before.then_some(seen), ..Step::default() })?;
+        if let Err(error) = self.act(change, def, desired, before.observed).await {
+            return Ok(Err(Trouble::Script(error)));
+        }
+        if change.change.reboot == Reboot::Always {
+            // The device goes away now; what it looks like afterwards the next collection tells.
+            executor.step(change, ChangeState::Done, Step::default())?;
+            return Ok(Ok(After::DeviceLost("it is restarting".into())));
+        }
+        let after = match self.look(change, def).await {
+            Ok(verdict) => verdict,
+            Err(error) => return Ok(Err(Trouble::Transport(error))),
+        };
+        let seen = evidence(after.observed.as_ref(), secret);
+        if after.state == State::Compliant {
+            executor.step(change, ChangeState::Done, Step { after: Some(seen), ..Step::default() })?;
+            self.changed.push(change.change.label());
+            return Ok(Ok(After::Fine));
+        }
+        let shown = after.reason.unwrap_or_else(|| if secret { "something else".into() } else { shorten(&seen) });
+        Ok(Err(Trouble::Unmet(format!("expected {}, saw {shown}", change.change.to))))
+    }
+
+    /// Undoes what a failed change may have done, where its script can, and records the end.
+    async fn failed(&mut self, change: &RunChange, def: &Arc<SettingDef>, error: &str) -> Result<After, StoreError> {
+        let undo = change.state == ChangeState::Started && def.program.has("rollback") && !holds_secret(&change.change.desired);
+        let mut step = Step { error: Some(error.to_owned()), ..Step::default() };
+        let mut state = ChangeState::Failed;
+        if undo {
+            let before = change.before.clone().filter(|v| !v.is_null());
+            let (program, key) = (def.program.clone(), change.change.key.clone());
+            match self.script(move |host| program.rollback(host, key.as_deref(), before.as_ref())).await {
+                Ok(()) => {
+                    let seen = self.look(change, def).await.ok().map(|v| evidence(v.observed.as_ref(), false));
+                    let undone = seen.as_ref() == change.before.as_ref();
+                    step.after = seen;
+                    if undone {
+                        state = ChangeState::RolledBack;
+                    } else {
+                        step.error = Some(format!("{error}; undoing it did not bring back what was there before"));
+                    }
+                }
+                Err(other) => step.error = Some(format!("{error}; undoing it failed too: {}", self.redact(&other.to_string()))),
+            }
+        }
+        self.executor.step(change, state, step)?;
+        Ok(After::Failed)
+    }
+
+    /// Observes what the change is about, and judges.
+    async fn look(&mut self, change: &RunChange, def: &Arc<SettingDef>) -> Result<Verdict, TransportError> {
+        let executor = self.executor;
+        let change = &change.change;
+        let request = super::survey::to_request(&Needs::of(def, change.key.as_deref(), &change.desired));
+        let limits = Limits { max_output: executor.set.config.connections.max_output_bytes, ..Limits::default() };
+        let seen = Collector::collect(self.session.as_ref(), &request, executor.clock.as_ref(), &executor.abort, limits).await?;
+        let facts = Arc::make_mut(&mut self.facts);
+        for (name, section) in seen.sections {
+            let section = match facts.sections.get(&name) {
+                Some(old) if is_probe(&name) => merged(old, section),
+                _ => section,
+            };
+            self.observed.insert(Arc::clone(&name), section.clone());
+            facts.sections.insert(name, section);
+        }
+        let lookup = |name: &str| executor.secrets.resolve(name).ok().map(|s| secrecy::ExposeSecret::expose_secret(&s).to_owned());
+        let platform = self.facts.platform().or(self.device.os);
+        let question = Question { def, key: change.key.as_deref(), desired: &change.desired, platform };
+        Ok(judge(&question, &self.facts, &lookup, chrono::DateTime::UNIX_EPOCH))
+    }
+
+    /// Runs the script that changes (or restarts), on a thread that may wait.
+    async fn act(&self, change: &RunChange, def: &Arc<SettingDef>, desired: &Value, observed: Option<Value>) -> Result<(), ScriptError> {
+        let (program, key, desired, restart) = (def.program.clone(), change.change.key.clone(), desired.clone(), change.change.restart);
+        self.script(move |host| {
+            if restart {
+                program.restart(host, key.as_deref(), &desired)
+            } else {
+                program.apply(host, key.as_deref(), &desired, observed.as_ref())
+            }
+        })
+        .await
+    }
+
+    async fn script(&self, work: impl FnOnce(&SharedHost) -> Result<(), ScriptError> + Send + 'static) -> Result<(), ScriptError> {
+        let host: SharedHost = Arc::new(Mutex::new(LiveHost::new(
+            self.device.name.clone(),
+            Arc::clone(&self.session),
+            Arc::clone(&self.facts),
+            self.executor.abort.clone(),
+        )));
+        let done = tokio::task::spawn_blocking(move || work(&host)).await;
+        done.unwrap_or_else(|error| Err(ScriptError::Runtime { message: format!("the script ended early: {error}"), line: 0 }))
+    }
+
+    /// The desired value with its secrets, for acting. Key and value are checked once more: a secret may hold what the
+    /// setting does not take, and a journal may have been written by an older version.
+    fn desired(&self, change: &RunChange, def: &SettingDef) -> Result<Value, String> {
+        let lookup = |name: &str| self.executor.secrets.resolve(name).ok().map(|s| secrecy::ExposeSecret::expose_secret(&s).to_owned());
+        let value = crate::plan::resolved(&change.change.desired, &lookup).map_err(|name| format!("the secret '{name}' is not at hand"))?;
+        if def.check(change.change.key.as_deref(), &value).is_empty() {
+            Ok(value)
+        } else {
+            // The words of the check could quote the secret.
+            Err("the value is not one that the setting takes".into())
+        }
+    }
+
+    fn redact(&self, text: &str) -> String {
+        self.executor.redactor.redact(text).into_owned()
+    }
+}
+
+fn is_probe(section: &str) -> bool {
+    crate::collect::Request::probe_kinds().any(|kind| kind == section)
+}
+
+/// Answers to single probes join those that are known.
+fn merged(old: &Section, new: Section) -> Section {
+    match (&*old.data, &*new.data) {
+        (Value::Object(known), Value::Object(fresh)) if old.status == Status::Ok && new.status == Status::Ok => {
+            let mut all = known.clone();
+            all.extend(fresh.iter().map(|(k, v)| (k.clone(), v.clone())));
+            Section::new(Value::Object(all), Status::Ok, new.collected_at)
+        }
+        _ => new,
+    }
+}
+
+fn shorten(value: &Value) -> String {
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    if text.chars().count() > 120 { text.chars().take(117).chain("...".chars()).collect() } else { text }
+}

@@ -1,0 +1,105 @@
+//! A saved plan, before it is trusted: a file can be old, or altered. What it asks for must be what the policy set asks for.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::limits::Refused;
+use super::stages::{self, Stage};
+use crate::access::{SecretStore, Secrets as _};
+use crate::model::Facts;
+use crate::model::plan::{Plan, State};
+use crate::model::run::RunChange;
+use crate::plan::{PlanOptions, Planner, Scope, summarize};
+use crate::repo::PolicySet;
+use crate::store::{Store, StoreError};
+
+/// Refuses a saved plan that was made from another policy set, or is too old.
+pub fn check_fresh(plan: &Plan, set: &PolicySet, now: DateTime<Utc>) -> Result<(), Refused> {
+    let shorten = |hash: &str| hash.chars().take(12).collect::<String>();
+    if plan.policy_set != set.hash {
+        return Err(Refused::PolicySetChanged { planned: shorten(&plan.policy_set), current: shorten(&set.hash) });
+    }
+    if now >= plan.expires_at {
+        return Err(Refused::Expired { at: plan.expires_at.format("%F %H:%M UTC").to_string() });
+    }
+    Ok(())
+}
+
+/// The plan with everything that does not come from the person taken from the policy set again: risk, restarts, order.
+/// Changes that a window, guard or exception holds back by now are held. [`Refused::Altered`] where it asks for
+/// something that the policy set does not.
+pub fn reassure(
+    mut plan: Plan,
+    set: &PolicySet,
+    store: &Store,
+    secrets: &Arc<SecretStore>,
+    approve: bool,
+    now: DateTime<Utc>,
+) -> Result<Plan, super::ApplyError> {
+    let lookup = |name: &str| secrets.resolve(name).ok().map(|s| secrecy::ExposeSecret::expose_secret(&s).to_owned());
+    let planner = Planner::new(set, &lookup);
+    let options = PlanOptions { approve, compliant: true, commands: false };
+    for device_plan in &mut plan.devices {
+        let altered = |setting: String| Refused::Altered { device: device_plan.device.clone(), setting };
+        let Some(device) = set.devices.get(&device_plan.device) else { return Err(altered("the device itself".into()).into()) };
+        let facts = store.facts(&device_plan.device, None)?;
+        let evaluated = planner.evaluate(device, &facts, &options, now);
+        let mut wanted = evaluated.clone();
+        // Ask the windows about every change of the plan, also about those whose facts have changed since.
+        for change in &mut wanted.changes {
+            if let Some(saved) = device_plan.changes.iter().find(|c| c.label() == change.label()) {
+                change.state = saved.state;
+                change.restart = saved.restart;
+            }
+        }
+        let decided = planner.decide(device, wanted, &options, now);
+        device_plan.groups.clone_from(&evaluated.groups);
+        for change in device_plan.changes.iter_mut().filter(|c| c.state == State::Change) {
+            let Some(asked) = evaluated.changes.iter().find(|c| c.label() == change.label()) else {
+                return Err(altered(change.label()).into());
+            };
+            let remediates = set.policies.iter().any(|p| p.name == asked.policy && p.remediate != crate::model::Remediate::Report);
+            if asked.desired != change.desired || asked.policy != change.policy || !remediates {
+                return Err(altered(change.label()).into());
+            }
+            (change.risk, change.reboot, change.phase) = (asked.risk, asked.reboot, asked.phase);
+            change.restart_on.clone_from(&asked.restart_on);
+            match decided.changes.iter().find(|c| c.label() == change.label()) {
+                Some(now) if now.state == State::Held => {
+                    change.state = State::Held;
+                    change.held.clone_from(&now.held);
+                }
+                Some(_) => {}
+                // A restart whose causes are all held by now.
+                None => change.state = State::Compliant,
+            }
+        }
+        device_plan.changes.sort_by(|a, b| (a.phase, &a.setting, &a.key).cmp(&(b.phase, &b.setting, &b.key)));
+    }
+    plan.summary = summarize(&plan.devices);
+    Ok(plan)
+}
+
+/// The stages of a run's devices, by their groups as they are known now.
+pub fn stages_of(set: &PolicySet, store: &Store, stages: &[String], changes: &[RunChange]) -> Result<Vec<Stage>, StoreError> {
+    let mut names: Vec<&str> = changes.iter().map(|c| &*c.device).collect();
+    names.sort_unstable();
+    names.dedup();
+    let secrets = |_: &str| None;
+    let planner = Planner::new(set, &secrets);
+    let mut facts = std::collections::HashMap::new();
+    if !stages.is_empty() {
+        let sections = planner.membership_sections(&Scope::default());
+        let sections: Vec<&str> = sections.iter().map(String::as_str).collect();
+        store.facts_fleet(&sections, Some(&names), |device, known| {
+            facts.insert(device.to_owned(), known);
+        })?;
+    }
+    let none = Facts::default();
+    let groups = |name: &str| match set.devices.get(name) {
+        Some(device) if !stages.is_empty() => planner.membership(device, facts.get(name).unwrap_or(&none)).groups,
+        _ => std::collections::BTreeSet::new(),
+    };
+    Ok(stages::split(names.iter().map(|name| ((*name).to_owned(), groups(name))), stages))
+}

@@ -1,0 +1,437 @@
+//! What a plan is made from: devices observed where their facts are not fresh, facts and kept verdicts read from the store.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::access::{SecretStore, Secrets as _};
+use crate::collect::{self, Collected, Request};
+use crate::diagnose::{Category, Diagnose as _};
+use crate::model::plan::{DevicePlan, Plan};
+use crate::model::{Device, Facts};
+use crate::plan::{Evaluated, Needs, PlanOptions, Planner, Scope, Targeting};
+use crate::repo::PolicySet;
+use crate::store::{Merge, Observation, PutVerdict, Sample, Status, Store, StoreError};
+use crate::time::Clock;
+use crate::transport::{Sessions, Target, TransportError};
+
+/// Results that wait to be written together: one transaction for many devices.
+const BATCH: usize = 32;
+/// Results on their way to the writer. Where it is full, collecting waits for the disk.
+const WAITING: usize = 64;
+
+/// Whether devices are observed before they are planned.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Refresh {
+    /// What is older than the health check interval.
+    #[default]
+    Auto,
+    /// Everything that the plan looks at.
+    Always,
+    /// Nothing: from what is known.
+    Never,
+}
+
+/// One device has been observed, or could not be.
+#[derive(Debug, Clone)]
+pub struct Observed {
+    /// Device by name.
+    pub device: String,
+    /// Position, from 1.
+    pub done: usize,
+    /// How many are observed in all.
+    pub total: usize,
+    /// How long it took.
+    pub took: Duration,
+    /// Why it could not be observed.
+    pub error: Option<TransportError>,
+    /// Sections that are new or differ from what was known.
+    pub changed: usize,
+    /// What could not be understood.
+    pub problems: Vec<String>,
+}
+
+/// How a round of observing ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Devices that answered.
+    pub observed: usize,
+    /// Devices that could not be reached.
+    pub unreachable: usize,
+    /// Devices that answered, but not as they should.
+    pub failed: usize,
+    /// Sections that are new or differ.
+    pub changed: usize,
+    /// Whether it was stopped before its end.
+    pub cancelled: bool,
+}
+
+/// Brings the facts and makes the plan.
+pub struct Survey<'a> {
+    /// The repository.
+    pub set: &'a Arc<PolicySet>,
+    /// The database.
+    pub store: &'a Store,
+    /// Where secrets come from.
+    pub secrets: &'a Arc<SecretStore>,
+    /// The clock.
+    pub clock: &'a Arc<dyn Clock>,
+    /// Open sessions, kept between observing and changing.
+    pub sessions: Arc<Sessions>,
+}
+
+impl<'a> Survey<'a> {
+    /// A survey with sessions of its own.
+    pub fn new(set: &'a Arc<PolicySet>, store: &'a Store, secrets: &'a Arc<SecretStore>, clock: &'a Arc<dyn Clock>) -> Self {
+        Self { set, store, secrets, clock, sessions: super::sessions(set, secrets) }
+    }
+
+    /// The devices that a scope means, judged by what is known of them. Where that is not known, they are in.
+    pub fn devices(&self, scope: &Scope) -> Result<Vec<Arc<Device>>, StoreError> {
+        if scope.selectors.is_empty() {
+            return Ok(self.set.devices.values().cloned().collect());
+        }
+        let secrets = |_: &str| None;
+        let planner = Planner::new(self.set, &secrets);
+        let facts = self.facts_for_membership(&planner, scope)?;
+        let none = Facts::default();
+        let means = |d: &&Arc<Device>| planner.in_scope(scope, d, facts.get(&*d.name).unwrap_or(&none)) != Targeting::No;
+        Ok(self.set.devices.values().filter(means).cloned().collect())
+    }
+
+    fn facts_for_membership(&self, planner: &Planner<'_>, scope: &Scope) -> Result<HashMap<String, Facts>, StoreError> {
+        let sections = planner.membership_sections(scope);
+        let mut all = HashMap::new();
+        self.store.facts_fleet(&as_strs(&sections), None, |device, facts| {
+            all.insert(device.to_owned(), facts);
+        })?;
+        Ok(all)
+    }
+
+    /// Observes what the plan of these devices looks at and what is not fresh.
+    pub async fn refresh(
+        &self,
+        scope: &Scope,
+        refresh: Refresh,
+        concurrency: Option<u32>,
+        cancel: &CancellationToken,
+        on: &(dyn Fn(Observed) + Send + Sync),
+    ) -> Result<Outcome, StoreError> {
+        if refresh == Refresh::Never {
+            return Ok(Outcome::default());
+        }
+        let work = self.due(scope, refresh)?;
+        self.observe(work, Merge::Replace, concurrency, cancel, on).await
+    }
+
+    /// What has to be asked of which device.
+    fn due(&self, scope: &Scope, refresh: Refresh) -> Result<Vec<(Arc<Device>, Request)>, StoreError> {
+        let now = self.clock.now();
+        let fresh = now - self.set.config.monitoring.health_check_interval.delta();
+        let secrets = |_: &str| None;
+        let planner = Planner::new(self.set, &secrets);
+        let devices = self.devices(scope)?;
+        let names: Vec<&str> = devices.iter().map(|d| &*d.name).collect();
+        let mut known: HashMap<String, Facts> = HashMap::new();
+        self.store.facts_fleet(&as_strs(&planner.sections()), Some(&names), |device, facts| {
+            known.insert(device.to_owned(), facts);
+        })?;
+        let never = Facts::default();
+        let mut work = Vec::new();
+        for device in devices {
+            let facts = known.get(&*device.name).unwrap_or(&never);
+            let mut request = to_request(&planner.needs(&device, facts));
+            if facts.sections.is_empty() {
+                // The first look takes everything in: scripts and selectors may ask for any of it.
+                request.merge(Request::full());
+            } else if refresh == Refresh::Auto {
+                let is_fresh = |name: &str| facts.sections.get(name).is_some_and(|s| s.collected_at > fresh);
+                request.sections.retain(|name| !is_fresh(name));
+                request.probes.retain(|kind, all| {
+                    let answered = |args: &Vec<String>| {
+                        facts.sections.get(kind.as_str()).is_some_and(|s| s.data.get(crate::model::facts::probe_key(args)).is_some())
+                    };
+                    !(is_fresh(kind) && all.iter().all(answered))
+                });
+            }
+            if !request.is_empty() {
+                work.push((device, request));
+            }
+        }
+        Ok(work)
+    }
+
+    /// Takes the inventory: everything of these categories (all where none is named), and what policies name one by one.
+    /// What is fresh is not asked again unless `force` is set.
+    pub async fn inventory(
+        &self,
+        scope: &Scope,
+        categories: &[crate::model::Category],
+        force: bool,
+        concurrency: Option<u32>,
+        cancel: &CancellationToken,
+        on: &(dyn Fn(Observed) + Send + Sync),
+    ) -> Result<Outcome, StoreError> {
+        use crate::model::Category as Facet;
+        let now = self.clock.now();
+        let monitoring = &self.set.config.monitoring;
+        let (inventory, status) = (now - monitoring.inventory_interval.delta(), now - monitoring.health_check_interval.delta());
+        let wanted = if categories.is_empty() { Request::full() } else { Request::categories(categories) };
+        let probes = categories.is_empty() || categories.contains(&Facet::Probe);
+        let secrets = |_: &str| None;
+        let planner = Planner::new(self.set, &secrets);
+        let mut work = Vec::new();
+        for device in self.devices(scope)? {
+            let facts = if force && !probes { Facts::default() } else { self.store.facts(&device.name, None)? };
+            let mut request = wanted.clone();
+            if probes {
+                request.probes = to_request(&planner.needs(&device, &facts)).probes;
+            }
+            if !force {
+                let oldest = |name: &str| if name.starts_with("performance.") || !name.contains('.') { status } else { inventory };
+                let is_fresh = |name: &str| facts.sections.get(name).is_some_and(|s| s.collected_at > oldest(name));
+                request.sections.retain(|name| !is_fresh(name));
+                request.probes.retain(|kind, _| !is_fresh(kind));
+            }
+            if !request.is_empty() {
+                work.push((device, request));
+            }
+        }
+        self.observe(work, Merge::Replace, concurrency, cancel, on).await
+    }
+
+    /// Observes devices and keeps what is seen. One attempt each; results are written in batches.
+    pub async fn observe(
+        &self,
+        work: Vec<(Arc<Device>, Request)>,
+        merge: Merge,
+        concurrency: Option<u32>,
+        cancel: &CancellationToken,
+        on: &(dyn Fn(Observed) + Send + Sync),
+    ) -> Result<Outcome, StoreError> {
+        let total = work.len();
+        let (sender, mut receiver) = mpsc::channel(WAITING);
+        let sessions = Arc::clone(&self.sessions);
+        let set = Arc::clone(self.set);
+        let token = cancel.clone();
+        let open = move |device: &Arc<Device>| {
+            let (sessions, target, token) = (Arc::clone(&sessions), target(&set, device), token.clone());
+            async move { sessions.open(&target, &token).await }
+        };
+        let places = concurrency.unwrap_or(self.set.config.connections.max_concurrent) as usize;
+        let work = work.into_iter().map(|(device, request)| (device, Arc::new(request)));
+        let limits = collect::Limits {
+            timeout: self.set.config.connections.command_timeout.duration(),
+            max_output: self.set.config.connections.max_output_bytes,
+        };
+        let collecting = tokio::spawn(collect::collect_fleet(
+            work.collect::<Vec<_>>(),
+            open,
+            Arc::clone(self.clock),
+            places,
+            limits,
+            cancel.clone(),
+            sender,
+        ));
+        let mut outcome = Outcome::default();
+        let mut done = 0;
+        let mut batch: Vec<Collected<Arc<Device>>> = Vec::with_capacity(BATCH);
+        while receiver.recv_many(&mut batch, BATCH).await > 0 {
+            self.keep(&mut batch, merge, (&mut done, total), &mut outcome, on)?;
+        }
+        // The task owns its children and has ended with its channel; a panic in it has been reported by then.
+        let _ = collecting.await;
+        outcome.cancelled = cancel.is_cancelled();
+        Ok(outcome)
+    }
+
+    /// Writes one batch: facts, then whether the devices answer.
+    fn keep(
+        &self,
+        batch: &mut Vec<Collected<Arc<Device>>>,
+        merge: Merge,
+        (done, total): (&mut usize, usize),
+        outcome: &mut Outcome,
+        on: &(dyn Fn(Observed) + Send + Sync),
+    ) -> Result<(), StoreError> {
+        let mut observations = Vec::new();
+        let mut reports = Vec::new();
+        let mut samples = Vec::new();
+        for collected in batch.drain(..) {
+            let device = collected.device.name.clone();
+            *done += 1;
+            let mut report = Observed {
+                device: device.clone(),
+                done: *done,
+                total,
+                took: collected.took,
+                error: None,
+                changed: 0,
+                problems: Vec::new(),
+            };
+            match collected.result {
+                Ok(observation) => {
+                    outcome.observed += 1;
+                    report.problems = observation.problems;
+                    samples.extend(observation.sections.iter().flat_map(|(name, section)| Sample::of_section(&device, name, section)));
+                    observations.push(Observation { device, sections: observation.sections, merge });
+                }
+                Err(error) => {
+                    match (&error, error.category()) {
+                        (TransportError::Cancelled, _) => {}
+                        (_, Category::Device | Category::Transient) => outcome.unreachable += 1,
+                        _ => outcome.failed += 1,
+                    }
+                    report.error = Some(error);
+                }
+            }
+            reports.push(report);
+        }
+        let now = self.clock.now();
+        outcome.changed += self.store.put_observations(&observations)?.changed;
+        self.store.put_metrics(&samples)?;
+        for report in reports {
+            let (status, reason) = match &report.error {
+                None => (Some(Status::Online), None),
+                Some(TransportError::Cancelled) => (None, None),
+                Some(error) if matches!(error.category(), Category::Device | Category::Transient) => {
+                    (Some(Status::Offline), Some(error.to_string()))
+                }
+                Some(error) => (Some(Status::Error), Some(error.to_string())),
+            };
+            if let Some(status) = status {
+                self.store.set_status(&report.device, status, reason.as_deref(), now)?;
+            }
+            on(report);
+        }
+        Ok(())
+    }
+
+    /// Plans from what is known. Devices of which nothing changed since the last plan are not judged again.
+    pub fn plan(&self, scope: &Scope, options: &PlanOptions) -> Result<Plan, StoreError> {
+        let now = self.clock.now();
+        let lookup = |name: &str| self.secrets.resolve(name).ok().map(|s| secrecy::ExposeSecret::expose_secret(&s).to_owned());
+        let planner = Planner::new(self.set, &lookup);
+        let devices = self.devices(scope)?;
+        let mut plans = self.judge(&planner, &devices, options, now)?;
+        if options.commands {
+            for plan in plans.iter_mut().filter(|p| !p.changes.is_empty()) {
+                let facts = Arc::new(self.store.facts(&plan.device, None)?);
+                planner.show_commands(plan, &facts);
+            }
+        }
+        Ok(planner.assemble(plans, scope, now))
+    }
+
+    fn judge(
+        &self,
+        planner: &Planner<'_>,
+        devices: &[Arc<Device>],
+        options: &PlanOptions,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<DevicePlan>, StoreError> {
+        let oldest = now - self.set.config.monitoring.inventory_interval.delta() * 2;
+        let mut inputs: BTreeMap<&str, [u8; 16]> = BTreeMap::new();
+        let mut observed_at: HashMap<String, DateTime<Utc>> = HashMap::new();
+        if !options.compliant {
+            let prints = self.store.fingerprints()?;
+            let by_name: HashMap<&str, &crate::store::Fingerprint> = prints.iter().map(|p| (&*p.device, p)).collect();
+            for device in devices {
+                if let Some(print) = by_name.get(&*device.name)
+                    && print.oldest > oldest
+                {
+                    inputs.insert(&device.name, input_hash(self.set, &print.hash));
+                    observed_at.insert(device.name.clone(), print.oldest);
+                }
+            }
+        }
+        let mut plans = Vec::with_capacity(devices.len());
+        let mut kept: HashMap<String, Evaluated> = HashMap::new();
+        self.store.verdicts_all(|device, input, blob| {
+            if inputs.get(device) == Some(&input)
+                && let Ok(evaluated) = serde_json::from_slice::<Evaluated>(blob)
+            {
+                kept.insert(device.to_owned(), evaluated);
+            }
+        })?;
+        let mut missing: HashMap<&str, &Arc<Device>> = HashMap::new();
+        for device in devices {
+            match kept.remove(&device.name) {
+                Some(mut evaluated) => {
+                    evaluated.facts_at = evaluated.facts_at.max(observed_at.get(&device.name).copied());
+                    plans.push(planner.decide(device, evaluated, options, now));
+                }
+                None => {
+                    missing.insert(&device.name, device);
+                }
+            }
+        }
+        let names: Vec<&str> = missing.keys().copied().collect();
+        let mut fresh: Vec<([u8; 16], Vec<u8>, DevicePlan)> = Vec::new();
+        let mut seen = std::collections::HashSet::new();
+        if !names.is_empty() {
+            self.store.facts_fleet(&as_strs(&planner.sections()), Some(&names), |name, facts| {
+                let Some(device) = missing.get(name) else { return };
+                seen.insert(name.to_owned());
+                let evaluated = planner.evaluate(device, &facts, options, now);
+                let blob = evaluated.keep.then(|| serde_json::to_vec(&evaluated).unwrap_or_default());
+                let plan = planner.decide(device, evaluated, options, now);
+                if let (Some(blob), Some(input)) = (blob, inputs.get(name)) {
+                    fresh.push((*input, blob, plan.clone()));
+                }
+                plans.push(plan);
+            })?;
+        }
+        let none = Facts::default();
+        for (name, device) in &missing {
+            if !seen.contains(*name) {
+                plans.push(planner.decide(device, planner.evaluate(device, &none, options, now), options, now));
+            }
+        }
+        let verdicts: Vec<PutVerdict<'_>> =
+            fresh.iter().map(|(input_hash, blob, plan)| PutVerdict { input_hash: *input_hash, blob, plan }).collect();
+        self.store.put_verdicts(&self.set.hash, self.set.commit.as_deref(), now, &verdicts)?;
+        Ok(plans)
+    }
+}
+
+/// Everything that verdicts depend on, besides the time: the repository, the facts, this program.
+fn input_hash(set: &PolicySet, facts: &[u8; 16]) -> [u8; 16] {
+    use sha2::Digest;
+    let mut hasher = sha2::Sha256::new();
+    hasher.update(env!("CARGO_PKG_VERSION"));
+    hasher.update(set.hash.as_bytes());
+    hasher.update(facts);
+    let digest: [u8; 32] = hasher.finalize().into();
+    let mut hash = [0; 16];
+    hash.copy_from_slice(&digest[..16]);
+    hash
+}
+
+fn as_strs(list: &[String]) -> Vec<&str> {
+    list.iter().map(String::as_str).collect()
+}
+
+/// Where and how a device is reached.
+pub fn target(set: &PolicySet, device: &Device) -> Target {
+    Target {
+        name: device.name.clone(),
+        address: device.address.clone().unwrap_or_else(|| device.name.clone()),
+        connection: set.connection(device),
+    }
+}
+
+/// What planning needs, as the collector is asked for it.
+pub fn to_request(needs: &Needs) -> Request {
+    let mut request = Request::for_paths(&needs.paths);
+    for (kind, all) in &needs.probes {
+        for args in all {
+            request.add_probe(kind, args.clone());
+        }
+    }
+    request
+}

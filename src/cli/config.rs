@@ -1,0 +1,59 @@
+//! `rmm config`: the settings and where each value comes from.
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::args::Global;
+use super::context::Context;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::table::Table;
+
+/// Arguments of `rmm config`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  rmm config show\n  RMM_CONNECTIONS__MAX_CONCURRENT=50 rmm config show\n  rmm config show --env production connections"
+)]
+pub(super) struct ConfigArgs {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Show every setting, its value, and where the value comes from
+    #[command(after_help = "Example:\n  rmm config show connections")]
+    Show {
+        /// Only keys that begin with this
+        prefix: Option<String>,
+    },
+}
+
+pub(super) fn run(global: &Global, args: &ConfigArgs) -> Result<Exit, Failure> {
+    let context = Context::open(global)?;
+    let Action::Show { prefix } = &args.action;
+    let value = serde_json::to_value(&context.set.config).unwrap_or_default();
+    let mut table = Table::new("rmm.config/1", &["KEY", "VALUE", "FROM"]);
+    let mut rows = Vec::new();
+    flatten("", &value, &mut rows);
+    for (key, value) in rows {
+        if prefix.as_ref().is_none_or(|p| key.starts_with(p.as_str())) {
+            let from = context.set.origins.get(&key).cloned().unwrap_or_else(|| "default".into());
+            let value = if value.is_null() { json!("(none)") } else { value };
+            table.push(vec![json!(key), value, json!(from)]);
+        }
+    }
+    super::print(&table.render(global.output)?)?;
+    Ok(Exit::Done)
+}
+
+fn flatten(path: &str, value: &Value, out: &mut Vec<(String, Value)>) {
+    match value {
+        Value::Object(map) if !map.is_empty() => {
+            for (key, value) in map {
+                flatten(&if path.is_empty() { key.clone() } else { format!("{path}.{key}") }, value, out);
+            }
+        }
+        other => out.push((path.to_owned(), other.clone())),
+    }
+}

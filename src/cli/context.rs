@@ -1,0 +1,111 @@
+//! What most commands begin with: the repository read, the database open, who asks.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::args::Global;
+use super::exit::Exit;
+use super::failure::Failure;
+use crate::access::{Redactor, SecretStore};
+use crate::diagnose::{Diagnostic, Level};
+use crate::model::run::Actor;
+use crate::repo::{LoadOptions, PolicySet};
+use crate::store::Store;
+use crate::time::{Clock, SystemClock};
+
+/// Folder of the database, keys and caches within a repository.
+pub(super) const STATE_DIR: &str = ".rmm";
+
+/// A command's surroundings.
+pub(super) struct Context {
+    /// Root of the repository.
+    pub(super) root: PathBuf,
+    /// The repository, read and valid.
+    pub(super) set: Arc<PolicySet>,
+    /// The clock.
+    pub(super) clock: Arc<dyn Clock>,
+    /// Where secrets come from.
+    pub(super) secrets: Arc<SecretStore>,
+    /// Takes known secrets out of texts.
+    pub(super) redactor: Redactor,
+    /// Who asks.
+    pub(super) actor: Actor,
+    db: PathBuf,
+}
+
+impl Context {
+    /// Reads the repository. Problems that forbid going on end the command with all of them; warnings are shown.
+    pub(super) fn open(global: &Global) -> Result<Self, Failure> {
+        let root = root(global)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let loaded = crate::repo::load(&load_options(global, &root));
+        let sources = loaded.sources;
+        let (warnings, errors): (Vec<_>, Vec<_>) = loaded.problems.into_iter().partition(|p| p.level != Level::Error);
+        let Some(set) = loaded.set.filter(|_| errors.is_empty()) else {
+            return Err(Failure { exit: Exit::InvalidConfiguration, problems: errors, sources });
+        };
+        if !global.quiet && !warnings.is_empty() {
+            super::say(format!("{}; `rmm validate` shows them", super::style::count(warnings.len(), "warning", "warnings")));
+        }
+        let redactor = Redactor::new();
+        let secrets = Arc::new(SecretStore::new(&root, redactor.clone()));
+        let db = global.db.clone().unwrap_or_else(|| root.join(STATE_DIR).join("rmm.db"));
+        Ok(Self { root, set: Arc::new(set), clock, secrets, redactor, actor: actor(), db })
+    }
+
+    /// Opens the database, creating it where there is none yet.
+    pub(super) fn store(&self) -> Result<Store, Failure> {
+        let store = Store::open(&self.db, Arc::clone(&self.clock))?;
+        crate::apply::declare(&self.set, &store)?;
+        Ok(store)
+    }
+
+    /// Path of the database.
+    pub(super) fn db(&self) -> &Path {
+        &self.db
+    }
+}
+
+/// Root of the repository: as told, else the nearest parent that holds rmm.toml.
+pub(super) fn root(global: &Global) -> Result<PathBuf, Failure> {
+    let start = match &global.repo {
+        Some(dir) => dir.clone(),
+        None => std::env::current_dir().map_err(|error| {
+            Failure::new(Exit::Error, Diagnostic::error("RMM0001", format!("the working directory cannot be read: {error}")))
+        })?,
+    };
+    crate::repo::find_root(&start).map_err(|error| Failure { exit: Exit::InvalidConfiguration, ..error.into() })
+}
+
+/// How the repository is read.
+pub(super) fn load_options(global: &Global, root: &Path) -> LoadOptions {
+    LoadOptions {
+        root: root.to_path_buf(),
+        env: global.env.clone(),
+        environment: std::env::vars().filter(|(name, _)| name.starts_with("RMM_")).collect(),
+        now: SystemClock.now(),
+    }
+}
+
+/// The account that runs the process, and the machine it runs on.
+pub(super) fn actor() -> Actor {
+    let variable = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
+    let user = variable("SUDO_USER")
+        .or_else(|| variable("USER"))
+        .or_else(|| variable("LOGNAME"))
+        .or_else(|| variable("USERNAME"))
+        .unwrap_or_else(|| "unknown".into());
+    Actor { user, from: format!("cli@{}", hostname()) }
+}
+
+/// This machine's name.
+pub(super) fn hostname() -> String {
+    let read = |path: &str| std::fs::read_to_string(path).ok().map(|s| s.trim().to_owned()).filter(|s| !s.is_empty());
+    read("/proc/sys/kernel/hostname")
+        .or_else(|| read("/etc/hostname"))
+        .or_else(|| {
+            std::process::Command::new("hostname").output().ok().and_then(|o| String::from_utf8(o.stdout).ok()).map(|s| s.trim().to_owned())
+        })
+        .filter(|s| !s.is_empty())
+        .unwrap_or_else(|| "localhost".into())
+}

@@ -1,0 +1,438 @@
+//! `rmm devices`: list, show, add, edit, remove, import, export; groups and sites.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::args::Global;
+use super::context::Context;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::style::{Tone, ago, clean, count, paint};
+use super::table::{Output, Table, document};
+use crate::apply::survey::Survey;
+use crate::diagnose::{Diagnostic, did_you_mean};
+use crate::model::device::{Connection, Elevate, TransportKind};
+use crate::model::{Device, Facts};
+use crate::plan::{Planner, Scope};
+use crate::repo::devices_csv::{self, Known};
+use crate::repo::devices_file;
+use crate::store::{AuditEvent, Store};
+
+/// Arguments of `rmm devices`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  rmm devices list\n  rmm devices show web-1\n  rmm devices import devices.csv\n  rmm devices add web-9 --address 192.0.2.9 --group 'Web Servers' --user admin\n  rmm devices groups"
+)]
+pub(super) struct DevicesArgs {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// List devices
+    #[command(after_help = "Example:\n  rmm devices list 'site=Berlin,os=linux' --output csv")]
+    List {
+        /// Devices, groups or key=value selectors; all devices without one
+        selectors: Vec<String>,
+    },
+    /// Show one device: declaration, groups, connection, status
+    #[command(after_help = "Example:\n  rmm devices show web-1")]
+    Show {
+        /// Device
+        device: String,
+    },
+    /// Declare a device in devices/imported.yaml
+    #[command(after_help = "Example:\n  rmm devices add web-9 --address 192.0.2.9 --group 'Web Servers' --user admin --elevate")]
+    Add {
+        /// Unique name
+        name: String,
+        #[command(flatten)]
+        fields: Fields,
+    },
+    /// Change a device of devices/imported.yaml; what is not given stays
+    #[command(after_help = "Example:\n  rmm devices edit web-9 --site Berlin --tag pilot")]
+    Edit {
+        /// Device
+        name: String,
+        #[command(flatten)]
+        fields: Fields,
+    },
+    /// Remove a device from devices/imported.yaml; what is known of it stays in the database
+    #[command(after_help = "Example:\n  rmm devices remove web-9")]
+    Remove {
+        /// Device
+        name: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Import devices from a CSV file: all of them, or none
+    #[command(
+        after_help = "Example:\n  rmm devices import devices.csv --dry-run\n\nColumns: name, address, os, site, groups, tags (several joined with ;), transport, user, port, identity_file, custom:NAME, var:NAME"
+    )]
+    Import {
+        /// File
+        file: PathBuf,
+        /// Show what would be imported, and write nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Declare groups and sites that the file names and the repository does not have
+        #[arg(long)]
+        create_missing: bool,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Write devices as CSV, in the form that import reads
+    #[command(after_help = "Example:\n  rmm devices export > devices.csv")]
+    Export {
+        /// Devices, groups or key=value selectors; all devices without one
+        selectors: Vec<String>,
+    },
+    /// List groups with their members
+    #[command(after_help = "Example:\n  rmm devices groups")]
+    Groups,
+    /// List sites
+    #[command(after_help = "Example:\n  rmm devices sites")]
+    Sites,
+}
+
+#[derive(Debug, Default, Args)]
+struct Fields {
+    /// Name or address to connect to
+    #[arg(long)]
+    address: Option<String>,
+    /// Site
+    #[arg(long)]
+    site: Option<String>,
+    /// Group; may be repeated
+    #[arg(long, value_name = "GROUP")]
+    group: Vec<String>,
+    /// Tag; may be repeated
+    #[arg(long, value_name = "TAG")]
+    tag: Vec<String>,
+    /// User to sign in as
+    #[arg(long)]
+    user: Option<String>,
+    /// TCP port
+    #[arg(long)]
+    port: Option<u16>,
+    /// Private key file; may be repeated
+    #[arg(long, value_name = "FILE")]
+    identity_file: Vec<String>,
+    /// Become root through sudo
+    #[arg(long)]
+    elevate: bool,
+    /// This very machine, without a network
+    #[arg(long)]
+    local: bool,
+    /// Custom field NAME=VALUE; may be repeated
+    #[arg(long, value_name = "NAME=VALUE")]
+    custom: Vec<String>,
+    /// Template variable NAME=VALUE; may be repeated
+    #[arg(long, value_name = "NAME=VALUE")]
+    var: Vec<String>,
+}
+
+impl Fields {
+    /// Puts what was given onto a device.
+    fn onto(&self, device: &mut Device) -> Result<(), Failure> {
+        let take = |slot: &mut Option<String>, given: &Option<String>| {
+            if given.is_some() {
+                slot.clone_from(given);
+            }
+        };
+        take(&mut device.address, &self.address);
+        take(&mut device.site, &self.site);
+        take(&mut device.connection.user, &self.user);
+        let lists = [
+            (&mut device.groups, &self.group),
+            (&mut device.tags, &self.tag),
+            (&mut device.connection.identity_files, &self.identity_file),
+        ];
+        for (slot, given) in lists {
+            if !given.is_empty() {
+                slot.clone_from(given);
+            }
+        }
+        device.connection.port = self.port.or(device.connection.port);
+        if self.elevate {
+            device.connection.elevate = Some(Elevate::Sudo);
+        }
+        if self.local {
+            device.connection.transport = Some(TransportKind::Local);
+        }
+        for (map, given) in [(&mut device.custom_fields, &self.custom), (&mut device.vars, &self.var)] {
+            for pair in given {
+                let (name, value) = pair
+                    .split_once('=')
+                    .ok_or_else(|| Failure::usage(format!("'{pair}' is not NAME=VALUE"), "write it with an equals sign"))?;
+                map.insert(name.to_owned(), json!(value));
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn run(global: &Global, args: DevicesArgs) -> Result<Exit, Failure> {
+    let context = Context::open(global)?;
+    match args.action {
+        Action::List { selectors } => list(global, &context, &selectors),
+        Action::Show { device } => show(global, &context, &device),
+        Action::Add { name, fields } => {
+            let mut device = Device { name: name.clone(), ..Device::default() };
+            fields.onto(&mut device)?;
+            let written = relative(&context, &devices_file::add_device(&context.set, &device)?);
+            record(&context, "device.added", &name, json!({ "file": written }))?;
+            recheck(global)?;
+            super::print(&format!("Added {name} to {written}. Next: rmm collect {name}\n"))?;
+            Ok(Exit::Done)
+        }
+        Action::Edit { name, fields } => {
+            find(&context, &name)?;
+            // What was given is checked before the file is touched.
+            fields.onto(&mut Device::default())?;
+            let edit = |device: &mut Device| {
+                let _ = fields.onto(device);
+            };
+            let written = relative(&context, &devices_file::edit_device(&context.set, &name, edit)?);
+            record(&context, "device.edited", &name, json!({ "file": written }))?;
+            recheck(global)?;
+            super::print(&format!("Changed {name} in {written}.\n"))?;
+            Ok(Exit::Done)
+        }
+        Action::Remove { name, yes } => {
+            find(&context, &name)?;
+            if !yes {
+                super::confirm::ask("Remove from the repository", std::slice::from_ref(&name), "--yes")?;
+            }
+            let written = relative(&context, &devices_file::remove_device(&context.set, &name)?);
+            record(&context, "device.removed", &name, json!({ "file": written }))?;
+            super::print(&format!("Removed {name} from {written}.\n"))?;
+            Ok(Exit::Done)
+        }
+        Action::Import { file, dry_run, create_missing, yes } => import(global, &context, &file, dry_run, create_missing, yes),
+        Action::Export { selectors } => {
+            let devices = chosen(&context, &context.store()?, &selectors)?;
+            super::print(&devices_csv::export(devices.iter().map(|d| &**d)))?;
+            Ok(Exit::Done)
+        }
+        Action::Groups => groups(global, &context),
+        Action::Sites => sites(global, &context),
+    }
+}
+
+/// What was just written must be read again without a problem.
+fn recheck(global: &Global) -> Result<(), Failure> {
+    Context::open(&Global { quiet: true, ..global.clone() }).map(drop)
+}
+
+fn record(context: &Context, action: &str, target: &str, details: Value) -> Result<(), Failure> {
+    context.store()?.audit(&AuditEvent {
+        at: context.clock.now(),
+        user: Some(context.actor.user.clone()),
+        action: action.to_owned(),
+        target: Some(target.to_owned()),
+        details,
+        ip: Some(context.actor.from.clone()),
+        success: true,
+    })?;
+    Ok(())
+}
+
+fn find<'a>(context: &'a Context, name: &str) -> Result<&'a Arc<Device>, Failure> {
+    context.set.devices.get(name).ok_or_else(|| {
+        let near = did_you_mean(name, context.set.devices.keys().map(String::as_str));
+        let advice = near.map_or_else(|| "`rmm devices list` lists them".to_owned(), |n| format!("did you mean '{n}'?"));
+        Failure::new(Exit::Error, Diagnostic::error("RMM0310", format!("there is no device '{name}'")).advice(advice))
+    })
+}
+
+fn chosen(context: &Context, store: &Store, selectors: &[String]) -> Result<Vec<Arc<Device>>, Failure> {
+    let scope = Scope::parse(&context.set, selectors, &[])?;
+    Ok(Survey::new(&context.set, store, &context.secrets, &context.clock).devices(&scope)?)
+}
+
+/// Groups of devices, by what is known of them.
+fn memberships(context: &Context, store: &Store) -> Result<BTreeMap<String, Vec<String>>, Failure> {
+    let secrets = |_: &str| None;
+    let planner = Planner::new(&context.set, &secrets);
+    let mut all = BTreeMap::new();
+    let sections = planner.membership_sections(&Scope::default());
+    let sections: Vec<&str> = sections.iter().map(String::as_str).collect();
+    store.facts_fleet(&sections, None, |name, facts| {
+        if let Some(device) = context.set.devices.get(name) {
+            all.insert(name.to_owned(), planner.membership(device, &facts).groups.into_iter().collect());
+        }
+    })?;
+    let none = Facts::default();
+    for device in context.set.devices.values() {
+        all.entry(device.name.clone()).or_insert_with(|| planner.membership(device, &none).groups.into_iter().collect());
+    }
+    Ok(all)
+}
+
+fn list(global: &Global, context: &Context, selectors: &[String]) -> Result<Exit, Failure> {
+    let store = context.store()?;
+    let states: BTreeMap<String, _> = store.device_states()?.into_iter().map(|s| (s.name.clone(), s)).collect();
+    let groups = memberships(context, &store)?;
+    let mut systems = BTreeMap::new();
+    store.facts_fleet(&["software.os"], None, |name, facts| {
+        if let Some(os) = facts.value("software.os.pretty_name").and_then(Value::as_str) {
+            systems.insert(name.to_owned(), os.to_owned());
+        }
+    })?;
+    let now = context.clock.now();
+    let mut table = Table::new("rmm.devices/1", &["DEVICE", "STATUS", "SYSTEM", "SITE", "ADDRESS", "GROUPS", "LAST SEEN"]);
+    for device in chosen(context, &store, selectors)? {
+        let state = states.get(&device.name);
+        let seen = state.and_then(|s| s.last_seen);
+        let seen =
+            if global.output == Output::Table { json!(seen.map(|t| format!("{} ago", ago((now - t).num_seconds())))) } else { json!(seen) };
+        table.push(vec![
+            json!(device.name),
+            json!(state.map_or_else(|| "unknown".to_owned(), |s| s.status.to_string())),
+            json!(systems.get(&device.name)),
+            json!(device.site.as_deref().unwrap_or(&context.set.config.general.default_site)),
+            json!(device.address.as_deref().unwrap_or(&device.name)),
+            json!(groups.get(&device.name)),
+            seen,
+        ]);
+    }
+    super::print(&table.render(global.output)?)?;
+    Ok(Exit::Done)
+}
+
+fn show(global: &Global, context: &Context, name: &str) -> Result<Exit, Failure> {
+    let device = find(context, name)?;
+    let store = context.store()?;
+    let state = store.device_states()?.into_iter().find(|s| s.name == name);
+    let groups = memberships(context, &store)?.remove(name).unwrap_or_default();
+    let connection: Connection = context.set.connection(device);
+    let value = json!({
+        "schema": "rmm.device/1",
+        "device": name,
+        "declared": device.place.to_string(),
+        "site": device.site.as_deref().unwrap_or(&context.set.config.general.default_site),
+        "address": device.address.as_deref().unwrap_or(name),
+        "groups": groups,
+        "tags": device.tags,
+        "vars": context.set.vars(device, []),
+        "customFields": device.custom_fields,
+        "connection": connection,
+        "status": state.as_ref().map_or_else(|| "unknown".to_owned(), |s| s.status.to_string()),
+        "reason": state.as_ref().and_then(|s| s.reason.clone()),
+        "since": state.as_ref().and_then(|s| s.since),
+        "lastSeen": state.as_ref().and_then(|s| s.last_seen),
+    });
+    let output = if global.output == Output::Table { Output::Yaml } else { global.output };
+    super::print(&document(&value, output)?)?;
+    Ok(Exit::Done)
+}
+
+fn import(global: &Global, context: &Context, file: &Path, dry_run: bool, create_missing: bool, yes: bool) -> Result<Exit, Failure> {
+    let batch = read(context, file, create_missing)?;
+    let mut table = Table::new("rmm.import/1", &["DEVICE", "ADDRESS", "SITE", "GROUPS", "TAGS", "USER"]);
+    for d in &batch.devices {
+        table.push(vec![json!(d.name), json!(d.address), json!(d.site), json!(d.groups), json!(d.tags), json!(d.connection.user)]);
+    }
+    super::print(&table.render(global.output)?)?;
+    for (what, names) in [("group", &batch.groups), ("site", &batch.sites)] {
+        for name in names {
+            super::say(format!("{} new {what}: {}", paint(Tone::Good, "+"), clean(name)));
+        }
+    }
+    let number = count(batch.devices.len(), "device", "devices");
+    if dry_run || batch.devices.is_empty() {
+        super::say(format!("{number} would be imported; nothing was written."));
+        return Ok(Exit::Done);
+    }
+    if !yes {
+        super::confirm::ask("Import", &batch.devices.iter().map(|d| d.name.clone()).collect::<Vec<_>>(), "--yes")?;
+    }
+    let written = write(context, &batch, file)?;
+    recheck(global)?;
+    super::say(format!("Imported {number} into {written}. Next: rmm collect"));
+    Ok(Exit::Done)
+}
+
+/// Devices of a CSV file, checked against the repository.
+pub(super) struct Batch {
+    pub(super) devices: Vec<Device>,
+    groups: BTreeSet<String>,
+    sites: BTreeSet<String>,
+}
+
+/// Reads a CSV file: all devices, or all problems.
+pub(super) fn read(context: &Context, file: &Path, create_missing: bool) -> Result<Batch, Failure> {
+    let name = file.display().to_string();
+    let size = std::fs::metadata(file).map(|m| m.len());
+    let bytes = match size {
+        // The reader refuses what is larger; it need not be in memory for that.
+        Ok(size) if size > 64 << 20 => {
+            return Err(Failure::usage(format!("{name} has {size} bytes"), "split it into files of at most 16 MiB"));
+        }
+        _ => std::fs::read(file).map_err(|error| Failure::new(Exit::Error, Diagnostic::error("RMM0001", format!("{name}: {error}"))))?,
+    };
+    let known = Known { create_missing, ..Known::from(&*context.set) };
+    let devices = devices_csv::import(&bytes, &name, &known).map_err(|problems| {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        Failure { exit: Exit::InvalidConfiguration, problems, sources: Arc::new(BTreeMap::from([(Arc::from(name.as_str()), text)])) }
+    })?;
+    let (groups, sites) = devices_csv::undeclared(&devices, &known);
+    Ok(Batch { devices, groups, sites })
+}
+
+/// Writes a batch into the repository and the record, and says where.
+pub(super) fn write(context: &Context, batch: &Batch, from: &Path) -> Result<String, Failure> {
+    let written = relative(context, &devices_file::write_fleet(&context.set.root, &batch.devices, &batch.groups, &batch.sites)?);
+    record(context, "device.imported", &from.display().to_string(), json!({ "devices": batch.devices.len(), "file": written }))?;
+    Ok(written)
+}
+
+/// A path within the repository, as people name it.
+fn relative(context: &Context, path: &Path) -> String {
+    path.strip_prefix(&context.set.root).unwrap_or(path).display().to_string()
+}
+
+fn groups(global: &Global, context: &Context) -> Result<Exit, Failure> {
+    let store = context.store()?;
+    let memberships = memberships(context, &store)?;
+    let mut table = Table::new("rmm.groups/1", &["GROUP", "PARENT", "DEVICES", "RULE", "DESCRIPTION", "DECLARED"]);
+    for group in context.set.groups.values() {
+        let members = memberships.values().filter(|g| g.contains(&group.name)).count();
+        table.push(vec![
+            json!(group.name),
+            json!(group.parent),
+            json!(members),
+            json!(group.rule.as_ref().map(ToString::to_string)),
+            json!(group.description),
+            json!(group.place.to_string()),
+        ]);
+    }
+    super::print(&table.render(global.output)?)?;
+    Ok(Exit::Done)
+}
+
+fn sites(global: &Global, context: &Context) -> Result<Exit, Failure> {
+    let default = &context.set.config.general.default_site;
+    let mut table = Table::new("rmm.sites/1", &["SITE", "ID", "DEVICES", "LOCATION", "TIMEZONE", "DECLARED"]);
+    for site in context.set.sites.values() {
+        let members = context.set.devices.values().filter(|d| d.site.as_ref().unwrap_or(default) == &site.name).count();
+        table.push(vec![
+            json!(site.name),
+            json!(site.site_id),
+            json!(members),
+            json!(site.location),
+            json!(site.timezone),
+            json!(site.place.to_string()),
+        ]);
+    }
+    super::print(&table.render(global.output)?)?;
+    Ok(Exit::Done)
+}

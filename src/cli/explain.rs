@@ -1,0 +1,174 @@
+//! `rmm explain`: the page behind an error code, a setting or a fact.
+
+use std::fmt::Write as _;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::args::Global;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::style::{Tone, paint};
+use super::table::{Output, Table, document};
+use crate::catalog::{Catalog, SettingDef};
+use crate::diagnose::{Diagnostic, did_you_mean, page, pages};
+
+/// Arguments of `rmm explain`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  rmm explain RMM0301\n  rmm explain Services\n  rmm explain security.sshd\n  rmm explain settings")]
+pub(super) struct ExplainArgs {
+    /// An error code, a setting, a fact, or one of: settings, facts, codes, where
+    pub(super) topic: Option<String>,
+}
+
+const WHERE: &str = "# where: an expression over device and facts
+
+A selector's `where` chooses devices by what is known of them:
+
+    targets:
+      - {os: linux, where: 'facts.hardware.memory.total_gb < 8 && device.site == \"Berlin\"'}
+
+It is a Rhai expression that gives true or false. `facts` holds the sections that `rmm explain facts` lists; `device`
+has name, address, os, site, groups, tags, vars and customFields.
+
+Where it asks for a fact that has not been observed yet, it is not known whether the device is meant: the settings
+are shown as unknown, and nothing is changed.
+
+Try it on the command line: rmm status 'where=facts.hardware.memory.total_gb < 8'
+";
+
+pub(super) fn run(global: &Global, args: &ExplainArgs) -> Result<Exit, Failure> {
+    // Outside of a repository the built-in catalog is explained; inside, the team's own settings too.
+    let catalog = match super::context::root(global) {
+        Ok(root) => crate::repo::load(&super::context::load_options(global, &root)).set.map_or_else(Catalog::builtin, |set| set.catalog),
+        Err(_) => Catalog::builtin(),
+    };
+    let topic = args.topic.as_deref().unwrap_or("");
+    let text = match topic.to_ascii_lowercase().as_str() {
+        "" => overview(),
+        "settings" => settings(&catalog).render(global.output)?,
+        "facts" => facts().render(global.output)?,
+        "codes" => codes().render(global.output)?,
+        "where" | "selectors" => WHERE.to_owned(),
+        _ => one(global, topic, &catalog)?,
+    };
+    super::print(&text)?;
+    Ok(Exit::Done)
+}
+
+fn one(global: &Global, topic: &str, catalog: &Catalog) -> Result<String, Failure> {
+    if let Some(page) = page(topic) {
+        return if global.output == Output::Table {
+            Ok(format!("{}\n", page.text.trim_end()))
+        } else {
+            document(&json!({ "schema": "rmm.page/1", "code": page.code, "title": page.title, "text": page.text }), global.output)
+        };
+    }
+    let setting = catalog.settings.values().find(|s| s.name.eq_ignore_ascii_case(topic));
+    if let Some(setting) = setting {
+        return Ok(setting_page(setting));
+    }
+    if let Some(page) = crate::catalog::facts::page(topic) {
+        return Ok(page.to_markdown());
+    }
+    let known: Vec<String> = catalog
+        .settings
+        .keys()
+        .map(ToString::to_string)
+        .chain(crate::catalog::facts::pages().iter().map(|p| p.name.clone()))
+        .chain(pages().iter().map(|p| p.code.to_owned()))
+        .collect();
+    let near = did_you_mean(topic, known.iter().map(String::as_str));
+    let advice = near.map_or_else(
+        || "`rmm explain settings`, `rmm explain facts` and `rmm explain codes` list what there is".to_owned(),
+        |n| format!("did you mean '{n}'?"),
+    );
+    Err(Failure::new(Exit::Error, Diagnostic::error("RMM0004", format!("there is no page on '{topic}'")).advice(advice)))
+}
+
+fn overview() -> String {
+    let mut out = String::new();
+    for (command, what) in [
+        ("rmm explain settings", "what can be set"),
+        ("rmm explain facts", "what can be observed"),
+        ("rmm explain codes", "error codes"),
+        ("rmm explain where", "expressions in selectors"),
+        ("rmm explain Services", "one setting, with examples"),
+        ("rmm explain RMM0301", "one error code"),
+    ] {
+        let _ = writeln!(out, "  {command:24}{what}");
+    }
+    out
+}
+
+fn settings(catalog: &Catalog) -> Table {
+    let mut table = Table::new("rmm.settings/1", &["SETTING", "PLATFORMS", "KEY", "RISK", "SUMMARY"]);
+    for s in catalog.settings.values() {
+        let platforms: Vec<String> = s.platforms.iter().map(ToString::to_string).collect();
+        let summary = if s.remediable() { s.summary.clone() } else { format!("{} (reports only)", s.summary.trim_end_matches('.')) };
+        table.push(vec![json!(s.name), json!(platforms), json!(s.keyed.as_ref().map(|k| &k.name)), json!(s.risk), json!(summary)]);
+    }
+    table
+}
+
+fn facts() -> Table {
+    let mut table = Table::new("rmm.factPages/1", &["FACT", "CATEGORY", "SUMMARY"]);
+    for page in crate::catalog::facts::pages() {
+        table.push(vec![json!(page.name), json!(page.category), json!(page.summary)]);
+    }
+    table
+}
+
+fn codes() -> Table {
+    let mut table = Table::new("rmm.codes/1", &["CODE", "MEANING"]);
+    for page in pages() {
+        table.push(vec![json!(page.code), json!(page.title)]);
+    }
+    table
+}
+
+fn setting_page(s: &SettingDef) -> String {
+    let mut out = format!("{}\n{}\n", paint(Tone::Strong, &s.name), s.summary);
+    if let Some(description) = &s.description {
+        let _ = write!(out, "\n{}\n", description.trim_end());
+    }
+    let platforms: Vec<String> = s.platforms.iter().map(ToString::to_string).collect();
+    let mut row = |name: &str, value: String| {
+        let _ = write!(out, "\n  {} {value}", paint(Tone::Dim, format!("{name:10}")));
+    };
+    row("platforms", platforms.join(", "));
+    if let Some(keyed) = &s.keyed {
+        row("key", format!("{}{}", keyed.name, keyed.pattern.as_ref().map(|p| format!(", matching {p}")).unwrap_or_default()));
+    }
+    row("observes", s.probe.as_ref().map_or_else(|| s.observe.clone(), |kind| format!("probe {kind}")));
+    row("compares", serde_json::to_value(s.compare).ok().and_then(|v| v.as_str().map(|t| t.replace('_', " "))).unwrap_or_default());
+    row(
+        "changes",
+        if s.remediable() {
+            format!("in phase {}, risk {}, reboot {}", s.phase, s.risk, s.reboot)
+        } else {
+            "nothing: it only reports".into()
+        },
+    );
+    if s.program.has("rollback") {
+        row("undo", "a failed change is rolled back".into());
+    }
+    row("defined in", s.file.to_string());
+    out.push_str("\n\nValue (JSON Schema):\n");
+    indent(&mut out, &serde_yaml::to_string(&s.value).unwrap_or_default());
+    if !s.examples.is_empty() {
+        out.push_str("\nExamples:\n");
+        for example in &s.examples {
+            let mut map = serde_json::Map::new();
+            map.insert(s.name.to_string(), example.clone());
+            indent(&mut out, &serde_yaml::to_string(&Value::Object(map)).unwrap_or_default());
+        }
+    }
+    out
+}
+
+fn indent(out: &mut String, text: &str) {
+    for line in text.lines() {
+        let _ = writeln!(out, "  {line}");
+    }
+}

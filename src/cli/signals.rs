@@ -1,0 +1,63 @@
+//! Runs asynchronous work. Ctrl-C and SIGTERM let what is in flight finish; a second one stops at once.
+
+use tokio_util::sync::CancellationToken;
+
+use super::exit::Exit;
+use super::failure::Failure;
+use crate::diagnose::Diagnostic;
+
+/// What asks work to end.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Signals {
+    /// Begin nothing further.
+    pub(super) stop: CancellationToken,
+    /// End what is in flight too.
+    pub(super) abort: CancellationToken,
+}
+
+/// Runs `work` to its end on a runtime of its own.
+pub(super) fn block_on<T, E: Into<Failure>>(work: impl AsyncFnOnce(&Signals) -> Result<T, E>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Error, Diagnostic::error("RMM0001", format!("threads cannot be started: {error}"))))?;
+    let signals = Signals::default();
+    let result = runtime.block_on(async {
+        let listener = tokio::spawn(listen(signals.clone()));
+        let result = work(&signals).await;
+        listener.abort();
+        result
+    });
+    // Whatever a library left behind must not keep the process from ending.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+    result.map_err(Into::into)
+}
+
+async fn listen(signals: Signals) {
+    let mut asked = 0;
+    while interrupted().await {
+        asked += 1;
+        signals.stop.cancel();
+        if asked == 1 {
+            super::say("\nStopping: what is in flight is finished first. Press Ctrl-C again to stop at once.");
+        } else {
+            signals.abort.cancel();
+        }
+    }
+}
+
+#[cfg(unix)]
+async fn interrupted() -> bool {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return tokio::signal::ctrl_c().await.is_ok() };
+    tokio::select! {
+        result = tokio::signal::ctrl_c() => result.is_ok(),
+        received = terminate.recv() => received.is_some(),
+    }
+}
+
+#[cfg(not(unix))]
+async fn interrupted() -> bool {
+    tokio::signal::ctrl_c().await.is_ok()
+}

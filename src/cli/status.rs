@@ -1,0 +1,131 @@
+//! `rmm status`: the fleet on one screen.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use clap::Args;
+use serde_json::json;
+
+use super::args::Global;
+use super::context::Context;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::style::{Tone, ago, clean, count, glyph, paint, thousands};
+use super::table::{Output, document};
+use crate::apply::survey::Survey;
+use crate::model::plan::State;
+use crate::plan::{PlanOptions, Scope};
+use crate::store::Status;
+
+/// Devices with trouble that are named.
+const NAMED: usize = 10;
+
+/// Arguments of `rmm status`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  rmm status\n  rmm status 'site=Berlin'\n  rmm status --output json")]
+pub(super) struct StatusArgs {
+    /// Devices, groups or key=value selectors; all devices without one
+    pub(super) selectors: Vec<String>,
+}
+
+pub(super) fn run(global: &Global, args: &StatusArgs) -> Result<Exit, Failure> {
+    let context = Context::open(global)?;
+    let store = context.store()?;
+    let now = context.clock.now();
+    let scope = Scope::parse(&context.set, &args.selectors, &[])?;
+    let survey = Survey::new(&context.set, &store, &context.secrets, &context.clock);
+    let devices = survey.devices(&scope)?;
+    let known: BTreeMap<String, _> = store.device_states()?.into_iter().map(|s| (s.name.clone(), s)).collect();
+    let plan = survey.plan(&scope, &PlanOptions::default())?;
+    let runs = store.unfinished_runs()?;
+    let mut by_status: BTreeMap<Status, usize> = BTreeMap::new();
+    for device in &devices {
+        *by_status.entry(known.get(&device.name).map_or(Status::Unknown, |s| s.status)).or_default() += 1;
+    }
+    let n = |status: Status| by_status.get(&status).copied().unwrap_or(0);
+    let prints = store.fingerprints()?;
+    let observed = |name: &str| prints.binary_search_by(|p| p.device.as_str().cmp(name)).ok().map(|i| prints[i].oldest);
+    let oldest = devices.iter().filter_map(|d| observed(&d.name)).min();
+    let never = devices.iter().filter(|d| observed(&d.name).is_none()).count();
+    if global.output != Output::Table {
+        let states: serde_json::Map<String, serde_json::Value> =
+            plan.summary.states.iter().map(|(s, n)| (s.to_string(), json!(n))).collect();
+        let value = json!({
+            "schema": "rmm.status/1", "repository": plan.repository, "commit": plan.commit, "devices": devices.len(),
+            "status": { "online": n(Status::Online), "offline": n(Status::Offline), "error": n(Status::Error), "unknown": n(Status::Unknown) },
+            "neverObserved": never, "oldestFacts": oldest, "settings": states, "unfinishedRuns": runs,
+        });
+        super::print(&document(&value, global.output)?)?;
+        return Ok(Exit::Done);
+    }
+    let dot = format!(" {} ", glyph("\u{b7}", "|"));
+    let mut head = vec![
+        plan.commit.as_ref().map_or_else(|| plan.repository.clone(), |c| format!("{} @ {c}", plan.repository)),
+        count(devices.len(), "device", "devices"),
+    ];
+    head.extend(oldest.map(|o| format!("facts up to {} old", ago((now - o).num_seconds()))));
+    let mut out = paint(Tone::Dim, head.join(&dot)) + "\n\n";
+    let mut row = |name: &str, parts: Vec<(Tone, String)>| {
+        let text: Vec<String> = parts.into_iter().map(|(tone, text)| paint(tone, text)).collect();
+        let _ = writeln!(out, "  {}  {}", paint(Tone::Dim, format!("{name:9}")), text.join("   "));
+    };
+    let tone = |n: usize, bad: Tone| if n == 0 { Tone::Dim } else { bad };
+    row(
+        "devices",
+        vec![
+            (Tone::Good, format!("{} online", thousands(n(Status::Online)))),
+            (tone(n(Status::Offline), Tone::Bad), format!("{} offline", thousands(n(Status::Offline)))),
+            (tone(n(Status::Error), Tone::Bad), format!("{} with errors", thousands(n(Status::Error)))),
+            (tone(n(Status::Unknown), Tone::Held), format!("{} not tried yet", thousands(n(Status::Unknown)))),
+        ],
+    );
+    let s = |state: State| plan.summary.count(state) as usize;
+    row(
+        "settings",
+        vec![
+            (Tone::Good, format!("{} compliant", thousands(s(State::Compliant)))),
+            (tone(s(State::Change), Tone::Change), format!("{} to change", thousands(s(State::Change)))),
+            (tone(s(State::Report), Tone::Change), format!("{} to look at", thousands(s(State::Report)))),
+            (tone(s(State::Held), Tone::Held), format!("{} held", thousands(s(State::Held)))),
+            (tone(s(State::Unknown), Tone::Held), format!("{} unknown", thousands(s(State::Unknown)))),
+            (tone(s(State::Conflict), Tone::Bad), format!("{} in conflict", thousands(s(State::Conflict)))),
+        ],
+    );
+    if runs.is_empty() {
+        row("runs", vec![(Tone::Dim, "none unfinished".into())]);
+    }
+    for run in runs.iter().take(3) {
+        row(
+            "runs",
+            vec![(
+                Tone::Bad,
+                format!("{} of {} is unfinished: rmm apply --resume {}", run.id, run.started_at.format("%F %H:%M UTC"), run.id),
+            )],
+        );
+    }
+    let trouble: Vec<_> =
+        devices.iter().filter_map(|d| known.get(&d.name)).filter(|s| matches!(s.status, Status::Offline | Status::Error)).collect();
+    if !trouble.is_empty() {
+        out.push('\n');
+        for state in trouble.iter().take(NAMED) {
+            let since = state.since.map(|t| format!(" for {}", ago((now - t).num_seconds()))).unwrap_or_default();
+            let _ = writeln!(
+                out,
+                "  {} {}  {}{}: {}",
+                paint(Tone::Bad, "x"),
+                clean(&state.name),
+                state.status,
+                since,
+                clean(state.reason.as_deref().unwrap_or(""))
+            );
+        }
+        if trouble.len() > NAMED {
+            let _ = writeln!(out, "    and {} more: rmm devices list", trouble.len() - NAMED);
+        }
+    }
+    if never > 0 {
+        let _ = writeln!(out, "\n  {} never observed: rmm collect", count(never, "device was", "devices were"));
+    }
+    super::print(&out)?;
+    Ok(Exit::Done)
+}

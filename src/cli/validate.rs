@@ -1,0 +1,142 @@
+//! `rmm validate`: read everything, report every problem.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use notify::{RecursiveMode, Watcher};
+
+use super::args::Global;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::style::{Tone, colored, count, paint};
+use super::table::{Output, document};
+use crate::diagnose::{Diagnostic, Level};
+use crate::repo::Loaded;
+
+/// Arguments of `rmm validate`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  rmm validate\n  rmm validate ~/fleet --format json\n  rmm validate --watch")]
+pub(super) struct ValidateArgs {
+    /// Policy repository; as --repo
+    pub(super) dir: Option<PathBuf>,
+    /// Form of the problems
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub(super) format: Format,
+    /// Validate again whenever a file changes, until Ctrl-C
+    #[arg(long)]
+    pub(super) watch: bool,
+}
+
+/// How problems are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// The source line, underlined
+    #[default]
+    Human,
+    /// One document
+    Json,
+    /// Annotations of a pull request
+    Github,
+}
+
+/// Changes that come closer together than this are read once.
+const QUIET: Duration = Duration::from_millis(100);
+
+pub(super) fn run(global: &Global, args: &ValidateArgs) -> Result<Exit, Failure> {
+    let mut global = global.clone();
+    if args.dir.is_some() {
+        global.repo.clone_from(&args.dir);
+    }
+    let root = super::context::root(&global)?;
+    let exit = once(&global, args, &root)?;
+    if args.watch { watch(&global, args, &root) } else { Ok(exit) }
+}
+
+fn once(global: &Global, args: &ValidateArgs, root: &Path) -> Result<Exit, Failure> {
+    let loaded = crate::repo::load(&super::context::load_options(global, root));
+    let format = if global.output == Output::Json { Format::Json } else { args.format };
+    super::print(&match format {
+        Format::Human => human(&loaded),
+        Format::Json => {
+            let value = serde_json::json!({ "schema": "rmm.problems/1", "valid": loaded.set.is_some(), "problems": loaded.problems });
+            document(&value, Output::Json)?
+        }
+        Format::Github => loaded.problems.iter().map(annotation).collect(),
+    })?;
+    let failed = loaded.set.is_none() || loaded.problems.iter().any(|p| p.level == Level::Error);
+    Ok(if failed { Exit::InvalidConfiguration } else { Exit::Done })
+}
+
+fn human(loaded: &Loaded) -> String {
+    let mut out = crate::diagnose::render(&loaded.problems, &|file| loaded.sources.get(file).cloned(), colored());
+    let n = |level: Level| loaded.problems.iter().filter(|p| p.level == level).count();
+    let (errors, warnings) = (n(Level::Error), n(Level::Warning));
+    out += &match &loaded.set {
+        Some(set) if errors == 0 => {
+            let parts = [
+                count(set.files, "file", "files"),
+                count(set.devices.len(), "device", "devices"),
+                count(set.policies.len(), "policy", "policies"),
+                count(set.policies.iter().map(|p| p.settings.len()).sum(), "setting", "settings"),
+            ];
+            let tail = if warnings == 0 { String::new() } else { format!(", {}", count(warnings, "warning", "warnings")) };
+            format!("{} {}{tail}\n", paint(Tone::Good, "Valid:"), parts.join(", "))
+        }
+        _ => {
+            format!("{} {}, {}\n", paint(Tone::Bad, "Not valid:"), count(errors, "error", "errors"), count(warnings, "warning", "warnings"))
+        }
+    };
+    if let Some(set) = &loaded.set
+        && !set.uninterpreted.is_empty()
+    {
+        out += &format!(
+            "Read for their syntax only, since this version does not act on them: {}\n",
+            set.uninterpreted.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        );
+    }
+    out
+}
+
+/// A workflow command of GitHub Actions: `::error file=…,line=…,col=…,title=…::message`.
+fn annotation(problem: &Diagnostic) -> String {
+    let escape = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+    let property = |text: &str| escape(text).replace(':', "%3A").replace(',', "%2C");
+    let level = match problem.level {
+        Level::Error => "error",
+        Level::Warning => "warning",
+        Level::Note => "notice",
+    };
+    let place = problem.place.as_ref().map_or_else(String::new, |p| {
+        let line = if p.line > 0 { format!(",line={},col={}", p.line, p.column.max(1)) } else { String::new() };
+        format!("file={}{line},", property(&p.file))
+    });
+    let advice = problem.advice.as_ref().map_or_else(String::new, |a| format!(" ({a})"));
+    format!("::{level} {place}title={}::{}\n", property(&problem.code), escape(&format!("{}{advice}", problem.message)))
+}
+
+fn watch(global: &Global, args: &ValidateArgs, root: &Path) -> Result<Exit, Failure> {
+    let failed = |error: notify::Error| {
+        let problem = Diagnostic::error("RMM0001", format!("{} cannot be watched: {error}", root.display()));
+        Failure::new(Exit::Error, problem)
+    };
+    // One waiting signal is enough: whatever else changes meanwhile is read with it.
+    let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+    let state = root.join(super::context::STATE_DIR);
+    let git = root.join(".git");
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        let ours = |e: &notify::Event| !e.kind.is_access() && e.paths.iter().any(|p| !p.starts_with(&state) && !p.starts_with(&git));
+        if event.as_ref().map_or(true, ours) {
+            let _ = sender.try_send(());
+        }
+    })
+    .map_err(failed)?;
+    watcher.watch(root, RecursiveMode::Recursive).map_err(failed)?;
+    super::say(format!("Watching {}; Ctrl-C ends it.", root.display()));
+    while receiver.recv().is_ok() {
+        while receiver.recv_timeout(QUIET).is_ok() {}
+        super::print("\n")?;
+        once(global, args, root)?;
+    }
+    Ok(Exit::Done)
+}

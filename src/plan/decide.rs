@@ -1,0 +1,100 @@
+//! What depends on the time: exceptions, windows, guards, approvals. Put on top of kept verdicts.
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+
+use super::{Evaluated, PlanOptions, Planner};
+use crate::model::plan::{Change, DevicePlan, Held, State};
+use crate::model::policy::GuardKind;
+use crate::model::{Device, Phase, Policy, Reboot, Remediate};
+
+pub(super) fn decide(
+    planner: &Planner<'_>,
+    device: &Device,
+    evaluated: Evaluated,
+    options: &PlanOptions,
+    now: DateTime<Utc>,
+) -> DevicePlan {
+    let guards: Vec<&Policy> = evaluated
+        .policies
+        .iter()
+        .filter_map(|name| planner.policies.get(&**name))
+        .map(|policy| &***policy)
+        .filter(|policy| policy.guards.iter().any(|g| !g.allow) && policy.active.is_none_or(|w| w.contains(now)))
+        .collect();
+    let mut changes = evaluated.changes;
+    for change in &mut changes {
+        if !matches!(change.state, State::Change | State::Report) {
+            continue;
+        }
+        let Some(policy) = planner.policies.get(&*change.policy) else { continue };
+        if let Some(held) = hold(policy, &guards, device, change, options, now) {
+            change.held = Some(held);
+            change.state = State::Held;
+        }
+    }
+    // A restart whose causes are all held back has no reason any more.
+    let causes: Vec<String> = changes.iter().filter(|c| c.state == State::Change && !c.restart).map(Change::label).collect();
+    let mut compliant = evaluated.compliant;
+    changes.retain(|c| {
+        let keep = !c.restart || c.restart_on.iter().any(|l| causes.contains(l));
+        compliant += u32::from(!keep);
+        keep
+    });
+    DevicePlan {
+        device: device.name.clone(),
+        os: evaluated.os,
+        platform: evaluated.platform,
+        site: Some(device.site.clone().unwrap_or_else(|| planner.set.config.general.default_site.clone())),
+        groups: evaluated.groups,
+        facts_at: evaluated.facts_at,
+        compliant,
+        changes,
+    }
+}
+
+/// The first thing that stands in the way, the most lasting one first.
+fn hold(policy: &Policy, guards: &[&Policy], device: &Device, change: &Change, options: &PlanOptions, now: DateTime<Utc>) -> Option<Held> {
+    let zone = policy.active.map_or(Tz::UTC, |w| w.zone());
+    let exception = policy.exceptions.iter().find(|e| e.covers(&device.name, &change.setting, change.key.as_deref(), now, zone));
+    if let Some(exception) = exception {
+        let until = exception.until.and_then(|d| d.succ_opt()).map(|d| crate::time::local_moment(d.into(), zone));
+        let date = exception.until.map(|d| format!(" until {d}")).unwrap_or_default();
+        return Some(Held { by: "exception".into(), until, reason: format!("exception{date} ({})", exception.reason) });
+    }
+    if change.state != State::Change {
+        return None;
+    }
+    for guard in guards {
+        let forbids = guard.guards.iter().any(|g| {
+            !g.allow
+                && match g.kind {
+                    GuardKind::AllowChanges => true,
+                    GuardKind::AllowUpdates => change.phase == Phase::Packages,
+                    GuardKind::AllowReboots => change.reboot != Reboot::Never,
+                }
+        });
+        if forbids {
+            let until = guard.active.map(|w| w.next_edge(now));
+            let reason = format!("{}{}", guard.name, at_local(until, guard.active.map_or(Tz::UTC, |w| w.zone()), now));
+            return Some(Held { by: guard.name.to_string(), until, reason });
+        }
+    }
+    if let Some(window) = policy.active.filter(|w| !w.contains(now)) {
+        let until = Some(window.next_edge(now));
+        return Some(Held { by: "activeHours".into(), until, reason: format!("active hours{}", at_local(until, window.zone(), now)) });
+    }
+    if policy.remediate == Remediate::Approve && !options.approve {
+        return Some(Held { by: "approval".into(), until: None, reason: "waits for approval (--approve)".into() });
+    }
+    None
+}
+
+/// ` until 22:00 (America/New_York)`, with the date where it is not today.
+fn at_local(until: Option<DateTime<Utc>>, zone: Tz, now: DateTime<Utc>) -> String {
+    until.map_or_else(String::new, |until| {
+        let (local, today) = (until.with_timezone(&zone), now.with_timezone(&zone).date_naive());
+        let format = if local.date_naive() == today { "%H:%M" } else { "%F %H:%M" };
+        format!(" until {} ({})", local.format(format), zone.name())
+    })
+}

@@ -1,0 +1,140 @@
+//! The planner: a policy set made ready for many devices.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::membership::{Membership, Selectors, Targeting};
+use super::resolve::{Cache, Resolution};
+use super::secrets::SecretLookup;
+use super::{Evaluated, Needs, Scope};
+use crate::model::plan::{DevicePlan, PLAN_SCHEMA, Plan};
+use crate::model::{Device, Facts, Policy};
+use crate::repo::PolicySet;
+
+/// What a plan is asked for, besides the fleet.
+#[derive(Debug, Clone, Default)]
+pub struct PlanOptions {
+    /// Take changes of policies with `remediate: approve` as approved by the person who asks.
+    pub approve: bool,
+    /// Show the commands of every change.
+    pub commands: bool,
+    /// List compliant settings too.
+    pub compliant: bool,
+}
+
+/// A policy set made ready: expressions compiled, resolved sets shared. Use one for a whole fleet, from several threads.
+pub struct Planner<'a> {
+    pub(super) set: &'a PolicySet,
+    pub(super) selectors: Selectors,
+    pub(super) secrets: SecretLookup<'a>,
+    pub(super) policies: BTreeMap<&'a str, &'a Arc<Policy>>,
+    cache: Cache,
+}
+
+impl<'a> Planner<'a> {
+    /// Makes a policy set ready. `secrets` is asked for `{secret: …}` values to compare with.
+    pub fn new(set: &'a PolicySet, secrets: SecretLookup<'a>) -> Self {
+        let policies = set.policies.iter().map(|p| (&*p.name, p)).collect();
+        Self { set, selectors: Selectors::new(set), secrets, policies, cache: Cache::default() }
+    }
+
+    /// Which groups a device belongs to.
+    pub fn membership(&self, device: &Device, facts: &Facts) -> Membership {
+        self.selectors.membership(self.set, device, facts)
+    }
+
+    /// Values for templates on a device.
+    pub fn vars(&self, device: &Device, membership: &Membership) -> BTreeMap<String, serde_json::Value> {
+        self.set.vars(device, membership.groups.iter().filter_map(|name| self.set.groups.get(name)))
+    }
+
+    /// Whether a command's scope means a device.
+    pub fn in_scope(&self, scope: &Scope, device: &Device, facts: &Facts) -> Targeting {
+        let membership = self.membership(device, facts);
+        let mut selectors = Selectors::default();
+        scope.selectors.iter().for_each(|s| selectors.compile(s));
+        if scope.selectors.is_empty() {
+            return Targeting::Yes;
+        }
+        scope.selectors.iter().fold(Targeting::No, |answer, s| answer.or(|| selectors.means(self.set, s, device, facts, &membership)))
+    }
+
+    /// Names of the fact sections that any verdict, target or template of this policy set may look at, or their beginnings.
+    /// Empty where everything may be looked at.
+    pub fn sections(&self) -> Vec<String> {
+        let mut names = self.membership_sections(&Scope::default());
+        if names.is_empty() {
+            return names;
+        }
+        for policy in &self.set.policies {
+            for setting in &policy.settings {
+                if let Some(def) = self.set.catalog.settings.get(&setting.name) {
+                    names.push(super::scope::section_of(def.probe.as_deref().unwrap_or(&def.observe)));
+                }
+            }
+        }
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// Names of the sections that tell which groups a device is in. Empty where that may be any.
+    pub fn membership_sections(&self, scope: &Scope) -> Vec<String> {
+        let mut names = vec!["software.os".to_owned()];
+        let mut all = Selectors::default();
+        scope.selectors.iter().for_each(|s| all.compile(s));
+        for text in self.selectors.expressions().chain(all.expressions()) {
+            match super::scope::sections_in(text) {
+                Some(more) => names.extend(more),
+                None => return Vec::new(),
+            }
+        }
+        names
+    }
+
+    /// What a device should be.
+    pub fn resolve(&self, device: &Device, facts: &Facts) -> Resolution {
+        self.cache.resolve(self.set, &self.selectors, device, facts)
+    }
+
+    /// What has to be observed on a device before it can be planned.
+    pub fn needs(&self, device: &Device, facts: &Facts) -> Needs {
+        super::needs::needs(self, device, facts, &self.resolve(device, facts))
+    }
+
+    /// The verdicts that do not depend on the time of day. `now` only decides which facts are too old to be evidence.
+    pub fn evaluate(&self, device: &Device, facts: &Facts, options: &PlanOptions, now: DateTime<Utc>) -> Evaluated {
+        super::evaluate::evaluate(self, device, facts, &self.resolve(device, facts), options, now)
+    }
+
+    /// What depends on the time, on top: windows, guards, exceptions, approvals.
+    pub fn decide(&self, device: &Device, evaluated: Evaluated, options: &PlanOptions, now: DateTime<Utc>) -> DevicePlan {
+        super::decide::decide(self, device, evaluated, options, now)
+    }
+
+    /// Fills in the commands of every change. Needs the device's facts.
+    pub fn show_commands(&self, plan: &mut DevicePlan, facts: &Arc<Facts>) {
+        super::commands::show(self.set, plan, facts);
+    }
+
+    /// Puts the devices' plans together. `expires` counts from `now`.
+    pub fn assemble(&self, mut devices: Vec<DevicePlan>, scope: &Scope, now: DateTime<Utc>) -> Plan {
+        scope.keep_targets(&mut devices);
+        devices.sort_by(|a, b| a.device.cmp(&b.device));
+        let summary = super::summarize(&devices);
+        devices.retain(|d| !d.changes.is_empty());
+        Plan {
+            schema: PLAN_SCHEMA.into(),
+            repository: self.set.name.clone(),
+            policy_set: self.set.hash.clone(),
+            commit: self.set.commit.clone(),
+            created_at: now,
+            expires_at: now + self.set.config.limits.plan_expires.delta(),
+            scope: scope.to_string_if_any(),
+            devices,
+            summary,
+        }
+    }
+}

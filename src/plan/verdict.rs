@@ -1,0 +1,122 @@
+//! Observed against desired, for one setting of one device. Planning asks it, and applying asks it again before and after.
+
+use std::borrow::Cow;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use super::secrets::{SecretLookup, holds_secret};
+use crate::catalog::{Compare, SettingDef};
+use crate::model::facts::{Lookup, Status, probe_key};
+use crate::model::plan::State;
+use crate::model::{Facts, Platform};
+
+/// What is asked: is this setting as desired?
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// The setting.
+    pub def: &'a SettingDef,
+    /// Key of a map-valued setting, rendered.
+    pub key: Option<&'a str>,
+    /// Desired value, rendered, secrets not resolved.
+    pub desired: &'a Value,
+    /// The device's platform, where known.
+    pub platform: Option<Platform>,
+}
+
+/// What was found out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verdict {
+    /// Compliant, Change (differs and can be changed), Report (differs and cannot), Unknown or Unsupported.
+    pub state: State,
+    /// The observed value, secrets in clear: pass it through [`evidence`] before it is kept.
+    pub observed: Option<Value>,
+    /// When it was observed.
+    pub observed_at: Option<DateTime<Utc>>,
+    /// Why it is unknown or unsupported.
+    pub reason: Option<String>,
+    /// Unknown because the observation is older than what counts as evidence.
+    pub too_old: bool,
+}
+
+impl Verdict {
+    pub(super) fn unknown(reason: impl Into<String>) -> Self {
+        Self { state: State::Unknown, observed: None, observed_at: None, reason: Some(reason.into()), too_old: false }
+    }
+
+    pub(super) fn unsupported(reason: impl Into<String>) -> Self {
+        Self { state: State::Unsupported, ..Self::unknown(reason) }
+    }
+}
+
+/// Judges. Observations before `oldest` are no evidence.
+pub fn judge(question: &Question<'_>, facts: &Facts, secrets: SecretLookup<'_>, oldest: DateTime<Utc>) -> Verdict {
+    let Question { def, key, desired, platform } = *question;
+    match platform {
+        Some(platform) if !def.platforms.contains(&platform) => return Verdict::unsupported(format!("does not exist on {platform}")),
+        None if facts.sections.is_empty() => return Verdict::unknown("never collected"),
+        None => return Verdict::unknown("the operating system is not known"),
+        Some(_) => {}
+    }
+    let secret = holds_secret(desired);
+    let compare_with = if secret {
+        match super::resolved(desired, secrets) {
+            Ok(value) => Cow::Owned(value),
+            Err(name) => return Verdict::unknown(format!("the secret '{name}' is not at hand")),
+        }
+    } else {
+        Cow::Borrowed(desired)
+    };
+    let probe = match (&def.probe, def.program.has("probes")) {
+        (Some(_), true) => match def.program.probes(key.unwrap_or_default(), &super::placeholders(desired)) {
+            Ok(probes) => probes.first().map(|args| probe_key(args)),
+            Err(error) => return Verdict::unknown(error.to_string()),
+        },
+        _ => None,
+    };
+    let (observed, section) = match facts.lookup(&def.observe, probe.as_deref().or(key)) {
+        Lookup::Found(value, section) => (Some(value), section),
+        Lookup::Absent(_) if def.probe.is_some() => return Verdict::unknown("not collected yet"),
+        Lookup::Absent(section) => (None, section),
+        Lookup::Failed(section) => {
+            return match &section.status {
+                Status::Unsupported(why) => Verdict::unsupported(why.clone()),
+                Status::Unknown(why) => Verdict::unknown(why.clone()),
+                Status::Ok => Verdict::unknown("not observed"),
+            };
+        }
+        Lookup::Never => return Verdict::unknown(if facts.sections.is_empty() { "never collected" } else { "not collected yet" }),
+    };
+    if section.collected_at < oldest {
+        let reason = format!("observed too long ago, {}", section.collected_at.format("%F %H:%M UTC"));
+        return Verdict { too_old: true, ..Verdict::unknown(reason) };
+    }
+    if let Some(error) = observed.and_then(|o| o.get("error")).and_then(Value::as_str) {
+        return Verdict::unknown(error.to_owned());
+    }
+    let answer = if def.compare == Compare::Script {
+        def.program.compliant(observed, &compare_with).map_err(|e| e.to_string())
+    } else {
+        super::compliant(def.compare, observed, &compare_with)
+    };
+    let state = match answer {
+        Ok(true) => State::Compliant,
+        Ok(false) if def.remediable() => State::Change,
+        Ok(false) => State::Report,
+        Err(why) => return Verdict::unknown(why),
+    };
+    Verdict { state, observed: observed.cloned(), observed_at: Some(section.collected_at), reason: None, too_old: false }
+}
+
+/// An observed value as it may be kept and compared later: one that belongs to a secret is replaced by its hash.
+pub fn evidence(observed: Option<&Value>, secret: bool) -> Value {
+    use sha2::Digest;
+    match observed {
+        Some(value) if secret => {
+            let digest: [u8; 32] = sha2::Sha256::digest(serde_json::to_vec(value).unwrap_or_default()).into();
+            Value::String(format!("sha256:{}", hex::encode(digest)))
+        }
+        Some(value) => value.clone(),
+        None => Value::Null,
+    }
+}
