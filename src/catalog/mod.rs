@@ -1,6 +1,7 @@
 //! What can be observed and set: `settings/*.rhai`, `collectors/*.sh`, `facts/*.yaml`, one file each. The built-in
 //! ones have exactly the form of a team's own in `scripts/`, and no privilege.
 
+pub mod facts;
 mod setting;
 
 use std::collections::BTreeMap;
