@@ -249,7 +249,7 @@ proptest::proptest! {
         let middle = seed % whole_blocks.len();
         whole_blocks.rotate_left(middle);
         whole_blocks.push(last);
-        let turned: String = whole_blocks.iter().map(|b| format!("@recorded begin {b}")).collect();
+        let turned: String = whole_blocks.iter().flat_map(|b| ["@recorded begin ", b]).collect();
         let seen = parse(request, "recorded", turned.as_bytes(), chrono::DateTime::UNIX_EPOCH);
         proptest::prop_assert_eq!(&seen.sections, &whole.sections);
     }
@@ -303,31 +303,10 @@ fn a_fleet_answers_once_per_device_and_a_device_that_is_away_costs_only_itself()
 }
 
 #[test]
-fn zz_dump() {
-    let r = Request::full();
-    std::fs::write("/tmp/full.sh", script(&r, "abc").unwrap()).unwrap();
-    let raw = run(&["/bin/sh"], &script(&r, "abc").unwrap());
-    let t = std::time::Instant::now();
-    let o = parse(&r, "abc", &raw, chrono::Utc::now());
-    let mut s = format!("parse {:?} raw {}\n", t.elapsed(), raw.len());
-    for (n, x) in &o.sections {
-        s += &format!("{n} {:?} {}\n", x.status, x.data.to_string().chars().take(600).collect::<String>());
-    }
-    std::fs::write("/tmp/full.txt", s).unwrap();
-    let mut r = Request::for_paths(["software.packages", "software.services", "security.users"]);
-    for i in 0..1000 {
-        r.add_probe("files", vec![format!("/usr/share/doc/x{i}/copyright")]);
-    }
-    for f in std::fs::read_dir("/usr/bin").unwrap().take(0) {
-        let _ = f;
-    }
-    std::fs::write("/tmp/probe.sh", script(&r, "abc").unwrap()).unwrap();
-}
-#[test]
 fn every_section_and_probe_has_a_page_and_its_members_are_those_of_the_page() {
     let pages = crate::catalog::facts::fact_pages();
     let (request, _, whole) = recorded();
-    for name in request.sections.iter().map(|n| n.to_string()).chain(Request::probe_kinds().map(str::to_owned)) {
+    for name in request.sections.iter().map(ToString::to_string).chain(Request::probe_kinds().map(str::to_owned)) {
         assert!(pages.contains_key(&name), "{name} has no page");
     }
     for (name, section) in &whole.sections {

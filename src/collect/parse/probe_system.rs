@@ -112,9 +112,11 @@ pub(in crate::collect) fn modules(
     for line in directories.iter().flat_map(|p| raw.glob(p)).flat_map(|(_, lines)| lines) {
         let words: Vec<&str> = line.split_ascii_whitespace().collect();
         match words[..] {
-            ["blacklist", name] => drop(blocked.insert(module(name))),
+            ["blacklist", name] => {
+                blocked.insert(module(name));
+            }
             ["install", name, program, ..] if matches!(program.rsplit('/').next(), Some("false" | "true")) => {
-                drop(blocked.insert(module(name)))
+                blocked.insert(module(name));
             }
             _ => {}
         }

@@ -65,6 +65,9 @@ pub(in crate::collect) fn firewall_rules(raw: &Raw<'_>) -> Parsed {
     let Some((kind, rules)) = text.split_once('\n') else {
         return if text == "#none" { Ok(json!([])) } else { unknown("needs root") };
     };
+    if !kind.starts_with('#') {
+        return unknown("needs root");
+    }
     if kind == "#nft" && raw.code("firewall") != Some(0) {
         return unknown("nft refused to list its rules");
     }
