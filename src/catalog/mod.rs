@@ -4,6 +4,7 @@
 mod check;
 pub mod facts;
 mod head;
+pub mod facts;
 mod setting;
 #[cfg(test)]
 mod tests;

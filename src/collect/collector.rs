@@ -23,7 +23,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(60), max_output: 32 << 20 }
+        Self { timeout: Duration::from_mins(1), max_output: 32 << 20 }
     }
 }
 
@@ -43,18 +43,17 @@ impl Collector {
     ) -> Result<Observation, TransportError> {
         let mut asked = request.clone();
         let refused = asked.take_refused();
-        let mut observation = if asked.is_empty() {
-            Observation::default()
-        } else {
-            Self::ask(session, &asked, clock, cancel, limits).await?
-        };
+        let mut observation =
+            if asked.is_empty() { Observation::default() } else { Self::ask(session, &asked, clock, cancel, limits).await? };
         for (name, args, error) in refused {
             observation.problems.push(error.to_string());
             let name: Arc<str> = name.into();
             let section = observation.sections.remove(&name);
             let section = match section {
                 // Argument lists of a known probe: the others keep their answers.
-                Some(Section { status: Status::Ok, data, collected_at, .. }) => with_refused(&data, &args, &error.to_string(), collected_at),
+                Some(Section { status: Status::Ok, data, collected_at, .. }) => {
+                    with_refused(&data, &args, &error.to_string(), collected_at)
+                }
                 Some(other) => other,
                 None if args.is_empty() || super::sections::probe(&name).is_none() => {
                     observe::to_section(Err(Status::Unknown(error.to_string())), clock.now())
@@ -74,8 +73,8 @@ impl Collector {
         limits: Limits,
     ) -> Result<Observation, TransportError> {
         let nonce = script::nonce();
-        let text = script::script(request, &nonce)
-            .map_err(|error| TransportError::Setup { what: "collect".into(), reason: error.to_string() })?;
+        let text =
+            script::script(request, &nonce).map_err(|error| TransportError::Setup { what: "collect".into(), reason: error.to_string() })?;
         let command = Command {
             line: "/bin/sh".into(),
             input: text.into_bytes(),

@@ -43,9 +43,8 @@ impl Diagnose for CollectError {
     }
 
     fn advice(&self) -> Option<String> {
-        let near = |name: &str, known: Vec<&'static str>| {
-            crate::diagnose::did_you_mean(name, known).map(|near| format!("did you mean '{near}'?"))
-        };
+        let near =
+            |name: &str, known: Vec<&'static str>| crate::diagnose::did_you_mean(name, known).map(|near| format!("did you mean '{near}'?"));
         match self {
             Self::UnknownSection { name } => near(name, super::sections::SECTIONS.iter().map(|s| s.name).collect()),
             Self::UnknownProbe { kind } => near(kind, super::sections::PROBES.iter().map(|p| p.kind).collect()),

@@ -13,6 +13,8 @@ mod observe;
 mod parse;
 mod raw;
 mod request;
+#[cfg(test)]
+mod samples;
 mod script;
 mod sections;
 #[cfg(test)]

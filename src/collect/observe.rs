@@ -27,7 +27,11 @@ pub fn parse(request: &Request, nonce: &str, raw: &[u8], at: DateTime<Utc>) -> O
     let mut observation = Observation::default();
     let frames = frames::read(raw, nonce);
     if frames.blocks.is_empty() {
-        observation.problems.push(if raw.is_empty() { "the device printed nothing".into() } else { "no part of the output can be read".to_owned() });
+        observation.problems.push(if raw.is_empty() {
+            "the device printed nothing".into()
+        } else {
+            "no part of the output can be read".to_owned()
+        });
     } else if !frames.finished {
         observation.problems.push("the collecting script did not run to its end".into());
     }

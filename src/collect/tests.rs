@@ -16,7 +16,8 @@ fn shells() -> Vec<Vec<&'static str>> {
 }
 
 fn run(shell: &[&str], text: &str) -> Vec<u8> {
-    let mut child = Command::new(shell[0]).args(&shell[1..]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child =
+        Command::new(shell[0]).args(&shell[1..]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut input = child.stdin.take().unwrap();
     let text = text.as_bytes().to_vec();
     let writer = std::thread::spawn(move || input.write_all(&text));
@@ -47,7 +48,9 @@ fn every_shell_sees_this_machine_as_it_is() {
         assert_eq!(observation.problems, Vec::<String>::new(), "{shell:?}");
         assert_eq!(observation.sections.len(), Request::full().sections.len());
         let facts = facts(observation);
-        let value = |path: &str| facts.value(path).cloned().unwrap_or_else(|| panic!("{shell:?}: {path}: {:?}", facts.section(path).map(|s| &s.0.status)));
+        let value = |path: &str| {
+            facts.value(path).cloned().unwrap_or_else(|| panic!("{shell:?}: {path}: {:?}", facts.section(path).map(|s| &s.0.status)))
+        };
         assert_eq!(value("software.os.hostname"), hostname.trim());
         assert_eq!(value("hardware.memory.total_bytes"), kilobytes * 1024);
         assert_eq!(value("performance.memory.total_bytes"), kilobytes * 1024);
@@ -61,10 +64,7 @@ fn every_shell_sees_this_machine_as_it_is() {
 
 #[test]
 fn an_unchanged_machine_hashes_the_same_outside_performance() {
-    let request = Request::categories(&[
-        crate::model::Category::Hardware,
-        crate::model::Category::Security,
-    ]);
+    let request = Request::categories(&[crate::model::Category::Hardware, crate::model::Category::Security]);
     let (first, second) = (observe(&["/bin/sh"], &request), observe(&["/bin/sh"], &request));
     for (name, section) in &first.sections {
         if &**name != "security.time_sync" {
@@ -76,7 +76,22 @@ fn an_unchanged_machine_hashes_the_same_outside_performance() {
 #[test]
 fn paths_of_any_kind_are_seen_literally() {
     let directory = tempfile::tempdir().unwrap();
-    let names = ["plain", "a b", "it's", "$(touch owned)", "`id`", "back\\slash", "-rf", "\u{fc}ml\u{e4}ut", "a\"b", "*", "x;y|z", "~", " lead", "trail "];
+    let names = [
+        "plain",
+        "a b",
+        "it's",
+        "$(touch owned)",
+        "`id`",
+        "back\\slash",
+        "-rf",
+        "\u{fc}ml\u{e4}ut",
+        "a\"b",
+        "*",
+        "x;y|z",
+        "~",
+        " lead",
+        "trail ",
+    ];
     let mut request = Request::default();
     let path = |name: &str| format!("{}/{name}", directory.path().display());
     for name in names {
@@ -186,18 +201,127 @@ fn nothing_at_all_is_unknown_and_not_absent() {
 fn the_script_is_small() {
     assert!(script(&Request::full(), "0123456789abcdef0123456789abcdef").unwrap().len() < 24_000);
 }
+/// A recorded answer of this machine, to be damaged.
+fn recorded() -> &'static (Request, Vec<u8>, Observation) {
+    static RECORDED: std::sync::OnceLock<(Request, Vec<u8>, Observation)> = std::sync::OnceLock::new();
+    RECORDED.get_or_init(|| {
+        let request = Request::full();
+        let raw = run(&["/bin/sh"], &script(&request, "recorded").unwrap());
+        let whole = parse(&request, "recorded", &raw, chrono::DateTime::UNIX_EPOCH);
+        (request, raw, whole)
+    })
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn flipped_bits_never_panic_and_never_lose_a_section_silently(flips in proptest::collection::vec((0_usize..1 << 20, 0_u8..8), 1..200)) {
+        let (request, raw, _) = recorded();
+        let mut damaged = raw.clone();
+        for (at, bit) in flips {
+            let at = at % damaged.len();
+            damaged[at] ^= 1 << bit;
+        }
+        let seen = parse(request, "recorded", &damaged, chrono::DateTime::UNIX_EPOCH);
+        proptest::prop_assert_eq!(seen.sections.len(), request.sections.len());
+    }
+
+    #[test]
+    fn blocks_in_any_order_and_lost_frames_leave_only_intact_sections(lost in proptest::collection::btree_set(0_usize..60, 0..6), seed in 0_usize..60) {
+        let (request, raw, whole) = recorded();
+        let text = String::from_utf8_lossy(raw);
+        let mut blocks: Vec<String> = text.split_inclusive("\n@recorded end ").map(str::to_owned).collect();
+        // Each piece ends in the frame of its block; without it the block and its neighbour are damaged.
+        for index in &lost {
+            if let Some(block) = blocks.get_mut(*index) {
+                let kept = block.len() - "\n@recorded end ".len().min(block.len());
+                block.truncate(kept);
+            }
+        }
+        let seen = parse(request, "recorded", blocks.concat().as_bytes(), chrono::DateTime::UNIX_EPOCH);
+        for (name, section) in &seen.sections {
+            proptest::prop_assert!(section == &whole.sections[name] || matches!(section.status, Status::Unknown(_)), "{}", name);
+        }
+        // Whole blocks in another order are the same answer.
+        let mut whole_blocks: Vec<&str> = text.split("@recorded begin ").skip(1).collect();
+        let last = whole_blocks.pop().unwrap();
+        let middle = seed % whole_blocks.len();
+        whole_blocks.rotate_left(middle);
+        whole_blocks.push(last);
+        let turned: String = whole_blocks.iter().flat_map(|b| ["@recorded begin ", b]).collect();
+        let seen = parse(request, "recorded", turned.as_bytes(), chrono::DateTime::UNIX_EPOCH);
+        proptest::prop_assert_eq!(&seen.sections, &whole.sections);
+    }
+}
+
 #[test]
-fn zz_dump() {
-    let r = Request::full();
-    std::fs::write("/tmp/full.sh", script(&r, "abc").unwrap()).unwrap();
-    let raw = run(&["/bin/sh"], &script(&r, "abc").unwrap());
-    let t = std::time::Instant::now();
-    let o = parse(&r, "abc", &raw, chrono::Utc::now());
-    let mut s = format!("parse {:?} raw {}\n", t.elapsed(), raw.len());
-    for (n, x) in &o.sections { s += &format!("{n} {:?} {}\n", x.status, x.data.to_string().chars().take(600).collect::<String>()); }
-    std::fs::write("/tmp/full.txt", s).unwrap();
-    let mut r = Request::for_paths(["software.packages", "software.services", "security.users"]);
-    for i in 0..1000 { r.add_probe("files", vec![format!("/usr/share/doc/x{i}/copyright")]); }
-    for f in std::fs::read_dir("/usr/bin").unwrap().take(0) { let _ = f; }
-    std::fs::write("/tmp/probe.sh", script(&r, "abc").unwrap()).unwrap();
+fn a_fleet_answers_once_per_device_and_a_device_that_is_away_costs_only_itself() {
+    use crate::transport::{Command as Remote, Output, Session, TransportError};
+    use std::sync::Arc;
+    use tokio_util::sync::CancellationToken;
+
+    /// Runs commands as processes of this machine.
+    struct Here;
+
+    #[async_trait::async_trait]
+    impl Session for Here {
+        async fn run(&self, command: Remote, _: &CancellationToken) -> Result<Output, TransportError> {
+            let text = String::from_utf8(command.input).unwrap();
+            let stdout = tokio::task::spawn_blocking(move || run(&["/bin/sh"], &text)).await.unwrap();
+            Ok(Output { code: 0, stdout, stderr: Vec::new() })
+        }
+    }
+
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let seen = runtime.block_on(async {
+        let request = Arc::new(Request::for_paths(["software.os"]));
+        let (sender, mut receiver) = tokio::sync::mpsc::channel(2);
+        let devices = (0..12).map(move |device: u32| (device, Arc::clone(&request)));
+        let open = |device: &u32| {
+            let away = *device == 3;
+            async move {
+                let unreachable = TransportError::Unreachable { address: "192.0.2.3:22".into(), reason: "no route".into() };
+                if away { Err(unreachable) } else { Ok(Arc::new(Here) as Arc<dyn Session>) }
+            }
+        };
+        let work = collect_fleet(devices, open, Arc::new(crate::time::SystemClock), 4, Limits::default(), CancellationToken::new(), sender);
+        let read = async {
+            let mut seen = std::collections::BTreeMap::new();
+            while let Some(done) = receiver.recv().await {
+                assert!(seen.insert(done.device, done.result.map(|o| o.sections["software.os"].status.clone())).is_none());
+            }
+            seen
+        };
+        tokio::join!(work, read).1
+    });
+    assert_eq!(seen.len(), 12);
+    for (device, result) in seen {
+        assert_eq!(result.is_ok(), device != 3);
+        assert!(result.is_err() || result == Ok(Status::Ok));
+    }
+}
+
+#[test]
+fn every_section_and_probe_has_a_page_and_its_members_are_those_of_the_page() {
+    let pages = crate::catalog::facts::fact_pages();
+    let (request, _, whole) = recorded();
+    for name in request.sections.iter().map(ToString::to_string).chain(Request::probe_kinds().map(str::to_owned)) {
+        assert!(pages.contains_key(&name), "{name} has no page");
+    }
+    for (name, section) in &whole.sections {
+        let page = &pages[&**name];
+        let one = match (&*section.data, page.shape.as_str()) {
+            (Value::Array(list), "list") => list.first().cloned(),
+            (Value::Object(map), "map") => map.values().next().cloned(),
+            (object @ Value::Object(_), "object") => Some(object.clone()),
+            (Value::Null, _) => None,
+            (other, shape) => panic!("{name} is not a {shape}: {other}"),
+        };
+        for member in page.members.keys() {
+            if let Some(Value::Object(one)) = &one {
+                assert!(one.contains_key(member), "{name} has no {member}");
+            }
+        }
+    }
 }

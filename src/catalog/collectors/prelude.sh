@@ -34,7 +34,9 @@ old=$now
 [ "$n" -lt 10 ] && continue
 for p in $now; do
 [ "$p" = "$me" ] && continue
-[ "$n" -lt 12 ] && kill "$p" || kill -9 "$p"
+q=
+read -r q <"/proc/$p/task/$p/children"
+[ "$n" -lt 12 ] && kill $q "$p" || kill -9 $q "$p"
 done
 done
 ) >/dev/null 2>&1 </dev/null &

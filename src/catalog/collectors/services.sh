@@ -24,12 +24,9 @@ done
 for f in /etc/rc[2345].d/S* /etc/rc.d/rc[2345].d/S* /etc/runlevels/*/*; do
 [ -L "$f" ] && printf 'start %s\n' "$f"
 done
-d=/lib/systemd/system
-[ -L /lib ] || d='/lib/systemd/system /usr/lib/systemd/system'
-[ -d /usr/lib/systemd/system ] && [ -L /lib ] && d=/usr/lib/systemd/system
-for d in $d /etc/systemd/system; do
-set -- "$d"/*.service
-[ -e "$1" ] && t grep -sHE '^(ExecStart=|PIDFile=|Type=|RemainAfterExit=|\[)' "$@"
-done
+d=/usr/lib/systemd/system
+set -- /etc/systemd/system/*.service "$d"/*.service
+[ -L /lib ] || set -- "$@" /lib/systemd/system/*.service
+t grep -sHE '^(ExecStart=|PIDFile=|Type=|\[)' "$@"
 fi
 :

@@ -85,7 +85,8 @@ pub(in crate::collect) fn groups(raw: &Raw<'_>) -> Parsed {
     if groups.is_empty() {
         return unknown("/etc/group cannot be read");
     }
-    let sorted: BTreeMap<&str, Value> = groups.into_iter().rev().map(|(name, gid, members)| (name, json!({"gid": gid, "members": members}))).collect();
+    let sorted: BTreeMap<&str, Value> =
+        groups.into_iter().rev().map(|(name, gid, members)| (name, json!({"gid": gid, "members": members}))).collect();
     Ok(Value::Object(sorted.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()))
 }
 

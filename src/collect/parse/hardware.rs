@@ -10,8 +10,17 @@ use crate::collect::raw::{Parsed, Raw, unknown};
 
 /// Texts that vendors leave in for "nothing".
 const FILLERS: [&str; 11] = [
-    "to be filled by o.e.m.", "default string", "not specified", "none", "system serial number", "system product name", "system manufacturer",
-    "system version", "unknown", "not applicable", "0123456789",
+    "to be filled by o.e.m.",
+    "default string",
+    "not specified",
+    "none",
+    "system serial number",
+    "system product name",
+    "system manufacturer",
+    "system version",
+    "unknown",
+    "not applicable",
+    "0123456789",
 ];
 
 fn filled(text: &str) -> Option<&str> {
@@ -50,11 +59,26 @@ fn virtualization(raw: &Raw<'_>) -> &'static str {
     {
         return "container";
     }
-    let text = ["sys_vendor", "product_name", "bios_vendor", "board_vendor"].map(|n| dmi(raw, n).unwrap_or_default()).join("\n").to_ascii_lowercase();
+    let text = ["sys_vendor", "product_name", "bios_vendor", "board_vendor"]
+        .map(|n| dmi(raw, n).unwrap_or_default())
+        .join("\n")
+        .to_ascii_lowercase();
     for (needle, name) in [
-        ("vmware", "vmware"), ("virtualbox", "virtualbox"), ("innotek", "virtualbox"), ("parallels", "parallels"), ("bhyve", "bhyve"),
-        ("microsoft corporation\nvirtual machine", "hyperv"), ("xen", "xen"), ("amazon ec2", "kvm"), ("google compute engine", "kvm"),
-        ("kvm", "kvm"), ("qemu", "kvm"), ("openstack", "kvm"), ("red hat", "kvm"), ("digitalocean", "kvm"), ("hetzner", "kvm"),
+        ("vmware", "vmware"),
+        ("virtualbox", "virtualbox"),
+        ("innotek", "virtualbox"),
+        ("parallels", "parallels"),
+        ("bhyve", "bhyve"),
+        ("microsoft corporation\nvirtual machine", "hyperv"),
+        ("xen", "xen"),
+        ("amazon ec2", "kvm"),
+        ("google compute engine", "kvm"),
+        ("kvm", "kvm"),
+        ("qemu", "kvm"),
+        ("openstack", "kvm"),
+        ("red hat", "kvm"),
+        ("digitalocean", "kvm"),
+        ("hetzner", "kvm"),
     ] {
         if text.contains(needle) {
             return name;
@@ -71,7 +95,9 @@ fn virtualization(raw: &Raw<'_>) -> &'static str {
 pub(in crate::collect) fn system(raw: &Raw<'_>) -> Parsed {
     if raw.system == "Darwin" {
         let model = darwin(raw, "hw.model");
-        return Ok(json!({"vendor": "Apple Inc.", "product": model, "version": null, "serial": null, "uuid": null, "chassis": "unknown", "virtualization": null}));
+        return Ok(
+            json!({"vendor": "Apple Inc.", "product": model, "version": null, "serial": null, "uuid": null, "chassis": "unknown", "virtualization": null}),
+        );
     }
     let serial = dmi(raw, "product_serial");
     Ok(json!({
@@ -170,7 +196,9 @@ pub(in crate::collect) fn memory(raw: &Raw<'_>) -> Parsed {
         (meminfo(raw, "MemTotal"), meminfo(raw, "SwapTotal"))
     };
     let Some(total) = total.filter(|t| *t > 0) else { return unknown("the size of the memory cannot be read") };
-    Ok(json!({"total_bytes": total, "total_gb": gigabytes(total), "swap_total_bytes": swap, "modules": modules(raw.block("memory").unwrap_or_default())}))
+    Ok(
+        json!({"total_bytes": total, "total_gb": gigabytes(total), "swap_total_bytes": swap, "modules": modules(raw.block("memory").unwrap_or_default())}),
+    )
 }
 
 /// The answer of `dmidecode -t 17`; `null` where it was not asked or knows none.
@@ -210,7 +238,15 @@ pub(in crate::collect) fn disks(raw: &Raw<'_>) -> Parsed {
             continue;
         }
         let target = links.get(format!("/sys/class/block/{name}").as_str()).copied().unwrap_or_default();
-        let bus = [("/usb", "usb"), ("/nvme", "nvme"), ("/virtio", "virtio"), ("/ata", "sata"), ("/mmc", "mmc"), ("/vbd", "xen"), ("/host", "scsi")];
+        let bus = [
+            ("/usb", "usb"),
+            ("/nvme", "nvme"),
+            ("/virtio", "virtio"),
+            ("/ata", "sata"),
+            ("/mmc", "mmc"),
+            ("/vbd", "xen"),
+            ("/host", "scsi"),
+        ];
         list.push(json!({
             "name": name, "model": at("device/model"), "vendor": at("device/vendor").filter(|v| !v.starts_with("0x")),
             "serial": at("device/serial").or_else(|| at("serial")), "size_bytes": size,
@@ -253,7 +289,9 @@ pub(in crate::collect) fn nics(raw: &Raw<'_>) -> Parsed {
         }
         let speed = raw.first(&format!("/sys/class/net/{name}/speed")).and_then(|s| s.parse::<i64>().ok()).filter(|s| *s > 0);
         let driver = links.get(format!("/sys/class/net/{name}/device/driver").as_str()).and_then(|t| t.rsplit('/').next());
-        list.push(json!({"name": name, "mac": raw.first(&format!("/sys/class/net/{name}/address")), "speed_mbps": speed, "driver": driver}));
+        list.push(
+            json!({"name": name, "mac": raw.first(&format!("/sys/class/net/{name}/address")), "speed_mbps": speed, "driver": driver}),
+        );
     }
     Ok(Value::Array(list))
 }
@@ -275,7 +313,8 @@ pub(in crate::collect) fn usb(raw: &Raw<'_>) -> Parsed {
 
 pub(in crate::collect) fn monitors(raw: &Raw<'_>) -> Parsed {
     // The name inside the EDID is binary; the connector is what can be read safely everywhere.
-    let connected = raw.names("/sys/class/drm/", "/status").filter(|c| raw.first(&format!("/sys/class/drm/{c}/status")) == Some("connected"));
+    let connected =
+        raw.names("/sys/class/drm/", "/status").filter(|c| raw.first(&format!("/sys/class/drm/{c}/status")) == Some("connected"));
     Ok(Value::Array(connected.map(|name| json!({"name": name.split_once('-').map_or(name, |(_, n)| n), "serial": null})).collect()))
 }
 

@@ -32,15 +32,12 @@ fn unescape(text: &str) -> String {
     let mut bytes = text.as_bytes();
     while let Some((&first, rest)) = bytes.split_first() {
         let octal = (first == b'\\').then(|| rest.get(..3)).flatten();
-        match octal.and_then(|o| std::str::from_utf8(o).ok()).and_then(|o| u8::from_str_radix(o, 8).ok()) {
-            Some(byte) => {
-                out.push(byte);
-                bytes = &rest[3..];
-            }
-            None => {
-                out.push(first);
-                bytes = rest;
-            }
+        if let Some(byte) = octal.and_then(|o| std::str::from_utf8(o).ok()).and_then(|o| u8::from_str_radix(o, 8).ok()) {
+            out.push(byte);
+            bytes = &rest[3..];
+        } else {
+            out.push(first);
+            bytes = rest;
         }
     }
     String::from_utf8_lossy(&out).into_owned()

@@ -153,29 +153,64 @@ fn socket(text: &str) -> Option<(IpAddr, u16)> {
     Some((address.to_ipv4_mapped().map_or(IpAddr::V6(address), IpAddr::V4), port))
 }
 
-struct Socket<'a> {
+struct Socket {
     protocol: &'static str,
     local: (IpAddr, u16),
-    remote: (IpAddr, u16),
-    state: &'a str,
+    remote: Option<(IpAddr, u16)>,
+    state: &'static str,
 }
 
-fn sockets<'a>(text: &'a str) -> impl Iterator<Item = Socket<'a>> {
-    text.lines().filter_map(|line: &'a str| {
-        let (file, rest) = line.strip_prefix("/proc/net/")?.split_once(':')?;
-        let protocol = if file.starts_with("tcp") { "tcp" } else { "udp" };
-        let mut words = rest.split_ascii_whitespace().skip(1);
-        Some(Socket { protocol, local: socket(words.next()?)?, remote: socket(words.next()?)?, state: words.next()? })
+/// States in the kernel's numbers, in the words of `ss`, and in ours.
+const STATES: [(&str, &str, &str); 11] = [
+    ("01", "ESTAB", "established"),
+    ("02", "SYN-SENT", "syn-sent"),
+    ("03", "SYN-RECV", "syn-received"),
+    ("04", "FIN-WAIT-1", "fin-wait-1"),
+    ("05", "FIN-WAIT-2", "fin-wait-2"),
+    ("06", "TIME-WAIT", "time-wait"),
+    ("07", "UNCONN", "unconnected"),
+    ("08", "CLOSE-WAIT", "close-wait"),
+    ("09", "LAST-ACK", "last-ack"),
+    ("0A", "LISTEN", "listen"),
+    ("0B", "CLOSING", "closing"),
+];
+
+/// `192.0.2.1:22`, `[2001:db8::1]:22`, `*:22`, `127.0.0.53%lo:53`.
+fn shown(text: &str) -> Option<(IpAddr, u16)> {
+    let (address, port) = text.rsplit_once(':')?;
+    let address = address.split('%').next()?.trim_matches(['[', ']']);
+    let address = if address == "*" { IpAddr::V6(Ipv6Addr::UNSPECIFIED) } else { address.parse().ok()? };
+    let address = match address {
+        IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or(address, IpAddr::V4),
+        IpAddr::V4(_) => address,
+    };
+    Some((address, port.parse().ok()?))
+}
+
+fn sockets(text: &str) -> impl Iterator<Item = Socket> {
+    text.lines().filter_map(|line| {
+        if let Some(line) = line.strip_prefix("/proc/net/") {
+            let (file, rest) = line.split_once(':')?;
+            let protocol = if file.starts_with("tcp") { "tcp" } else { "udp" };
+            let mut words = rest.split_ascii_whitespace().skip(1);
+            let (local, remote, state) = (socket(words.next()?)?, socket(words.next()?)?, words.next()?);
+            let state = STATES.iter().find(|s| s.0 == state)?.2;
+            return Some(Socket { protocol, local, remote: Some(remote), state });
+        }
+        let words: Vec<&str> = line.split_ascii_whitespace().collect();
+        let protocol = if *words.first()? == "tcp" { "tcp" } else { "udp" };
+        let state = STATES.iter().find(|s| Some(&s.1) == words.get(1))?.2;
+        Some(Socket { protocol, local: shown(words.get(4)?)?, remote: words.get(5).and_then(|w| shown(w)), state })
     })
 }
 
 pub(in crate::collect) fn listeners(raw: &Raw<'_>) -> Parsed {
     let text = raw.block("listeners").unwrap_or_default();
     // The command ends with 1 where nothing listens, with more where it could not look.
-    if text.is_empty() && raw.code("listeners") != Some(1) && raw.code("listeners") != Some(2) {
+    if text.is_empty() && !matches!(raw.code("listeners"), Some(0..=2)) {
         return unknown("/proc/net cannot be read");
     }
-    let open = sockets(text).filter(|s| matches!((s.protocol, s.state), ("tcp", "0A") | ("udp", "07")));
+    let open = sockets(text).filter(|s| matches!(s.state, "listen" | "unconnected"));
     let mut list: Vec<_> = open.map(|s| (s.protocol, s.local.1, s.local.0)).take(MAX_SOCKETS).collect();
     list.sort();
     list.dedup();
@@ -184,22 +219,11 @@ pub(in crate::collect) fn listeners(raw: &Raw<'_>) -> Parsed {
 }
 
 pub(in crate::collect) fn connections(raw: &Raw<'_>) -> Parsed {
-    let state = |code: &str| match code {
-        "01" => Some("established"),
-        "02" => Some("syn-sent"),
-        "03" => Some("syn-received"),
-        "04" => Some("fin-wait-1"),
-        "05" => Some("fin-wait-2"),
-        "06" => Some("time-wait"),
-        "08" => Some("close-wait"),
-        "09" => Some("last-ack"),
-        "0B" => Some("closing"),
-        _ => None,
-    };
-    let list = sockets(raw.block("connections").unwrap_or_default()).filter_map(|s| {
-        let text = |(address, port)| std::net::SocketAddr::new(address, port).to_string();
-        Some(json!({"protocol": s.protocol, "local": text(s.local), "remote": text(s.remote), "state": state(s.state)?}))
-    });
+    let list =
+        sockets(raw.block("connections").unwrap_or_default()).filter(|s| !matches!(s.state, "listen" | "unconnected")).filter_map(|s| {
+            let text = |(address, port)| std::net::SocketAddr::new(address, port).to_string();
+            Some(json!({"protocol": s.protocol, "local": text(s.local), "remote": text(s.remote?), "state": s.state}))
+        });
     Ok(Value::Array(list.take(MAX_SOCKETS).collect()))
 }
 
@@ -235,6 +259,16 @@ mod tests {
         assert_eq!(addresses(busybox)["eth0"], ["192.0.2.7/24", "fe80::1/64"]);
         let tools = "eth0: flags=4163<UP>  mtu 1500\n        inet 192.0.2.7  netmask 255.255.254.0  broadcast 192.0.3.255\n        inet6 fe80::1  prefixlen 64  scopeid 0x20<link>\n";
         assert_eq!(addresses(tools)["eth0"], ["192.0.2.7/23", "fe80::1/64"]);
+    }
+
+    #[test]
+    fn sockets_are_read_as_ss_shows_them() {
+        let text = "tcp LISTEN 0 128 [::]:22 [::]:*\nudp UNCONN 0 0 127.0.0.53%lo:53 0.0.0.0:*\ntcp ESTAB 0 0 [::ffff:192.0.2.1]:22 [::ffff:192.0.2.9]:5000\nnoise\n";
+        let all: Vec<Socket> = sockets(text).collect();
+        assert_eq!(all.len(), 3);
+        assert_eq!((all[0].protocol, all[0].local.1, all[0].state), ("tcp", 22, "listen"));
+        assert_eq!(all[1].local.0.to_string(), "127.0.0.53");
+        assert_eq!(all[2].remote.unwrap().0.to_string(), "192.0.2.9");
     }
 
     #[test]

@@ -84,13 +84,17 @@ mod tests {
 
     #[test]
     fn a_removed_package_with_configuration_left_is_not_installed() {
-        let text = "Package: a\nStatus: install ok installed\nVersion: 1:2.0-1\nPackage: b\nStatus: deinstall ok config-files\nVersion: 3\n";
+        let text =
+            "Package: a\nStatus: install ok installed\nVersion: 1:2.0-1\nPackage: b\nStatus: deinstall ok config-files\nVersion: 3\n";
         assert_eq!(dpkg(text), [("a".to_owned(), "1:2.0-1".to_owned())]);
     }
 
     #[test]
     fn packages_of_alpine_and_arch_are_read() {
         assert_eq!(apk("P:musl\nV:1.2.5-r0\nP:busybox\nV:1.36.1-r29\n").len(), 2);
-        assert_eq!(pacman("/var/lib/pacman/local/gcc-libs-14.1.1-1/desc\n/var/lib/pacman/local/*/desc\n"), [("gcc-libs".to_owned(), "14.1.1-1".to_owned())]);
+        assert_eq!(
+            pacman("/var/lib/pacman/local/gcc-libs-14.1.1-1/desc\n/var/lib/pacman/local/*/desc\n"),
+            [("gcc-libs".to_owned(), "14.1.1-1".to_owned())]
+        );
     }
 }

@@ -101,7 +101,9 @@ fn absent(path: &str, errors: &str, asked: bool) -> Value {
         Some(reason) if gone(&reason) => json!({"type": "absent"}),
         Some(reason) => json!({ "error": reason }),
         // The message quotes unusual paths in its own way: then all of them have to be of one kind.
-        None if asked && !errors.trim().is_empty() && errors.lines().filter(|l| !l.trim().is_empty()).all(|l| gone(&reason(l))) => json!({"type": "absent"}),
+        None if asked && !errors.trim().is_empty() && errors.lines().filter(|l| !l.trim().is_empty()).all(|l| gone(&reason(l))) => {
+            json!({"type": "absent"})
+        }
         None => json!({"error": "it could not be examined"}),
     }
 }

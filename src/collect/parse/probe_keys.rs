@@ -10,7 +10,12 @@ pub(in crate::collect) fn check(user: &str) -> Result<(), &'static str> {
     if legal { Ok(()) } else { Err("it is not the name of a user") }
 }
 
-pub(in crate::collect) fn authorized_keys(_: &Raw<'_>, batch: &[&Vec<String>], text: &str, answers: &mut Map<String, Value>) -> Result<(), Status> {
+pub(in crate::collect) fn authorized_keys(
+    _: &Raw<'_>,
+    batch: &[&Vec<String>],
+    text: &str,
+    answers: &mut Map<String, Value>,
+) -> Result<(), Status> {
     for args in batch {
         answers.insert(args[0].clone(), json!({"exists": false, "path": null, "file": false, "mode": null, "owner": null, "keys": []}));
     }

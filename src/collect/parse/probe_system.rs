@@ -8,7 +8,8 @@ use crate::collect::raw::Raw;
 use crate::model::facts::Status;
 
 /// Where kernel parameters are configured; of two files of the same name the earlier directory counts.
-const SYSCTL_DIRECTORIES: [&str; 5] = ["/etc/sysctl.d/", "/run/sysctl.d/", "/usr/local/lib/sysctl.d/", "/usr/lib/sysctl.d/", "/lib/sysctl.d/"];
+const SYSCTL_DIRECTORIES: [&str; 5] =
+    ["/etc/sysctl.d/", "/run/sysctl.d/", "/usr/local/lib/sysctl.d/", "/usr/lib/sysctl.d/", "/lib/sysctl.d/"];
 
 pub(in crate::collect) fn check_sysctl(key: &str) -> Result<(), &'static str> {
     let legal = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-./:@".contains(&b));
@@ -24,7 +25,18 @@ fn path(key: &str) -> String {
     let key = key.trim().trim_start_matches('-');
     match key.find(['.', '/']).map(|at| &key[at..=at]) {
         Some("/") => key.to_owned(),
-        _ => key.chars().map(|c| if c == '.' { '/' } else if c == '/' { '.' } else { c }).collect(),
+        _ => key
+            .chars()
+            .map(|c| {
+                if c == '.' {
+                    '/'
+                } else if c == '/' {
+                    '.'
+                } else {
+                    c
+                }
+            })
+            .collect(),
     }
 }
 
@@ -49,7 +61,12 @@ fn configured(raw: &Raw<'_>) -> BTreeMap<String, String> {
     values
 }
 
-pub(in crate::collect) fn sysctl(raw: &Raw<'_>, batch: &[&Vec<String>], text: &str, answers: &mut Map<String, Value>) -> Result<(), Status> {
+pub(in crate::collect) fn sysctl(
+    raw: &Raw<'_>,
+    batch: &[&Vec<String>],
+    text: &str,
+    answers: &mut Map<String, Value>,
+) -> Result<(), Status> {
     let configured = configured(raw);
     let said: BTreeMap<&str, (&str, &str)> =
         text.lines().filter_map(|l| l.split_once('|')).filter_map(|(i, rest)| Some((i, rest.split_once('|')?))).collect();
@@ -79,24 +96,36 @@ fn module(name: &str) -> String {
     name.replace('-', "_")
 }
 
-pub(in crate::collect) fn modules(raw: &Raw<'_>, batch: &[&Vec<String>], text: &str, answers: &mut Map<String, Value>) -> Result<(), Status> {
-    let loaded: std::collections::BTreeSet<String> = raw.lines("/proc/modules").iter().filter_map(|l| l.split(' ').next()).map(module).collect();
+pub(in crate::collect) fn modules(
+    raw: &Raw<'_>,
+    batch: &[&Vec<String>],
+    text: &str,
+    answers: &mut Map<String, Value>,
+) -> Result<(), Status> {
+    let loaded: std::collections::BTreeSet<String> =
+        raw.lines("/proc/modules").iter().filter_map(|l| l.split(' ').next()).map(module).collect();
     let known = text.lines().any(|l| l == "=known");
-    let built: std::collections::BTreeSet<String> = text.lines().filter_map(|l| l.strip_prefix('/')?.strip_suffix(".ko")).map(module).collect();
+    let built: std::collections::BTreeSet<String> =
+        text.lines().filter_map(|l| l.strip_prefix('/')?.strip_suffix(".ko")).map(module).collect();
     let directories = ["/etc/modprobe.d/*.conf", "/run/modprobe.d/*.conf", "/usr/lib/modprobe.d/*.conf", "/lib/modprobe.d/*.conf"];
     let mut blocked = std::collections::BTreeSet::new();
     for line in directories.iter().flat_map(|p| raw.glob(p)).flat_map(|(_, lines)| lines) {
         let words: Vec<&str> = line.split_ascii_whitespace().collect();
         match words[..] {
-            ["blacklist", name] => drop(blocked.insert(module(name))),
-            ["install", name, program, ..] if matches!(program.rsplit('/').next(), Some("false" | "true")) => drop(blocked.insert(module(name))),
+            ["blacklist", name] => {
+                blocked.insert(module(name));
+            }
+            ["install", name, program, ..] if matches!(program.rsplit('/').next(), Some("false" | "true")) => {
+                blocked.insert(module(name));
+            }
             _ => {}
         }
     }
     for args in batch {
         let name = module(&args[0]);
         let available = known.then(|| built.contains(&name));
-        answers.insert(args[0].clone(), json!({"loaded": loaded.contains(&name), "blocked": blocked.contains(&name), "available": available}));
+        answers
+            .insert(args[0].clone(), json!({"loaded": loaded.contains(&name), "blocked": blocked.contains(&name), "available": available}));
     }
     Ok(())
 }

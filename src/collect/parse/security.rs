@@ -30,7 +30,11 @@ fn nft_filters(rules: &str) -> bool {
 }
 
 fn iptables_filters(rules: &str) -> bool {
-    rules.lines().any(|l| l.starts_with("-P INPUT DROP") || l.starts_with("-P INPUT REJECT") || (l.starts_with("-A INPUT") && (l.contains("-j DROP") || l.contains("-j REJECT"))))
+    rules.lines().any(|l| {
+        l.starts_with("-P INPUT DROP")
+            || l.starts_with("-P INPUT REJECT")
+            || (l.starts_with("-A INPUT") && (l.contains("-j DROP") || l.contains("-j REJECT")))
+    })
 }
 
 pub(in crate::collect) fn firewall(raw: &Raw<'_>) -> Parsed {
@@ -61,6 +65,9 @@ pub(in crate::collect) fn firewall_rules(raw: &Raw<'_>) -> Parsed {
     let Some((kind, rules)) = text.split_once('\n') else {
         return if text == "#none" { Ok(json!([])) } else { unknown("needs root") };
     };
+    if !kind.starts_with('#') {
+        return unknown("needs root");
+    }
     if kind == "#nft" && raw.code("firewall") != Some(0) {
         return unknown("nft refused to list its rules");
     }
@@ -153,10 +160,24 @@ pub(in crate::collect) fn mac(raw: &Raw<'_>) -> Parsed {
 type TimeService = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 const TIME: [TimeService; 4] = [
-    ("chrony", &["chronyd", "chrony"], &["/etc/chrony/chrony.conf", "/etc/chrony.conf", "/etc/chrony/conf.d/*.conf", "/etc/chrony/sources.d/*.sources", "/etc/chrony.d/*.conf"]),
+    (
+        "chrony",
+        &["chronyd", "chrony"],
+        &[
+            "/etc/chrony/chrony.conf",
+            "/etc/chrony.conf",
+            "/etc/chrony/conf.d/*.conf",
+            "/etc/chrony/sources.d/*.sources",
+            "/etc/chrony.d/*.conf",
+        ],
+    ),
     ("ntpd", &["ntpd", "ntp", "ntpsec"], &["/etc/ntp.conf", "/etc/ntpsec/ntp.conf"]),
     ("openntpd", &["openntpd"], &["/etc/openntpd/ntpd.conf"]),
-    ("systemd-timesyncd", &["systemd-timesyncd", "systemd-timesyn"], &["/etc/systemd/timesyncd.conf", "/etc/systemd/timesyncd.conf.d/*.conf"]),
+    (
+        "systemd-timesyncd",
+        &["systemd-timesyncd", "systemd-timesyn"],
+        &["/etc/systemd/timesyncd.conf", "/etc/systemd/timesyncd.conf.d/*.conf"],
+    ),
 ];
 
 pub(in crate::collect) fn time_sync(raw: &Raw<'_>) -> Parsed {
@@ -172,14 +193,23 @@ pub(in crate::collect) fn time_sync(raw: &Raw<'_>) -> Parsed {
         let mut words = line.split_ascii_whitespace();
         match words.next() {
             Some("server" | "pool" | "servers" | "peer") => servers.extend(words.next()),
-            Some(first) => servers.extend(first.strip_prefix("NTP=").filter(|s| !s.is_empty()).into_iter().chain(first.starts_with("NTP=").then_some(words).into_iter().flatten())),
+            Some(first) => servers.extend(
+                first
+                    .strip_prefix("NTP=")
+                    .filter(|s| !s.is_empty())
+                    .into_iter()
+                    .chain(first.starts_with("NTP=").then_some(words).into_iter().flatten()),
+            ),
             None => {}
         }
     }
     servers.sort_unstable();
     servers.dedup();
-    let synchronized = (name == "systemd-timesyncd" && running(names)).then(|| marks::all(raw).contains("/run/systemd/timesync/synchronized"));
-    Ok(json!({"service": name, "enabled": running(names) || services::enabled(raw, names), "servers": servers, "synchronized": synchronized}))
+    let synchronized =
+        (name == "systemd-timesyncd" && running(names)).then(|| marks::all(raw).contains("/run/systemd/timesync/synchronized"));
+    Ok(
+        json!({"service": name, "enabled": running(names) || services::enabled(raw, names), "servers": servers, "synchronized": synchronized}),
+    )
 }
 
 pub(in crate::collect) fn audit(raw: &Raw<'_>) -> Parsed {

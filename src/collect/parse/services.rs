@@ -35,12 +35,11 @@ fn systemd(body: &str) -> Services<'_> {
         let Some(name) = words.next().and_then(|n| n.strip_suffix(".service")).filter(|n| !n.ends_with('@')) else { continue };
         let startup = match words.next().unwrap_or_default() {
             "enabled" | "enabled-runtime" => "enabled",
-            "disabled" => "disabled",
+            "disabled" | "indirect" => "disabled",
             "masked" | "masked-runtime" => "masked",
             "static" | "generated" | "transient" => "static",
             // Another name of a unit that is listed itself.
             "alias" => continue,
-            "indirect" => "disabled",
             _ => "unknown",
         };
         services.insert(name, (Some("stopped"), startup));
@@ -71,7 +70,7 @@ fn openrc(body: &str) -> Services<'_> {
     for line in body.lines().filter(|l| !l.ends_with('*')) {
         let Some((directory, name)) = line.rsplit_once('/') else { continue };
         if directory == "/etc/init.d" {
-            if !name.ends_with(".sh") && name != "functions.sh" {
+            if name.strip_suffix(".sh").is_none() {
                 services.insert(name, (Some("stopped"), "disabled"));
             }
         } else if directory.ends_with("/started") {
@@ -178,7 +177,9 @@ fn from_files<'a>(raw: &Raw<'a>, body: &'a str) -> Services<'a> {
     for name in masked {
         services.entry(name).or_insert((Some("stopped"), "masked"));
     }
-    for name in scripts.into_iter().filter(|n| !n.ends_with(".sh") && !matches!(*n, "README" | "rc" | "rcS" | "functions" | "skeleton")) {
+    for name in
+        scripts.into_iter().filter(|n| n.strip_suffix(".sh").is_none() && !matches!(*n, "README" | "rc" | "rcS" | "functions" | "skeleton"))
+    {
         let startup = if start.contains(name) { "enabled" } else { "disabled" };
         services.entry(name).or_insert_with(|| (processes.state(name, &Unit { program: Some(name), ..Unit::default() }), startup));
     }
@@ -244,7 +245,7 @@ pub(super) fn runs(raw: &Raw<'_>, names: &[&str]) -> Option<bool> {
     let mut seen = false;
     for (_, comm) in processes(raw) {
         seen = true;
-        if names.iter().any(|name| comm == *name) {
+        if names.contains(&comm) {
             return Some(true);
         }
     }

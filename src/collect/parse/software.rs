@@ -12,7 +12,12 @@ pub(super) fn assignments<'a>(lines: &[&'a str]) -> std::collections::BTreeMap<&
         let inner = ['"', '\''].iter().find_map(|q| value.strip_prefix(*q)?.strip_suffix(*q));
         inner.map_or_else(|| value.to_owned(), |v| v.replace("\\\"", "\"").replace("\\$", "$").replace("\\`", "`").replace("\\\\", "\\"))
     };
-    lines.iter().filter(|l| !l.trim_start().starts_with('#')).filter_map(|l| l.split_once('=')).map(|(k, v)| (k.trim(), unquote(v))).collect()
+    lines
+        .iter()
+        .filter(|l| !l.trim_start().starts_with('#'))
+        .filter_map(|l| l.split_once('='))
+        .map(|(k, v)| (k.trim(), unquote(v)))
+        .collect()
 }
 
 fn package_manager(raw: &Raw<'_>) -> &'static str {
@@ -51,9 +56,14 @@ pub(in crate::collect) fn os(raw: &Raw<'_>) -> Parsed {
         return unknown("uname told nothing");
     }
     let darwin = raw.system == "Darwin";
-    let release = [raw.lines("/etc/os-release"), raw.lines("/usr/lib/os-release")].into_iter().find(|l| !l.is_empty()).map(assignments).unwrap_or_default();
+    let release = [raw.lines("/etc/os-release"), raw.lines("/usr/lib/os-release")]
+        .into_iter()
+        .find(|l| !l.is_empty())
+        .map(assignments)
+        .unwrap_or_default();
     let get = |key: &str| release.get(key).filter(|v| !v.is_empty()).cloned();
-    let zone = links::all(raw).get("/etc/localtime").and_then(|t| t.split("zoneinfo/").nth(1)).map(|z| z.trim_start_matches("posix/").to_owned());
+    let zone =
+        links::all(raw).get("/etc/localtime").and_then(|t| t.split("zoneinfo/").nth(1)).map(|z| z.trim_start_matches("posix/").to_owned());
     let zone = zone.or_else(|| raw.first("/etc/timezone").map(str::to_owned));
     let short = hostname.split('.').next().unwrap_or(hostname);
     let fqdn = if hostname.contains('.') {
@@ -93,7 +103,8 @@ pub(in crate::collect) fn startup(raw: &Raw<'_>) -> Parsed {
 pub(in crate::collect) fn scheduled(raw: &Raw<'_>) -> Parsed {
     let mut cron = Vec::new();
     let system = ["/etc/crontab", "/etc/cron.d/*"].into_iter().flat_map(|p| raw.glob(p)).map(|f| (f, true));
-    let own = ["/var/spool/cron/crontabs/*", "/var/spool/cron/*", "/etc/crontabs/*"].into_iter().flat_map(|p| raw.glob(p)).map(|f| (f, false));
+    let own =
+        ["/var/spool/cron/crontabs/*", "/var/spool/cron/*", "/etc/crontabs/*"].into_iter().flat_map(|p| raw.glob(p)).map(|f| (f, false));
     for ((path, lines), has_user) in system.chain(own) {
         for line in lines {
             if let Some(job) = job(path, line, has_user) {
@@ -135,7 +146,8 @@ pub(in crate::collect) fn pending_reboot(raw: &Raw<'_>) -> Parsed {
     let marks = marks::all(raw);
     let mut reasons = Vec::new();
     if ["/run/reboot-required", "/var/run/reboot-required", "/var/run/reboot-needed"].iter().any(|m| marks.contains(m)) {
-        let packages = ["/run/reboot-required.pkgs", "/var/run/reboot-required.pkgs"].into_iter().map(|p| raw.lines(p)).find(|l| !l.is_empty());
+        let packages =
+            ["/run/reboot-required.pkgs", "/var/run/reboot-required.pkgs"].into_iter().map(|p| raw.lines(p)).find(|l| !l.is_empty());
         let mut packages = packages.unwrap_or_default().to_vec();
         packages.sort_unstable();
         packages.dedup();
@@ -163,16 +175,20 @@ pub(in crate::collect) fn automatic_updates(raw: &Raw<'_>) -> Parsed {
         return Ok(json!({"enabled": enabled, "mechanism": enabled.then_some("unattended-upgrades")}));
     }
     for (timer, mechanism) in [
-        ("dnf-automatic.timer", "dnf-automatic"), ("dnf-automatic-install.timer", "dnf-automatic"), ("dnf5-automatic.timer", "dnf-automatic"),
+        ("dnf-automatic.timer", "dnf-automatic"),
+        ("dnf-automatic-install.timer", "dnf-automatic"),
+        ("dnf5-automatic.timer", "dnf-automatic"),
         ("transactional-update.timer", "transactional-update"),
     ] {
         if marks.iter().any(|m| m.ends_with(timer)) {
             let conf = assignments(raw.lines("/etc/dnf/automatic.conf"));
-            let applies = timer != "dnf-automatic.timer" || conf.get("apply_updates").is_some_and(|v| matches!(v.as_str(), "yes" | "true" | "1"));
+            let applies =
+                timer != "dnf-automatic.timer" || conf.get("apply_updates").is_some_and(|v| matches!(v.as_str(), "yes" | "true" | "1"));
             return Ok(json!({"enabled": applies, "mechanism": mechanism}));
         }
     }
-    if marks.contains("+yum") || marks.contains("+dnf") || marks.contains("+zypper") || marks.contains("+apk") || marks.contains("+pacman") {
+    if marks.contains("+yum") || marks.contains("+dnf") || marks.contains("+zypper") || marks.contains("+apk") || marks.contains("+pacman")
+    {
         return Ok(json!({"enabled": false, "mechanism": null}));
     }
     unknown("no known package manager")
@@ -185,7 +201,10 @@ pub(in crate::collect) fn updates(raw: &Raw<'_>) -> Parsed {
     }
     let count = |needle: &str| lines.iter().find(|l| l.contains(needle)).and_then(|l| l.split(' ').next()?.parse::<u64>().ok());
     let mut out = Map::new();
-    out.insert("available".into(), json!(count("can be applied").or_else(|| count("can be installed")).or_else(|| count("can be updated"))));
+    out.insert(
+        "available".into(),
+        json!(count("can be applied").or_else(|| count("can be installed")).or_else(|| count("can be updated"))),
+    );
     out.insert("security".into(), json!(count("security update").or(Some(0))));
     out.insert("checked_at".into(), Value::Null);
     Ok(Value::Object(out))
@@ -198,7 +217,10 @@ mod tests {
     #[test]
     fn a_crontab_line_is_a_schedule_a_user_and_a_command() {
         let line = job("/etc/crontab", "17 *\t* * *\troot  cd / && run-parts /etc/cron.hourly", true).unwrap();
-        assert_eq!(line, json!({"file": "/etc/crontab", "schedule": "17 * * * *", "user": "root", "command": "cd / && run-parts /etc/cron.hourly"}));
+        assert_eq!(
+            line,
+            json!({"file": "/etc/crontab", "schedule": "17 * * * *", "user": "root", "command": "cd / && run-parts /etc/cron.hourly"})
+        );
         let line = job("/var/spool/cron/crontabs/alice", "@reboot /home/alice/a b", false).unwrap();
         assert_eq!(line["user"], "alice");
         assert_eq!(line["command"], "/home/alice/a b");

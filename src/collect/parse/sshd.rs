@@ -23,9 +23,38 @@ pub(in crate::collect) fn sshd(raw: &Raw<'_>) -> Parsed {
             return unknown("no SSH server is installed, or its configuration may not be read");
         }
         read(raw, MAIN, 0, &mut keys)?;
+        for (key, value) in DEFAULTS {
+            keys.entry(key.to_owned()).or_insert_with(|| value.to_owned());
+        }
+    }
+    // Two names of one value; the server prints the old one.
+    if let Some(value) = keys.get_mut("permitrootlogin").filter(|v| *v == "without-password") {
+        "prohibit-password".clone_into(value);
     }
     Ok(Value::Object(keys.into_iter().map(|(k, v)| (k, Value::String(v))).collect::<Map<_, _>>()))
 }
+
+/// What OpenSSH does where its files say nothing; the same in every release since 7.4.
+const DEFAULTS: [(&str, &str); 18] = [
+    ("allowagentforwarding", "yes"),
+    ("allowtcpforwarding", "yes"),
+    ("clientalivecountmax", "3"),
+    ("clientaliveinterval", "0"),
+    ("gatewayports", "no"),
+    ("hostbasedauthentication", "no"),
+    ("ignorerhosts", "yes"),
+    ("logingracetime", "120"),
+    ("loglevel", "INFO"),
+    ("maxauthtries", "6"),
+    ("maxsessions", "10"),
+    ("passwordauthentication", "yes"),
+    ("permitemptypasswords", "no"),
+    ("permitrootlogin", "prohibit-password"),
+    ("permituserenvironment", "no"),
+    ("port", "22"),
+    ("pubkeyauthentication", "yes"),
+    ("x11forwarding", "no"),
+];
 
 /// Keys of which every line counts.
 const LISTS: [&str; 4] = ["port", "listenaddress", "hostkey", "acceptenv"];
