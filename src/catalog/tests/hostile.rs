@@ -11,7 +11,6 @@ const HOSTILE: [&str; 10] =
 /// The value with every text in it replaced, one at a time.
 fn poisoned(value: &Value, poison: &str) -> Vec<Value> {
     match value {
-        Value::String(_) => vec![json!(poison)],
         Value::Array(list) => (0..list.len())
             .flat_map(|i| {
                 poisoned(&list[i], poison).into_iter().map(move |new| {

@@ -232,6 +232,14 @@ fn accounts_groups_and_keys_are_made_and_removed_on_this_machine() {
     let group = setting("Groups");
     group.program.apply(&host(), Some(name), &json!({"members": []}), None).unwrap();
     assert!(entry("group", name).starts_with(name));
+    users.program.apply(&host(), Some(name), &json!({"system": true}), None).unwrap();
+    assert_eq!(entry("passwd", name).split(':').nth(3), entry("group", name).split(':').nth(2), "an existing group is the user's own");
+    users.program.apply(&host(), Some(name), &json!("absent"), Some(&seen)).unwrap();
+    group
+        .program
+        .apply(&host(), Some(name), &json!("present"), None)
+        .or_else(|e| if entry("group", name).is_empty() { Err(e) } else { Ok(()) })
+        .unwrap();
     group.program.rollback(&host(), Some(name), None).unwrap();
     assert_eq!(entry("group", name), "");
 }
