@@ -77,7 +77,7 @@ fn write_line(path: &str, beside: &str, mode: Option<&str>, owner: Option<&str>,
             let _ = write!(line, " && chmod -- {} \"$t\"", quote(mode));
         }
         None => {
-            line.push_str(r#" && chmod "$(stat -L -c %a "$f" 2>/dev/null || { [ -e "$f" ] && stat -L -f %Lp "$f"; } || echo 0644)" "$t""#)
+            line.push_str(r#" && chmod "$(stat -L -c %a "$f" 2>/dev/null || { [ -e "$f" ] && stat -L -f %Lp "$f"; } || echo 0644)" "$t""#);
         }
     }
     line.push_str(r#" && mv -f -- "$t" "$f" || { rm -f -- "$t"; echo "$f was not written and is as it was" >&2; exit 1; }"#);
