@@ -194,7 +194,7 @@ fn the_rest_of_the_system_is_set_in_its_own_way() {
     );
     assert_eq!(
         on("Directories", Some("/srv/a b"), json!({"mode": "750", "owner": "root"}), None),
-        ["mkdir -p -- '/srv/a b'", "chown -- root '/srv/a b'", "chmod -- 0750 '/srv/a b'"]
+        ["mkdir -p -- '/srv/a b'", "chown -h -- root '/srv/a b'", "chmod -- 0750 '/srv/a b'"]
     );
     assert_eq!(on("Directories", Some("/srv/a"), json!({"state": "absent", "recurse": true}), None), ["rm -rf -- /srv/a"]);
     assert_eq!(

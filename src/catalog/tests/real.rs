@@ -233,6 +233,16 @@ fn accounts_groups_and_keys_are_made_and_removed_on_this_machine() {
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
     assert_eq!(std::fs::metadata(home.join(".ssh")).unwrap().permissions().mode() & 0o7777, 0o700);
 
+    // A link that the user made to a folder of somebody else does not lead root there.
+    let victim = dir.path().join("victim");
+    std::fs::create_dir(&victim).unwrap();
+    std::fs::set_permissions(&victim, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::remove_dir_all(home.join(".ssh")).unwrap();
+    std::os::unix::fs::symlink(&victim, home.join(".ssh")).unwrap();
+    setting("AuthorizedKeys").program.apply(&host(), Some(name), &json!({"keys": [key]}), None).unwrap_err();
+    assert_eq!(std::fs::read_dir(&victim).unwrap().count(), 0);
+    assert_eq!(std::fs::metadata(&victim).unwrap().permissions().mode() & 0o7777, 0o755);
+
     users.program.apply(&host(), Some(name), &json!("absent"), Some(&seen)).unwrap();
     assert_eq!(entry("passwd", name), "");
     let group = setting("Groups");

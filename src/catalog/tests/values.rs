@@ -102,3 +102,17 @@ fn what_could_not_be_observed_is_neither_right_nor_wrong() {
     assert_eq!(files.program.compliant(Some(&unread), &json!({"mode": "0640"})), Ok(true));
     assert_eq!(files.program.compliant(Some(&unread), &json!({"content": "x", "mode": "0644"})), Ok(false));
 }
+
+#[test]
+fn a_file_without_content_is_neither_invented_nor_replaced() {
+    let files = setting("Files");
+    let mode = json!({"mode": "0600"});
+    assert_eq!(files.program.compliant(Some(&json!({"type": "absent"})), &mode), Ok(true));
+    assert_eq!(files.program.compliant(Some(&json!({"type": "absent"})), &json!({"mode": "0600", "state": "present"})), Ok(false));
+    let link = json!({"type": "link", "mode": "0777", "owner": "root", "group": "root", "target": "x"});
+    assert_eq!(files.program.compliant(Some(&link), &mode), Ok(false));
+    let recorder = Arc::new(Mutex::new(Recorder::new("web-1", Arc::new(debian()))));
+    let host: SharedHost = recorder.clone();
+    assert!(files.program.apply(&host, Some("/etc/resolv.conf"), &mode, Some(&link)).is_err());
+    assert!(recorder.lock().unwrap().operations.is_empty());
+}
