@@ -57,7 +57,12 @@ impl Schema {
         let at = error.instance_path().as_str();
         let text_rule = matches!(
             error.kind(),
-            Kind::Pattern { .. } | Kind::Format { .. } | Kind::MinLength { .. } | Kind::MaxLength { .. } | Kind::Enum { .. } | Kind::Constant { .. }
+            Kind::Pattern { .. }
+                | Kind::Format { .. }
+                | Kind::MinLength { .. }
+                | Kind::MaxLength { .. }
+                | Kind::Enum { .. }
+                | Kind::Constant { .. }
         );
         if text_rule && secrets.iter().any(|secret| secret == at) {
             return; // what the secret holds is known on apply only
@@ -67,7 +72,8 @@ impl Schema {
                 // The branch that was meant: one whose type fits, so that its complaints lie deeper or are about members.
                 let fits = |branch: &&Vec<ValidationError<'static>>| {
                     !branch.iter().any(|e| {
-                        e.instance_path().as_str() == at && matches!(e.kind(), Kind::Type { .. } | Kind::Constant { .. } | Kind::Enum { .. })
+                        e.instance_path().as_str() == at
+                            && matches!(e.kind(), Kind::Type { .. } | Kind::Constant { .. } | Kind::Enum { .. })
                     })
                 };
                 if let Some(branch) = context.iter().filter(fits).min_by_key(|branch| branch.len()) {
@@ -91,7 +97,11 @@ impl Schema {
             Kind::Type { kind } => format!("expected {}, found {shown}", type_names(kind)),
             Kind::Required { property } => format!("'{}' is missing", property.as_str().unwrap_or_default()),
             Kind::AdditionalProperties { unexpected } => {
-                let known: Vec<&str> = self.parent(error).and_then(|schema| schema["properties"].as_object()).map(|p| p.keys().map(String::as_str).collect()).unwrap_or_default();
+                let known: Vec<&str> = self
+                    .parent(error)
+                    .and_then(|schema| schema["properties"].as_object())
+                    .map(|p| p.keys().map(String::as_str).collect())
+                    .unwrap_or_default();
                 let words: Vec<String> = unexpected
                     .iter()
                     .map(|name| match did_you_mean(name, known.iter().copied()) {
@@ -161,7 +171,11 @@ fn alternatives(context: &[Vec<ValidationError<'static>>], instance: &Value) -> 
     let shown = brief(instance);
     if instance.is_string() && !constants.is_empty() {
         let sentence = one_of(&shown, instance, &constants);
-        return if types.is_empty() || sentence.contains("did you mean") { sentence } else { format!("{sentence}, nor {}", types.join(" or ")) };
+        return if types.is_empty() || sentence.contains("did you mean") {
+            sentence
+        } else {
+            format!("{sentence}, nor {}", types.join(" or "))
+        };
     }
     types.extend(constants.iter().map(brief));
     format!("expected {}, found {shown}", types.join(" or "))
@@ -169,7 +183,8 @@ fn alternatives(context: &[Vec<ValidationError<'static>>], instance: &Value) -> 
 
 fn one_of(shown: &str, instance: &Value, options: &[Value]) -> String {
     let names: Vec<&str> = options.iter().filter_map(Value::as_str).collect();
-    let listed = options.iter().map(|option| option.as_str().map_or_else(|| option.to_string(), str::to_owned)).collect::<Vec<_>>().join(", ");
+    let listed =
+        options.iter().map(|option| option.as_str().map_or_else(|| option.to_string(), str::to_owned)).collect::<Vec<_>>().join(", ");
     let sentence = if options.len() == 1 { format!("{shown} is not {listed}") } else { format!("{shown} is not one of {listed}") };
     match instance.as_str().and_then(|text| did_you_mean(text, names)) {
         Some(meant) => format!("{sentence}; did you mean '{meant}'?"),

@@ -11,7 +11,19 @@ use crate::model::{Phase, Place, Platform, Reboot, Risk};
 use crate::script::Program;
 
 const KEYS: [&str; 14] = [
-    "setting", "summary", "description", "platforms", "keyed", "value", "observe", "probe", "compare", "phase", "risk", "reboot", "examples",
+    "setting",
+    "summary",
+    "description",
+    "platforms",
+    "keyed",
+    "value",
+    "observe",
+    "probe",
+    "compare",
+    "phase",
+    "risk",
+    "reboot",
+    "examples",
     "action",
 ];
 
@@ -44,11 +56,8 @@ struct Head {
 
 /// Reads the head of a setting's script.
 pub(super) fn read(file: &Arc<str>, text: &str, program: Program) -> Result<SettingDef, Box<Diagnostic>> {
-    let yaml: String = text
-        .lines()
-        .map_while(|line| line.strip_prefix("//!"))
-        .flat_map(|line| [line.strip_prefix(' ').unwrap_or(line), "\n"])
-        .collect();
+    let yaml: String =
+        text.lines().map_while(|line| line.strip_prefix("//!")).flat_map(|line| [line.strip_prefix(' ').unwrap_or(line), "\n"]).collect();
     let head: Head = serde_yaml::from_str(&yaml).map_err(|error| Box::new(unreadable(file, &yaml, &error)))?;
     let observe = match (head.observe, &head.probe) {
         (Some(observe), _) => observe,

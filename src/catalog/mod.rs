@@ -4,7 +4,6 @@
 mod check;
 pub mod facts;
 mod head;
-pub mod facts;
 mod setting;
 #[cfg(test)]
 mod tests;

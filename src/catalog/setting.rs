@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::check::Schema;
-use crate::model::{Phase, Platform, Reboot, Risk};
 use crate::model::facts::probe_key;
+use crate::model::{Phase, Platform, Reboot, Risk};
 use crate::script::{Program, ScriptError};
 
 /// How observed and desired are compared.

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use rhai::{AST, Dynamic, EvalAltResult, Map, Scope};
 
+use super::ScriptError;
 use super::engine::{engine, timed};
 use super::facts_path::FactsPath;
 use super::failure::{NotObserved, compile, runtime};
 use super::value::to_dynamic;
-use super::ScriptError;
 use crate::model::{Device, Facts};
 
 /// A compiled expression. Cheap to clone.

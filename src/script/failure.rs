@@ -29,7 +29,8 @@ pub(super) fn thrown(message: impl Into<String>) -> Box<EvalAltResult> {
 pub(super) fn host(error: HostError) -> Box<EvalAltResult> {
     let catchable = matches!(error, HostError::Exit { .. });
     let value = Dynamic::from(HostFailure(error));
-    if catchable { EvalAltResult::ErrorRuntime(value, Position::NONE) } else { EvalAltResult::ErrorTerminated(value, Position::NONE) }.into()
+    if catchable { EvalAltResult::ErrorRuntime(value, Position::NONE) } else { EvalAltResult::ErrorTerminated(value, Position::NONE) }
+        .into()
 }
 
 /// An error of the compiler.

@@ -15,9 +15,9 @@ mod pure;
 mod quote;
 mod recorder;
 mod render;
-mod value;
 #[cfg(test)]
 mod tests;
+mod value;
 mod version;
 
 pub use condition::Condition;

@@ -174,7 +174,11 @@ impl Program {
             return Ok(vec![vec![key.to_owned()]]);
         };
         let lists = || -> Option<Vec<Vec<String>>> {
-            answer.read_lock::<Array>()?.iter().map(|list| list.read_lock::<Array>()?.iter().map(|word| word.clone().into_string().ok()).collect()).collect()
+            answer
+                .read_lock::<Array>()?
+                .iter()
+                .map(|list| list.read_lock::<Array>()?.iter().map(|word| word.clone().into_string().ok()).collect())
+                .collect()
         };
         lists().ok_or_else(|| wrong("probes", "a list of lists of texts", &answer))
     }
@@ -201,7 +205,11 @@ impl Program {
     /// `unsupported(device)`: why the setting does not exist on this device, judged by its facts; `None` where it does.
     pub fn unsupported(&self, host: &SharedHost) -> Result<Option<String>, ScriptError> {
         let Some(answer) = self.call("unsupported", vec![vec![device(host)]])? else { return Ok(None) };
-        if answer.is_unit() { Ok(None) } else { answer.clone().into_string().map(Some).map_err(|_| wrong("unsupported", "a text or ()", &answer)) }
+        if answer.is_unit() {
+            Ok(None)
+        } else {
+            answer.clone().into_string().map(Some).map_err(|_| wrong("unsupported", "a text or ()", &answer))
+        }
     }
 
     /// `apply(device, desired)`, or `apply(device, key, desired)` for a map-valued setting; either may take `observed` too.
@@ -239,7 +247,10 @@ impl Program {
         arguments.push(optional(before));
         match self.call("rollback", vec![arguments])? {
             Some(_) => Ok(()),
-            None => Err(ScriptError::Runtime { message: "the setting cannot be undone: its script has no function rollback".to_owned(), line: 0 }),
+            None => Err(ScriptError::Runtime {
+                message: "the setting cannot be undone: its script has no function rollback".to_owned(),
+                line: 0,
+            }),
         }
     }
 }

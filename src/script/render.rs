@@ -28,7 +28,9 @@ pub fn render(operation: &Operation) -> Rendered {
             let Some((folder, name)) = path.rsplit_once('/').filter(|(_, name)| !name.is_empty() && !matches!(*name, "." | "..")) else {
                 return refused("not the path of a file");
             };
-            if !path.starts_with('/') || [Some(path), mode.as_ref(), owner.as_ref(), group.as_ref()].into_iter().flatten().any(|t| t.contains('\0')) {
+            if !path.starts_with('/')
+                || [Some(path), mode.as_ref(), owner.as_ref(), group.as_ref()].into_iter().flatten().any(|t| t.contains('\0'))
+            {
                 return refused("not an absolute path, or a NUL byte in it");
             }
             let line = write_line(path, &format!("{folder}/.{name}.rmm-tmp"), mode.as_deref(), owner.as_deref(), group.as_deref());
@@ -57,11 +59,7 @@ pub fn shown(operation: &Operation, redact: &dyn Fn(&str) -> String) -> ShownCom
 /// Written beside the file under a name that nobody else can have prepared (`set -C` refuses what exists, links too),
 /// then owner, mode and rename. On any failure the old file stays as it was.
 fn write_line(path: &str, beside: &str, mode: Option<&str>, owner: Option<&str>, group: Option<&str>) -> String {
-    let mut line = format!(
-        "f={} t={}; umask 077; set -C; [ ! -d \"$f\" ] && rm -f -- \"$t\" && cat >\"$t\"",
-        quote(path),
-        quote(beside)
-    );
+    let mut line = format!("f={} t={}; umask 077; set -C; [ ! -d \"$f\" ] && rm -f -- \"$t\" && cat >\"$t\"", quote(path), quote(beside));
     if owner.is_none() || group.is_none() {
         line.push_str(r#" && { [ ! -e "$f" ] || chown "$(stat -L -c %u:%g "$f" 2>/dev/null || stat -L -f %u:%g "$f")" "$t"; }"#);
     }
@@ -78,9 +76,9 @@ fn write_line(path: &str, beside: &str, mode: Option<&str>, owner: Option<&str>,
         Some(mode) => {
             let _ = write!(line, " && chmod -- {} \"$t\"", quote(mode));
         }
-        None => line.push_str(
-            r#" && chmod "$(stat -L -c %a "$f" 2>/dev/null || { [ -e "$f" ] && stat -L -f %Lp "$f"; } || echo 0644)" "$t""#,
-        ),
+        None => {
+            line.push_str(r#" && chmod "$(stat -L -c %a "$f" 2>/dev/null || { [ -e "$f" ] && stat -L -f %Lp "$f"; } || echo 0644)" "$t""#);
+        }
     }
     line.push_str(r#" && mv -f -- "$t" "$f" || { rm -f -- "$t"; echo "$f was not written and is as it was" >&2; exit 1; }"#);
     line

@@ -39,7 +39,7 @@ fn an_endless_loop_ends_by_its_limit() {
     for script in ["loop { }", "while true { let x = [1, 2]; }", "let x = 0; do { x += 1; } while x >= 0;"] {
         assert!(matches!(body(script), Err(ScriptError::Limit { .. })), "{script}");
     }
-    assert!(start.elapsed() < Duration::from_secs(60));
+    assert!(start.elapsed() < Duration::from_mins(1));
 }
 
 #[test]
@@ -78,7 +78,10 @@ fn a_failed_command_keeps_its_code_and_can_be_caught() {
     assert_eq!(body("device.run([\"false\"])"), Err(exit.clone()));
     assert_eq!(body("try { device.run([\"false\"]) } catch (e) { throw e; }"), Err(exit));
     assert_eq!(body("try { device.run([\"false\"]) } catch { }"), Ok(()));
-    assert_eq!(body("let r = device.try_run([\"false\", 7]); if r.code != 3 || r.stdout != \"out\" || r.stderr != \"err\" { throw \"no\"; }"), Ok(()));
+    assert_eq!(
+        body("let r = device.try_run([\"false\", 7]); if r.code != 3 || r.stdout != \"out\" || r.stderr != \"err\" { throw \"no\"; }"),
+        Ok(())
+    );
 }
 
 #[test]
@@ -92,9 +95,16 @@ fn a_broken_connection_keeps_its_category_and_cannot_be_caught() {
 
 #[test]
 fn arguments_are_texts_and_numbers_without_nul() {
-    for script in ["device.run([])", "device.run([\"a\", ()])", "device.run([\"a\\x00b\"])", "device.run([\"a\", [\"b\"]])", "device.write_file(\"x\", \"\")",
-        "device.write_file(\"/x\", \"\", #{mode: \"9\"})", "device.write_file(\"/x\", \"\", #{own: \"a\"})", "device.write_file(\"/x\", \"\", #{owner: \"a:b\"})"]
-    {
+    for script in [
+        "device.run([])",
+        "device.run([\"a\", ()])",
+        "device.run([\"a\\x00b\"])",
+        "device.run([\"a\", [\"b\"]])",
+        "device.write_file(\"x\", \"\")",
+        "device.write_file(\"/x\", \"\", #{mode: \"9\"})",
+        "device.write_file(\"/x\", \"\", #{own: \"a\"})",
+        "device.write_file(\"/x\", \"\", #{owner: \"a:b\"})",
+    ] {
         assert!(matches!(body(script), Err(ScriptError::Runtime { .. })), "{script}: {:?}", body(script));
     }
 }
@@ -126,7 +136,9 @@ fn a_shown_command_has_its_secrets_replaced_before_it_is_quoted() {
 
 fn observed() -> Facts {
     let mut facts = Facts::default();
-    let mut add = |name: &str, data: Value, status: Status| facts.sections.insert(name.into(), Section::new(data, status, chrono::DateTime::UNIX_EPOCH));
+    let mut add = |name: &str, data: Value, status: Status| {
+        facts.sections.insert(name.into(), Section::new(data, status, chrono::DateTime::UNIX_EPOCH))
+    };
     add("hardware.memory", json!({"total_gb": 7.5, "modules": null}), Status::Ok);
     add("software.packages", json!({"openssl": "3.0"}), Status::Ok);
     add("software.os", json!({"id": "debian", "id_like": ["linux"]}), Status::Ok);
@@ -136,7 +148,8 @@ fn observed() -> Facts {
 
 #[test]
 fn conditions_see_the_device_and_its_facts() {
-    let device = Device { name: "web-1".into(), tags: vec!["prod".into()], vars: [("tier".to_owned(), json!(2))].into(), ..Device::default() };
+    let device =
+        Device { name: "web-1".into(), tags: vec!["prod".into()], vars: [("tier".to_owned(), json!(2))].into(), ..Device::default() };
     let holds = |text: &str| Condition::compile(text).unwrap().holds(&device, &observed());
     for (text, expected) in [
         ("facts.hardware.memory.total_gb < 8", Some(true)),

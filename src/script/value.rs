@@ -1,6 +1,6 @@
 //! JSON values as Rhai values and back, without loss.
 
-use rhai::{Dynamic, INT, Map};
+use rhai::{Dynamic, Map};
 use serde_json::{Number, Value};
 
 /// An integer that Rhai's own integers cannot hold; passes through a script unchanged.
@@ -23,9 +23,7 @@ pub(super) fn to_dynamic(value: &Value) -> Dynamic {
         }
         Value::String(s) => s.as_str().into(),
         Value::Array(list) => Dynamic::from_array(list.iter().map(to_dynamic).collect()),
-        Value::Object(map) => {
-            Dynamic::from_map(map.iter().map(|(key, value)| (key.as_str().into(), to_dynamic(value))).collect::<Map>())
-        }
+        Value::Object(map) => Dynamic::from_map(map.iter().map(|(key, value)| (key.as_str().into(), to_dynamic(value))).collect::<Map>()),
     }
 }
 
@@ -35,8 +33,8 @@ pub(super) fn optional(value: Option<&Value>) -> Dynamic {
 }
 
 /// What a script gave back as JSON; `None` where it holds something that JSON has no form for (a function, a device).
-#[cfg_attr(not(test), allow(dead_code))] // the inverse, kept beside its twin so that a test can prove that nothing is lost
-pub(super) fn to_json(value: &Dynamic) -> Option<Value> {
+#[cfg(test)] // proves that nothing is lost
+fn to_json(value: &Dynamic) -> Option<Value> {
     if value.is_unit() {
         return Some(Value::Null);
     }
@@ -44,7 +42,7 @@ pub(super) fn to_json(value: &Dynamic) -> Option<Value> {
         return Some(Value::Bool(b));
     }
     if let Ok(i) = value.as_int() {
-        return Some(Value::from(i as INT));
+        return Some(Value::from(i));
     }
     if let Ok(f) = value.as_float() {
         return Number::from_f64(f).map(Value::Number);

@@ -20,7 +20,11 @@ fn every_built_in_setting_is_well_made() {
     let (catalog, mut problems) = Catalog::read_builtin();
     for setting in catalog.settings.values() {
         if let Some(error) = setting.program.problem() {
-            problems.push(error.diagnostic().at(&head::place(&setting.file, if let ScriptError::Compile { line, .. } = error { line } else { 0 }, 0)));
+            problems.push(error.diagnostic().at(&head::place(
+                &setting.file,
+                if let ScriptError::Compile { line, .. } = error { line } else { 0 },
+                0,
+            )));
             continue;
         }
         problems.extend(problems_of(setting));
@@ -90,7 +94,10 @@ fn facts(sections: &[(&str, Value)]) -> Facts {
 
 fn os(id: &str, init: &str, manager: &str, firewall: &str) -> Facts {
     facts(&[
-        ("software.os", json!({"family": "linux", "id": id, "init": init, "package_manager": manager, "hostname": "web-1", "is_root": true})),
+        (
+            "software.os",
+            json!({"family": "linux", "id": id, "init": init, "package_manager": manager, "hostname": "web-1", "is_root": true}),
+        ),
         ("security.firewall", json!({"enabled": false, "backend": firewall})),
         ("security.time_sync", json!({"service": "chrony", "enabled": false, "servers": []})),
         ("hardware.system", json!({"virtualization": "kvm"})),
@@ -158,7 +165,10 @@ fn the_linux_baseline_fits_the_catalog_and_has_at_least_35_controls() {
     for (name, policy) in &policies {
         assert_eq!(policy["remediate"], json!(false), "{name} changes something");
         assert_eq!(policy["targets"], json!([{"os": "linux"}]), "{name}");
-        assert!(!policy["references"]["cis"].as_array().unwrap().is_empty() && !policy["references"]["nist"].as_array().unwrap().is_empty(), "{name}");
+        assert!(
+            !policy["references"]["cis"].as_array().unwrap().is_empty() && !policy["references"]["nist"].as_array().unwrap().is_empty(),
+            "{name}"
+        );
         for (setting_name, value) in policy["settings"].as_object().unwrap() {
             let setting = setting(setting_name);
             let pairs: Vec<(Option<&str>, &Value)> = match &setting.keyed {

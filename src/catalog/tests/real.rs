@@ -8,20 +8,26 @@ use crate::model::Operation;
 use crate::model::operation::Reply;
 use crate::script::{Host, HostError};
 
-/// Carries operations out with this machine's shell.
-struct Local;
+/// Carries operations out with a shell of this machine, its programs found in a folder where one is given.
+#[derive(Default)]
+struct Local {
+    programs: Option<std::path::PathBuf>,
+}
 
 impl Host for Local {
     fn perform(&mut self, operation: &Operation) -> Result<Reply, HostError> {
         use std::io::Write as _;
         let rendered = render(operation);
-        let mut child = Command::new("sh")
-            .args(["-c", &rendered.line])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = match &self.programs {
+            Some(programs) => {
+                let mut command = Command::new(programs.join("sh"));
+                command.env("PATH", programs);
+                command
+            }
+            None => Command::new("sh"),
+        };
+        let mut child =
+            command.args(["-c", &rendered.line]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         // A command that reads no input may have ended before it is written.
         let _ = child.stdin.take().unwrap().write_all(&rendered.input.unwrap_or_default());
         let output = child.wait_with_output().unwrap();
@@ -38,7 +44,7 @@ impl Host for Local {
 }
 
 fn host() -> SharedHost {
-    Arc::new(Mutex::new(Local))
+    Arc::new(Mutex::new(Local::default()))
 }
 
 fn carry_out(name: &str, key: &str, desired: Value, observed: Option<Value>) {
@@ -227,11 +233,57 @@ fn accounts_groups_and_keys_are_made_and_removed_on_this_machine() {
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
     assert_eq!(std::fs::metadata(home.join(".ssh")).unwrap().permissions().mode() & 0o7777, 0o700);
 
+    // A link that the user made to a folder of somebody else does not lead root there.
+    let victim = dir.path().join("victim");
+    std::fs::create_dir(&victim).unwrap();
+    std::fs::set_permissions(&victim, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::remove_dir_all(home.join(".ssh")).unwrap();
+    std::os::unix::fs::symlink(&victim, home.join(".ssh")).unwrap();
+    setting("AuthorizedKeys").program.apply(&host(), Some(name), &json!({"keys": [key]}), None).unwrap_err();
+    assert_eq!(std::fs::read_dir(&victim).unwrap().count(), 0);
+    assert_eq!(std::fs::metadata(&victim).unwrap().permissions().mode() & 0o7777, 0o755);
+
     users.program.apply(&host(), Some(name), &json!("absent"), Some(&seen)).unwrap();
     assert_eq!(entry("passwd", name), "");
     let group = setting("Groups");
     group.program.apply(&host(), Some(name), &json!({"members": []}), None).unwrap();
     assert!(entry("group", name).starts_with(name));
+    users.program.apply(&host(), Some(name), &json!({"system": true}), None).unwrap();
+    assert_eq!(entry("passwd", name).split(':').nth(3), entry("group", name).split(':').nth(2), "an existing group is the user's own");
+    users.program.apply(&host(), Some(name), &json!("absent"), Some(&seen)).unwrap();
+    group
+        .program
+        .apply(&host(), Some(name), &json!("present"), None)
+        .or_else(|e| if entry("group", name).is_empty() { Err(e) } else { Ok(()) })
+        .unwrap();
     group.program.rollback(&host(), Some(name), None).unwrap();
     assert_eq!(entry("group", name), "");
+}
+
+/// Alpine and embedded systems have busybox only. (The Debian package `busybox` is one that the tests need.)
+#[test]
+fn files_and_lines_are_written_in_the_same_way_by_busybox() {
+    let dir = tempfile::tempdir().unwrap();
+    let programs = dir.path().join("bin");
+    std::fs::create_dir(&programs).unwrap();
+    let busybox =
+        ["/bin/busybox", "/usr/bin/busybox"].into_iter().find(|path| std::path::Path::new(path).exists()).expect("busybox is installed");
+    for name in ["sh", "cat", "rm", "mv", "chmod", "chown", "stat", "grep", "cut", "tr", "awk", "mkdir", "rmdir", "test"] {
+        std::os::unix::fs::symlink(busybox, programs.join(name)).unwrap();
+    }
+    let host: SharedHost = Arc::new(Mutex::new(Local { programs: Some(programs) }));
+    let path = dir.path().join("'; touch x #");
+    let key = path.to_str().unwrap();
+    let read = || std::fs::read_to_string(&path).unwrap();
+    let mode = || std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777;
+    let apply = |name: &str, key: &str, desired: Value| setting(name).program.apply(&host, Some(key), &desired, None).unwrap();
+    apply("Files", key, json!({"content": "a\numask 022\n$(reboot)\n", "mode": "0640"}));
+    apply("LineInFile", "x", json!({"path": key, "match": "^[[:space:]]*umask", "line": "umask '027' \\n & #"}));
+    apply("LineInFile", "y", json!({"path": key, "line": "-e end"}));
+    assert_eq!((read().as_str(), mode()), ("a\numask '027' \\n & #\n$(reboot)\n-e end\n", 0o640));
+    apply("LineInFile", "y", json!({"path": key, "line": "-e end", "state": "absent"}));
+    apply("Files", key, json!({"content": "new"}));
+    assert_eq!((read().as_str(), mode()), ("new", 0o640));
+    apply("Directories", dir.path().join("-d/e").to_str().unwrap(), json!({"mode": "0700"}));
+    assert!(dir.path().join("-d/e").is_dir());
 }

@@ -12,10 +12,19 @@ fn a_wrong_value_is_explained_in_words() {
     assert_eq!(messages("PasswordMinLength", None, json!("twelve")), [": expected a whole number, found 'twelve'"]);
     assert_eq!(messages("PasswordMinLength", None, json!(2)), [": 2 is below the least possible value 4"]);
     assert_eq!(messages("Services", Some("ssh"), json!({"stat": "running"})), [": unknown member 'stat'; did you mean 'state'?"]);
-    assert_eq!(messages("Services", Some("ssh"), json!({"state": "runing"})), ["/state: 'runing' is not one of running, stopped; did you mean 'running'?"]);
+    assert_eq!(
+        messages("Services", Some("ssh"), json!({"state": "runing"})),
+        ["/state: 'runing' is not one of running, stopped; did you mean 'running'?"]
+    );
     assert_eq!(messages("Packages", Some("curl"), json!("presnt")), [": 'presnt' is not one of present, absent; did you mean 'present'?"]);
-    assert_eq!(messages("Packages", Some("curl"), json!(7)), [": expected a map or \"present\" or \"absent\", found 7"].map(|s| s.replace('"', "'")));
-    assert_eq!(messages("Files", Some("/etc/x"), json!({"mode": "rw"})), ["/mode: 'rw' is not possible here: expected an octal mode such as \"0644\""]);
+    assert_eq!(
+        messages("Packages", Some("curl"), json!(7)),
+        [": expected a map or \"present\" or \"absent\", found 7"].map(|s| s.replace('"', "'"))
+    );
+    assert_eq!(
+        messages("Files", Some("/etc/x"), json!({"mode": "rw"})),
+        ["/mode: 'rw' is not possible here: expected an octal mode such as \"0644\""]
+    );
     assert_eq!(messages("LineInFile", Some("x"), json!({"path": "/x"})), [": 'line' is missing"]);
     assert_eq!(messages("Files", Some("etc/x"), json!("absent")), [": 'etc/x' cannot be a path of Files"]);
 }
@@ -31,7 +40,11 @@ fn a_secret_is_accepted_where_a_text_is_and_nowhere_else() {
 
 #[test]
 fn a_team_script_replaces_a_built_in_setting_and_adds_new_ones() {
-    let own = |name: &str| format!("//! setting: {name}\n//! summary: Ours.\n//! platforms: [linux]\n//! value: {{type: string}}\n//! observe: software.os.id\nfn apply(device, desired) {{}}\n");
+    let own = |name: &str| {
+        format!(
+            "//! setting: {name}\n//! summary: Ours.\n//! platforms: [linux]\n//! value: {{type: string}}\n//! observe: software.os.id\nfn apply(device, desired) {{}}\n"
+        )
+    };
     let (catalog, problems) = Catalog::with_scripts(&[("scripts/a.rhai".into(), own("Timezone")), ("scripts/b.rhai".into(), own("Motd"))]);
     assert_eq!(problems, []);
     assert_eq!((catalog.settings["Timezone"].summary.as_str(), &*catalog.settings["Motd"].file), ("Ours.", "scripts/b.rhai"));
@@ -47,11 +60,59 @@ fn problems_of_a_team_script_are_found_with_their_places() {
         assert!(!catalog.settings.contains_key("Motd"));
         problems.first().map(ToString::to_string).unwrap_or_default()
     };
-    assert_eq!(first(format!("{head}fn apply(device, desired) {{ let = 1; }}\n")), "scripts/x.rhai:6:33: error[RMM0601]: Expecting name of a variable");
-    assert_eq!(first(head.replace("summary", "sumary")), "scripts/x.rhai:2:5: error[RMM0605]: unknown key 'sumary' in the head of the script");
+    assert_eq!(
+        first(format!("{head}fn apply(device, desired) {{ let = 1; }}\n")),
+        "scripts/x.rhai:6:33: error[RMM0601]: Expecting name of a variable"
+    );
+    assert_eq!(
+        first(head.replace("summary", "sumary")),
+        "scripts/x.rhai:2:5: error[RMM0605]: unknown key 'sumary' in the head of the script"
+    );
     assert_eq!(first("fn apply(device, desired) {}\n".into()), "scripts/x.rhai:1: error[RMM0605]: the script has no head");
-    assert_eq!(first(format!("{head}fn apply(device) {{}}\n")), "scripts/x.rhai:1: error[RMM0607]: the function apply has to take 2 or 3 parameters");
+    assert_eq!(
+        first(format!("{head}fn apply(device) {{}}\n")),
+        "scripts/x.rhai:1: error[RMM0607]: the function apply has to take 2 or 3 parameters"
+    );
     assert!(first(format!("{head}//! compare: script\n")).contains("RMM0607"));
     assert!(first(head.replace("{type: string}", "{type: text}")).contains("RMM0608"));
     assert!(first(format!("{head}//! examples: [7]\n")).contains("RMM0609"));
+}
+
+#[test]
+fn what_could_not_be_observed_is_neither_right_nor_wrong() {
+    let unseen = json!({"error": "Permission denied"});
+    for (name, desired) in [
+        ("Files", json!({"content": "x"})),
+        ("Files", json!("absent")),
+        ("Directories", json!({"mode": "0755"})),
+        ("LineInFile", json!({"path": "/x", "line": "x"})),
+        ("Limits", json!(0)),
+        ("CronJobs", json!("absent")),
+        ("AuthorizedKeys", json!({"keys": []})),
+        ("Sysctl", json!(0)),
+    ] {
+        let error = setting(name).program.compliant(Some(&unseen), &desired).expect_err(name);
+        assert_eq!(error.to_string(), "cannot be observed: Permission denied", "{name}");
+        setting(name).program.describe(Some(&unseen), &desired).unwrap_or_else(|e| panic!("{name}: {e:?}"));
+    }
+    let unread =
+        json!({"type": "file", "mode": "0640", "owner": "root", "group": "root", "size": 3, "error": "its content could not be read"});
+    let files = setting("Files");
+    assert!(files.program.compliant(Some(&unread), &json!({"content": "x"})).is_err());
+    assert_eq!(files.program.compliant(Some(&unread), &json!({"mode": "0640"})), Ok(true));
+    assert_eq!(files.program.compliant(Some(&unread), &json!({"content": "x", "mode": "0644"})), Ok(false));
+}
+
+#[test]
+fn a_file_without_content_is_neither_invented_nor_replaced() {
+    let files = setting("Files");
+    let mode = json!({"mode": "0600"});
+    assert_eq!(files.program.compliant(Some(&json!({"type": "absent"})), &mode), Ok(true));
+    assert_eq!(files.program.compliant(Some(&json!({"type": "absent"})), &json!({"mode": "0600", "state": "present"})), Ok(false));
+    let link = json!({"type": "link", "mode": "0777", "owner": "root", "group": "root", "target": "x"});
+    assert_eq!(files.program.compliant(Some(&link), &mode), Ok(false));
+    let recorder = Arc::new(Mutex::new(Recorder::new("web-1", Arc::new(debian()))));
+    let host: SharedHost = recorder.clone();
+    assert!(files.program.apply(&host, Some("/etc/resolv.conf"), &mode, Some(&link)).is_err());
+    assert!(recorder.lock().unwrap().operations.is_empty());
 }
