@@ -88,7 +88,7 @@ fn a_byte_order_mark_and_windows_line_ends_are_accepted() {
 fn a_syntax_error_names_line_and_column() {
     assert_eq!(problems("a: 1\nb: [1, 2\nc: 3\n")[0].0, "RMM0101");
     assert_eq!(problems("a: 1\nb: \"x\n")[0].1, 2);
-    assert_eq!(problems("a: 1\n\tb: 2\n")[0].1, 2);
+    assert_eq!(problems("a: 1\nb: {c: 1]\n")[0], ("RMM0101".into(), 2, 9));
 }
 
 #[test]
