@@ -161,7 +161,7 @@ fn a_bomb_of_merge_keys_ends_too() {
 #[test]
 fn deep_nesting_is_refused() {
     assert_eq!(problems(&"[".repeat(100_000))[0].0, "RMM0105");
-    let block: String = (0..100).map(|i| format!("{}a:\n", " ".repeat(i))).collect();
+    let block = (0..100).fold(String::new(), |block, i| block + &*" ".repeat(i) + "a:\n");
     assert_eq!(problems(&block)[0].0, "RMM0105");
     assert!(problems(&format!("{}{}", "[".repeat(60), "]".repeat(60))).is_empty());
 }
