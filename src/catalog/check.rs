@@ -71,7 +71,9 @@ impl Schema {
                     })
                 };
                 if let Some(branch) = context.iter().filter(fits).min_by_key(|branch| branch.len()) {
-                    branch.iter().for_each(|e| self.explain(e, secrets, found));
+                    for e in branch {
+                        self.explain(e, secrets, found);
+                    }
                 } else {
                     found.push((at.to_owned(), alternatives(context, error.instance())));
                 }

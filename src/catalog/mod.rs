@@ -4,6 +4,8 @@
 mod check;
 mod head;
 mod setting;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};

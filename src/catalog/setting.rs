@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use super::check::Schema;
 use crate::model::{Phase, Platform, Reboot, Risk};
-use crate::script::Program;
+use crate::model::facts::probe_key;
+use crate::script::{Program, ScriptError};
 
 /// How observed and desired are compared.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +91,13 @@ impl SettingDef {
     /// Whether it can change anything; a setting without `apply` only reports.
     pub fn remediable(&self) -> bool {
         self.program.has("apply")
+    }
+
+    /// The member of the observed map under which the answer for a key stands: the probe's key, or for a fact what
+    /// `probes(key, desired)` makes of it (`PermitRootLogin` is observed as `permitrootlogin`).
+    pub fn member(&self, key: &str, desired: &Value) -> Result<String, ScriptError> {
+        let lists = self.program.probes(key, desired)?;
+        Ok(lists.first().map_or_else(|| key.to_owned(), |args| probe_key(args)))
     }
 
     /// What is wrong with a desired value (of one key for a map-valued setting): every violation of its schema, as

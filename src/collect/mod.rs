@@ -1,1 +1,26 @@
-//! Collect.
+//! Observes devices: what to ask for ([`Request`]), the one shell script that asks it ([`script`]), its answer read
+//! into sections ([`parse`]), and the same for one session ([`Collector`]) or a whole fleet ([`collect_fleet`]).
+//!
+//! The shell fragments are `catalog/collectors/*.sh`; they print raw text, and everything is parsed here, in Rust.
+//! Nothing here stores, plans or opens sessions.
+
+mod collector;
+mod error;
+mod fleet;
+mod frames;
+mod glob;
+mod observe;
+mod parse;
+mod raw;
+mod request;
+mod script;
+mod sections;
+#[cfg(test)]
+mod tests;
+
+pub use collector::{Collector, Limits};
+pub use error::CollectError;
+pub use fleet::{Collected, collect_fleet};
+pub use observe::{Observation, parse};
+pub use request::Request;
+pub use script::{nonce, script};

@@ -41,11 +41,7 @@ impl Condition {
     /// Whether it holds. `None` where it asked for a fact that has not been observed: honest ignorance.
     pub fn holds(&self, device: &Device, facts: &Facts) -> Result<Option<bool>, ScriptError> {
         let mut scope = Scope::new();
-        if !self.members.is_empty() {
-            scope.push_dynamic("device", Dynamic::from_map(self.members.iter().map(|name| ((*name).into(), member(device, name))).collect()));
-        } else {
-            scope.push("device", Map::new());
-        }
+        scope.push("device", self.members.iter().map(|name| ((*name).into(), member(device, name))).collect::<Map>());
         if self.facts {
             scope.push("facts", FactsPath::root(Arc::new(facts.clone())));
         }

@@ -98,6 +98,9 @@ pub(super) fn register(engine: &mut Engine) {
     engine.register_fn("set_line", |device: &mut DeviceObject, path: &str, pattern: &str, line: &str| -> Fallible<()> {
         must("set_line", device.perform(&edit::set_line(path, pattern, line).map_err(thrown)?)?).map(drop)
     });
+    engine.register_fn("set_first_line", |device: &mut DeviceObject, path: &str, pattern: &str, line: &str| -> Fallible<()> {
+        must("set_first_line", device.perform(&edit::set_first_line(path, pattern, line).map_err(thrown)?)?).map(drop)
+    });
     engine.register_fn("remove_lines", |device: &mut DeviceObject, path: &str, pattern: &str, line: &str| -> Fallible<()> {
         must("remove_lines", device.perform(&edit::remove_lines(path, pattern, line).map_err(thrown)?)?).map(drop)
     });

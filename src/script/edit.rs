@@ -2,14 +2,19 @@
 
 use crate::model::operation::Operation;
 
-/// `$1` path, `$2` extended regular expression or empty, `$3` line, `$4` `set` or `remove`. The new content is written
+/// `$1` path, `$2` extended regular expression or empty, `$3` line, `$4` `set`, `first` or `remove`. The new content is written
 /// beside the file, given the old one's mode and owner, and renamed over it.
-const EDIT: &str = r#"set -Cu; f=$1 t=${1%/*}/.${1##*/}.rmm-tmp; [ ! -d "$f" ] || { echo "$f is a directory" >&2; exit 1; }; [ "$4" = set ] || [ -e "$f" ] || exit 0; n=; [ -z "$2" ] || n=$({ [ ! -e "$f" ] || cat <"$f"; } | grep -nE -e "$2" | cut -d: -f1 | tr '\n' ' '); umask 077; rm -f -- "$t"; { [ ! -e "$f" ] || cat <"$f"; } | N=$n L=$3 W=$4 awk 'BEGIN { split(ENVIRON["N"], a, " "); for (i in a) m[a[i]] = 1; l = ENVIRON["L"]; s = ENVIRON["W"] == "set" } (NR in m) || $0 "" == l "" { if (s && !d) print l; d = 1; next } { print } END { if (s && !d) print l }' >"$t" && { [ ! -e "$f" ] || chown -- "$(stat -L -c %u:%g "$f")" "$t"; } && chmod "$(stat -L -c %a "$f" 2>/dev/null || echo 0644)" "$t" && mv -f -- "$t" "$f" || { c=$?; rm -f -- "$t"; exit "$c"; }"#;
+const EDIT: &str = r#"set -Cu; f=$1 t=${1%/*}/.${1##*/}.rmm-tmp; [ ! -d "$f" ] || { echo "$f is a directory" >&2; exit 1; }; [ "$4" != remove ] || [ -e "$f" ] || exit 0; [ -z "$2" ] || { grep -qE -e "$2" </dev/null; [ $? -lt 2 ]; } || exit 2; n=; [ -z "$2" ] || n=$({ [ ! -e "$f" ] || cat <"$f"; } | grep -nE -e "$2" | cut -d: -f1 | tr '\n' ' '); umask 077; rm -f -- "$t"; { [ ! -e "$f" ] || cat <"$f"; } | N=$n L=$3 W=$4 awk 'BEGIN { split(ENVIRON["N"], a, " "); for (i in a) m[a[i]] = 1; l = ENVIRON["L"]; w = ENVIRON["W"]; s = w == "set"; if (w == "first") print l } (NR in m) || $0 "" == l "" { if (s && !d) print l; d = 1; next } { print } END { if (s && !d) print l }' >"$t" && { [ ! -e "$f" ] || chown -- "$(stat -L -c %u:%g "$f")" "$t"; } && chmod "$(stat -L -c %a "$f" 2>/dev/null || echo 0644)" "$t" && mv -f -- "$t" "$f" || { c=$?; rm -f -- "$t"; exit "$c"; }"#;
 
 /// Makes `line` the only line of the file among those that equal it or match `pattern` (empty: only equal ones): in
 /// the place of the first of them, else at the end. A missing file is made.
 pub(super) fn set_line(path: &str, pattern: &str, line: &str) -> Result<Operation, String> {
     edit(path, pattern, line, "set")
+}
+
+/// As [`set_line`], but the line becomes the first of the file.
+pub(super) fn set_first_line(path: &str, pattern: &str, line: &str) -> Result<Operation, String> {
+    edit(path, pattern, line, "first")
 }
 
 /// Removes every line that equals `line` or matches `pattern` (empty: only equal ones).

@@ -53,7 +53,7 @@ fn build() -> Engine {
         .on_print(|_| {})
         .on_debug(|_, _, _| {})
         .on_progress(|operations| {
-            let over = operations % 1024 == 0 && DEADLINE.get().is_some_and(|deadline| Instant::now() > deadline);
+            let over = operations.is_multiple_of(1024) && DEADLINE.get().is_some_and(|deadline| Instant::now() > deadline);
             over.then(|| Dynamic::from(OutOfTime("5 s of computing")))
         });
     // Neither time nor rest: a script gives the same answer whenever it runs.

@@ -87,6 +87,7 @@ pub(super) fn register(engine: &mut Engine) {
 }
 
 /// Ends the condition; it cannot be caught.
+#[allow(clippy::unnecessary_box_returns)] // the type that functions of the engine return
 fn not_observed() -> Box<EvalAltResult> {
     EvalAltResult::ErrorTerminated(Dynamic::from(NotObserved), Position::NONE).into()
 }

@@ -18,12 +18,14 @@ pub(super) struct OutOfTime(pub(super) &'static str);
 pub(super) struct NotObserved;
 
 /// A text that a script throws from a host function.
+#[allow(clippy::unnecessary_box_returns)] // the type that functions of the engine return
 pub(super) fn thrown(message: impl Into<String>) -> Box<EvalAltResult> {
     EvalAltResult::ErrorRuntime(message.into().into(), Position::NONE).into()
 }
 
 /// A host error as Rhai carries it. A program's exit code can be caught by the script; a broken connection, a time limit
 /// or a cancellation cannot.
+#[allow(clippy::unnecessary_box_returns)] // the type that functions of the engine return
 pub(super) fn host(error: HostError) -> Box<EvalAltResult> {
     let catchable = matches!(error, HostError::Exit { .. });
     let value = Dynamic::from(HostFailure(error));

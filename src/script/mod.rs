@@ -16,6 +16,8 @@ mod quote;
 mod recorder;
 mod render;
 mod value;
+#[cfg(test)]
+mod tests;
 mod version;
 
 pub use condition::Condition;

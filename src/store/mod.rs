@@ -1,1 +1,145 @@
-//! Store.
+//! The database: SQLite in WAL mode, one writer, many readers. One file per family of tables.
+//!
+//! Everything is synchronous; callers on an async runtime use `spawn_blocking` for what takes long. A [`Store`] is a
+//! handle: clone it freely. Times are kept to the millisecond. All values are bound, never pasted into SQL.
+//! What is asked, and why, is decided above: here it is only kept, and kept safely.
+
+mod audit;
+mod chain;
+mod devices;
+mod error;
+mod facts;
+mod facts_read;
+mod fleet;
+mod inspect;
+mod journal;
+mod leases;
+mod metrics;
+mod moment;
+mod open;
+mod owner;
+mod policies;
+mod pool;
+mod runs;
+mod upkeep;
+mod verdicts;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use crate::time::Clock;
+
+pub use audit::{AuditEvent, AuditFilter, AuditRow};
+pub use chain::{Broken, Head, Verified};
+pub use devices::{DeviceRow, DeviceState, GroupRow, SiteRow, Status};
+pub use error::StoreError;
+pub use facts::{Merge, Observation, PutOutcome};
+pub use facts_read::FactVersion;
+pub use fleet::Fingerprint;
+pub use journal::Step;
+pub use leases::Lease;
+pub use metrics::Sample;
+pub use owner::Owner;
+pub use upkeep::Stats;
+pub use verdicts::{PutVerdict, VerdictInterval};
+
+/// A handle on the database of one policy repository.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    path: PathBuf,
+    clock: Arc<dyn Clock>,
+    writer: Mutex<Connection>,
+    readers: pool::Readers,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("path", &self.inner.path).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Where the database is.
+    pub fn path(&self) -> &Path {
+        &self.inner.path
+    }
+
+    fn now(&self) -> chrono::DateTime<chrono::Utc> {
+        self.inner.clock.now()
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Connection> {
+        // A panic in the middle of a transaction rolled it back when the transaction was dropped.
+        self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does `work` in one transaction that holds the write lock from its start, across processes.
+    fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, Failure>) -> Result<T, StoreError> {
+        let mut connection = self.writer();
+        let done = (|| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let value = work(&transaction)?;
+            transaction.commit()?;
+            Ok(value)
+        })();
+        done.map_err(|failure: Failure| failure.at(&self.inner.path))
+    }
+
+    /// Reads on one consistent state, beside whoever writes.
+    fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, StoreError> {
+        let reader = self.inner.readers.take()?;
+        let done = (|| {
+            // Ends (rolled back, as nothing was written) when dropped.
+            let snapshot = reader.unchecked_transaction()?;
+            work(&snapshot)
+        })();
+        done.map_err(|failure: Failure| failure.at(&self.inner.path))
+    }
+}
+
+/// An error on its way up to where the path of the database is known.
+enum Failure {
+    Sql(rusqlite::Error),
+    Store(StoreError),
+}
+
+impl Failure {
+    fn at(self, path: &Path) -> StoreError {
+        match self {
+            Self::Sql(error) => StoreError::of(&error, path),
+            Self::Store(error) => error,
+        }
+    }
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+impl From<rusqlite::types::FromSqlError> for Failure {
+    fn from(error: rusqlite::types::FromSqlError) -> Self {
+        Self::Sql(error.into())
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// The beginning of a text, at most `most` bytes of it.
+fn clip(text: &str, most: usize) -> &str {
+    &text[..text.floor_char_boundary(most)]
+}

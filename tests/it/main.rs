@@ -1,2 +1,7 @@
-#[test]
-fn t() {}
+//! Tests of the whole: the real binary, real servers, and the rules that the source keeps.
+// What a helper of a test cannot do fails the test.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod floors;
+mod pages;
+mod quickstart;

@@ -1,0 +1,175 @@
+//! The built-in settings: that all are well made, and what each would do, with harmless and with hostile values.
+
+mod commands;
+mod hostile;
+mod real;
+mod values;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::model::Facts;
+use crate::model::facts::{Section, Status};
+use crate::script::{Recorder, SharedHost, render};
+
+#[test]
+fn every_built_in_setting_is_well_made() {
+    let (catalog, mut problems) = Catalog::read_builtin();
+    for setting in catalog.settings.values() {
+        if let Some(error) = setting.program.problem() {
+            problems.push(error.diagnostic().at(&head::place(&setting.file, if let ScriptError::Compile { line, .. } = error { line } else { 0 }, 0)));
+            continue;
+        }
+        problems.extend(problems_of(setting));
+        assert!(!setting.examples.is_empty(), "{} has no example", setting.name);
+    }
+    assert!(problems.is_empty(), "{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
+    assert_eq!(catalog.settings.len(), SETTINGS.files().count(), "two files declare the same setting");
+}
+
+/// Every function of every setting is run on every example, with nothing observed: typing errors in scripts show here.
+#[test]
+fn every_function_of_every_setting_runs_on_every_example() {
+    let catalog = Catalog::builtin();
+    let mut done = BTreeSet::new();
+    for setting in catalog.settings.values() {
+        for (key, value) in examples(setting) {
+            let label = format!("{} {key:?} {value}", setting.name);
+            for os in [debian(), alpine(), fedora()] {
+                let host: SharedHost = Arc::new(Mutex::new(Recorder::new("web-1", Arc::new(os))));
+                let unsupported = setting.program.unsupported(&host).unwrap_or_else(|e| panic!("{label}: unsupported: {e:?}"));
+                setting.program.risk(&value).unwrap_or_else(|e| panic!("{label}: risk: {e:?}"));
+                setting.program.describe(None, &value).unwrap_or_else(|e| panic!("{label}: describe: {e:?}"));
+                if setting.compare == Compare::Script {
+                    setting.program.compliant(None, &value).unwrap_or_else(|e| panic!("{label}: compliant: {e:?}"));
+                }
+                if let Some(key) = &key {
+                    setting.program.probes(key, &value).unwrap_or_else(|e| panic!("{label}: probes: {e:?}"));
+                }
+                if setting.remediable() && unsupported.is_none() {
+                    let seen = (&*setting.name == "MountOptions").then(|| json!({"device": "tmpfs", "fs": "tmpfs", "options": ["rw"]}));
+                    match setting.program.apply(&host, key.as_deref(), &value, seen.as_ref()) {
+                        Ok(()) => drop(done.insert(setting.name.clone())),
+                        Err(ScriptError::Runtime { message, .. }) if THROWS.iter().any(|text| message.contains(text)) => {}
+                        Err(error) => panic!("{label}: apply: {error:?}"),
+                    }
+                }
+            }
+        }
+    }
+    let missing: Vec<_> = catalog.settings.values().filter(|s| s.remediable() && !done.contains(&s.name)).map(|s| &s.name).collect();
+    assert!(missing.is_empty(), "never carried out: {missing:?}");
+}
+
+/// What a script may rightly say where the recorder answers nothing.
+const THROWS: [&str; 3] = ["is not installed", "does not satisfy", "not known"];
+
+/// Key and value of every example.
+fn examples(setting: &SettingDef) -> Vec<(Option<String>, Value)> {
+    setting
+        .examples
+        .iter()
+        .flat_map(|example| match (&setting.keyed, example) {
+            (Some(_), Value::Object(map)) => map.iter().map(|(k, v)| (Some(k.clone()), v.clone())).collect(),
+            _ => vec![(None, example.clone())],
+        })
+        .collect()
+}
+
+/// Facts of a device from its sections.
+fn facts(sections: &[(&str, Value)]) -> Facts {
+    let mut facts = Facts::default();
+    for (name, data) in sections {
+        facts.sections.insert((*name).into(), Section::new(data.clone(), Status::Ok, chrono::DateTime::UNIX_EPOCH));
+    }
+    facts
+}
+
+fn os(id: &str, init: &str, manager: &str, firewall: &str) -> Facts {
+    facts(&[
+        ("software.os", json!({"family": "linux", "id": id, "init": init, "package_manager": manager, "hostname": "web-1", "is_root": true})),
+        ("security.firewall", json!({"enabled": false, "backend": firewall})),
+        ("security.time_sync", json!({"service": "chrony", "enabled": false, "servers": []})),
+        ("hardware.system", json!({"virtualization": "kvm"})),
+        ("hardware.fstab", json!({"/tmp": {"device": "tmpfs", "fs": "tmpfs", "options": ["defaults"]}})),
+        ("hardware.mounts", json!({"/tmp": {"device": "tmpfs", "fs": "tmpfs", "options": ["rw"]}})),
+    ])
+}
+
+fn debian() -> Facts {
+    os("debian", "systemd", "apt", "ufw")
+}
+
+fn fedora() -> Facts {
+    os("fedora", "systemd", "dnf", "firewalld")
+}
+
+fn alpine() -> Facts {
+    os("alpine", "openrc", "apk", "nftables")
+}
+
+fn setting(name: &str) -> Arc<SettingDef> {
+    Arc::clone(&Catalog::builtin().settings[name])
+}
+
+/// The commands that a setting would run, as the device's shell reads them (input after ` <<< `).
+fn commands(facts: Facts, name: &str, key: Option<&str>, desired: Value, observed: Option<Value>) -> Vec<String> {
+    let recorder = Arc::new(Mutex::new(Recorder::new("web-1", Arc::new(facts))));
+    let host: SharedHost = recorder.clone();
+    setting(name).program.apply(&host, key, &desired, observed.as_ref()).unwrap_or_else(|e| panic!("{name}: {e:?}"));
+    rendered(&recorder)
+}
+
+/// The commands that undo a setting.
+fn undoing(facts: Facts, name: &str, key: Option<&str>, before: Option<Value>) -> Vec<String> {
+    let recorder = Arc::new(Mutex::new(Recorder::new("web-1", Arc::new(facts))));
+    let host: SharedHost = recorder.clone();
+    setting(name).program.rollback(&host, key, before.as_ref()).unwrap_or_else(|e| panic!("{name}: {e:?}"));
+    rendered(&recorder)
+}
+
+fn rendered(recorder: &Arc<Mutex<Recorder>>) -> Vec<String> {
+    let recorder = recorder.lock().unwrap();
+    recorder
+        .operations
+        .iter()
+        .map(|operation| {
+            let rendered = render(operation);
+            let input = rendered.input.map(|bytes| format!(" <<< {}", String::from_utf8(bytes).unwrap())).unwrap_or_default();
+            if matches!(operation, crate::model::Operation::WriteFile { .. }) {
+                let crate::model::Operation::WriteFile { path, mode, owner, group, .. } = operation else { unreachable!() };
+                let or = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".into());
+                return format!("write {path} {} {}:{}{input}", or(mode), or(owner), or(group));
+            }
+            rendered.line + input.as_str()
+        })
+        .collect()
+}
+
+/// The shipped baseline names settings that exist, with values that they accept, and many of them.
+#[test]
+fn the_linux_baseline_fits_the_catalog_and_has_at_least_35_controls() {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/policies/linux-baseline.yaml")).unwrap();
+    let policies: BTreeMap<String, Value> = serde_yaml::from_str(&text).unwrap();
+    let mut controls = BTreeSet::new();
+    for (name, policy) in &policies {
+        assert_eq!(policy["remediate"], json!(false), "{name} changes something");
+        assert_eq!(policy["targets"], json!([{"os": "linux"}]), "{name}");
+        assert!(!policy["references"]["cis"].as_array().unwrap().is_empty() && !policy["references"]["nist"].as_array().unwrap().is_empty(), "{name}");
+        for (setting_name, value) in policy["settings"].as_object().unwrap() {
+            let setting = setting(setting_name);
+            let pairs: Vec<(Option<&str>, &Value)> = match &setting.keyed {
+                Some(_) => value.as_object().unwrap().iter().map(|(key, value)| (Some(key.as_str()), value)).collect(),
+                None => vec![(None, value)],
+            };
+            for (key, value) in pairs {
+                assert_eq!(setting.check(key, value), Vec::new(), "{name}: {setting_name} {key:?}");
+                assert!(controls.insert((setting_name.clone(), key.map(str::to_owned))), "{setting_name} {key:?} stands twice");
+            }
+        }
+    }
+    assert!(controls.len() >= 35, "{} controls", controls.len());
+}

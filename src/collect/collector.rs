@@ -1,0 +1,101 @@
+//! Observes one device over an open session, in one round trip.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::observe::{self, Observation};
+use super::{Request, script};
+use crate::model::facts::{Section, Status, probe_key};
+use crate::time::Clock;
+use crate::transport::{Command, Session, TransportError};
+
+/// Bounds of one collection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Time for the whole script; its parts have shorter limits of their own.
+    pub timeout: Duration,
+    /// Most bytes of output that are read.
+    pub max_output: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { timeout: Duration::from_secs(60), max_output: 32 << 20 }
+    }
+}
+
+/// Observes devices.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Collector;
+
+impl Collector {
+    /// Observes everything in `request` over `session`. What cannot be asked for or observed is an unknown section (or
+    /// `error` of the probe's answer); an error is returned only where the device could not be asked at all.
+    pub async fn collect(
+        session: &dyn Session,
+        request: &Request,
+        clock: &dyn Clock,
+        cancel: &CancellationToken,
+        limits: Limits,
+    ) -> Result<Observation, TransportError> {
+        let mut asked = request.clone();
+        let refused = asked.take_refused();
+        let mut observation = if asked.is_empty() {
+            Observation::default()
+        } else {
+            Self::ask(session, &asked, clock, cancel, limits).await?
+        };
+        for (name, args, error) in refused {
+            observation.problems.push(error.to_string());
+            let name: Arc<str> = name.into();
+            let section = observation.sections.remove(&name);
+            let section = match section {
+                // Argument lists of a known probe: the others keep their answers.
+                Some(Section { status: Status::Ok, data, collected_at, .. }) => with_refused(&data, &args, &error.to_string(), collected_at),
+                Some(other) => other,
+                None if args.is_empty() || super::sections::probe(&name).is_none() => {
+                    observe::to_section(Err(Status::Unknown(error.to_string())), clock.now())
+                }
+                None => with_refused(&json!({}), &args, &error.to_string(), clock.now()),
+            };
+            observation.sections.insert(name, section);
+        }
+        Ok(observation)
+    }
+
+    async fn ask(
+        session: &dyn Session,
+        request: &Request,
+        clock: &dyn Clock,
+        cancel: &CancellationToken,
+        limits: Limits,
+    ) -> Result<Observation, TransportError> {
+        let nonce = script::nonce();
+        let text = script::script(request, &nonce)
+            .map_err(|error| TransportError::Setup { what: "collect".into(), reason: error.to_string() })?;
+        let command = Command {
+            line: "/bin/sh".into(),
+            input: text.into_bytes(),
+            elevate: true,
+            timeout: Some(limits.timeout),
+            max_output: Some(limits.max_output),
+        };
+        let output = session.run(command, cancel).await?;
+        let mut observation = observe::parse(request, &nonce, &output.stdout, clock.now());
+        if output.code != 0 {
+            let words = String::from_utf8_lossy(&output.stderr);
+            let words: String = words.trim().chars().filter(|c| !c.is_control()).take(200).collect();
+            observation.problems.push(format!("the collecting shell ended with exit code {}: {words}", output.code));
+        }
+        Ok(observation)
+    }
+}
+
+fn with_refused(data: &Value, args: &[String], error: &str, at: chrono::DateTime<chrono::Utc>) -> Section {
+    let mut answers = data.as_object().cloned().unwrap_or_default();
+    answers.insert(probe_key(args), json!({ "error": error }));
+    Section::new(Value::Object(answers), Status::Ok, at)
+}

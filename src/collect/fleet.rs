@@ -1,0 +1,83 @@
+//! Observes many devices side by side, each once, and hands the results on as they come.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{Collector, Limits, Observation, Request};
+use crate::time::Clock;
+use crate::transport::{Session, TransportError};
+
+/// The result of one device.
+#[derive(Debug)]
+pub struct Collected<D> {
+    /// As given.
+    pub device: D,
+    /// What was seen, or why nothing was.
+    pub result: Result<Observation, TransportError>,
+    /// Time from opening the session to the parsed result; without the wait for a free place.
+    pub took: Duration,
+}
+
+/// Observes devices, at most `concurrency` at once, one attempt each. `open` opens the session of a device.
+///
+/// Results go to `results` in the order in which they come. Where that bounded channel is full, the work waits for its
+/// reader; where its reader is gone, the rest is cancelled. After a cancellation the devices that were not yet done
+/// answer [`TransportError::Cancelled`], so that every device given has exactly one result. All tasks end with this call.
+pub async fn collect_fleet<D, I, O, F>(
+    devices: I,
+    open: O,
+    clock: Arc<dyn Clock>,
+    concurrency: usize,
+    limits: Limits,
+    cancel: CancellationToken,
+    results: mpsc::Sender<Collected<D>>,
+) where
+    D: Send + 'static,
+    I: IntoIterator<Item = (D, Arc<Request>)>,
+    O: Fn(&D) -> F,
+    F: Future<Output = Result<Arc<dyn Session>, TransportError>> + Send + 'static,
+{
+    let places = Arc::new(Semaphore::new(concurrency.max(1)));
+    let cancel = cancel.child_token();
+    let mut tasks = JoinSet::new();
+    for (device, request) in devices {
+        // Waiting here, and not in the task, keeps a fleet of 10,000 from being 10,000 tasks.
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
+        while tasks.try_join_next().is_some() {}
+        if results.is_closed() {
+            cancel.cancel();
+        }
+        if cancel.is_cancelled() {
+            let gone = Collected { device, result: Err(TransportError::Cancelled), took: Duration::ZERO };
+            let _ = results.send(gone).await;
+            continue;
+        }
+        let opening = open(&device);
+        let (clock, cancel, results) = (Arc::clone(&clock), cancel.clone(), results.clone());
+        tasks.spawn(async move {
+            let start = Instant::now();
+            let session = tokio::select! {
+                biased;
+                () = cancel.cancelled() => Err(TransportError::Cancelled),
+                session = opening => session,
+            };
+            let result = match session {
+                Ok(session) => Collector::collect(session.as_ref(), &request, clock.as_ref(), &cancel, limits).await,
+                Err(error) => Err(error),
+            };
+            let done = Collected { device, result, took: start.elapsed() };
+            // The place is free as soon as the device is done; a slow reader holds back only through the channel.
+            drop(place);
+            if results.send(done).await.is_err() {
+                cancel.cancel();
+            }
+        });
+    }
+    drop(results);
+    while tasks.join_next().await.is_some() {}
+}

@@ -1,0 +1,18 @@
+//! One file per family of sections: raw output to the shapes that `catalog/facts/*.yaml` describe.
+
+pub(super) mod accounts;
+pub(super) mod hardware;
+mod links;
+mod marks;
+pub(super) mod mounts;
+pub(super) mod network;
+pub(super) mod packages;
+pub(super) mod performance;
+pub(super) mod probe_files;
+pub(super) mod probe_keys;
+pub(super) mod probe_lines;
+pub(super) mod probe_system;
+pub(super) mod security;
+pub(super) mod services;
+pub(super) mod software;
+pub(super) mod sshd;

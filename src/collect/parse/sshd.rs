@@ -1,0 +1,75 @@
+//! The configuration of the SSH server: as the server itself says, else from its files.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use crate::collect::glob;
+use crate::collect::raw::{Parsed, Raw, unknown};
+use crate::model::facts::Status;
+
+const MAIN: &str = "/etc/ssh/sshd_config";
+
+pub(in crate::collect) fn sshd(raw: &Raw<'_>) -> Parsed {
+    let effective = raw.block("sshd").unwrap_or_default();
+    let mut keys: BTreeMap<String, String> = BTreeMap::new();
+    if raw.code("sshd") == Some(0) && !effective.is_empty() {
+        // Some keys come several times: port, listenaddress, hostkey, acceptenv.
+        for (key, value) in effective.lines().filter_map(|l| l.split_once(' ')) {
+            add(&mut keys, key.to_ascii_lowercase(), value.trim());
+        }
+    } else {
+        if raw.lines(MAIN).is_empty() {
+            return unknown("no SSH server is installed, or its configuration may not be read");
+        }
+        read(raw, MAIN, 0, &mut keys)?;
+    }
+    Ok(Value::Object(keys.into_iter().map(|(k, v)| (k, Value::String(v))).collect::<Map<_, _>>()))
+}
+
+/// Keys of which every line counts.
+const LISTS: [&str; 4] = ["port", "listenaddress", "hostkey", "acceptenv"];
+
+fn add(keys: &mut BTreeMap<String, String>, key: String, value: &str) {
+    match keys.get_mut(&key) {
+        None => {
+            keys.insert(key, value.to_owned());
+        }
+        Some(old) if LISTS.contains(&key.as_str()) => {
+            old.push(' ');
+            old.push_str(value);
+        }
+        // The first value wins.
+        Some(_) => {}
+    }
+}
+
+/// Reads one file up to its first `Match`, and the files that it includes in their place.
+fn read(raw: &Raw<'_>, path: &str, depth: u32, keys: &mut BTreeMap<String, String>) -> Result<(), Status> {
+    for line in raw.lines(path) {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let end = line.find([' ', '\t', '=']).unwrap_or(line.len());
+        let key = line[..end].to_ascii_lowercase();
+        let value = line[end..].trim_start_matches([' ', '\t', '=']).trim().trim_matches('"');
+        match key.as_str() {
+            "match" => break,
+            "include" => {
+                for pattern in value.split_ascii_whitespace() {
+                    let pattern = if pattern.starts_with('/') { pattern.to_owned() } else { format!("/etc/ssh/{pattern}") };
+                    if depth >= 8 || !glob::matches("/etc/ssh/sshd_config.d/*.conf", &pattern) {
+                        return unknown(format!("{path} includes {pattern}, which is not read"));
+                    }
+                    let included: Vec<&str> = raw.glob(&pattern).map(|(path, _)| path).collect();
+                    for path in included {
+                        read(raw, path, depth + 1, keys)?;
+                    }
+                }
+            }
+            _ => add(keys, key, value),
+        }
+    }
+    Ok(())
+}

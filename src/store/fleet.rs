@@ -1,0 +1,187 @@
+//! Reads the facts of the whole fleet: one pass over the file, parsed on all cores, handed over in a fixed order.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, params};
+use serde_json::Value;
+
+use super::facts::KEYS_PER_DEVICE;
+use super::{Failure, Store, StoreError, facts_read, moment};
+use crate::model::facts::{Facts, Section};
+
+/// Devices that one worker reads before it hands them over.
+const CHUNK: usize = 64;
+/// Chunks that wait for the caller per worker; a full channel makes the worker wait.
+const WAITING: usize = 2;
+/// Bytes of JSON whose parsed form a worker keeps, for devices that say the same.
+const SHARED: usize = 8 * 1024 * 1024;
+
+/// Tells cheaply whether anything has changed on a device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fingerprint {
+    /// Device by name.
+    pub device: String,
+    /// Grows with every change of a section that is not volatile.
+    pub generation: i64,
+    /// Hash over all sections that are not volatile.
+    pub hash: [u8; 16],
+    /// When the oldest of them was observed.
+    pub oldest: DateTime<Utc>,
+}
+
+type Chunk = Result<Vec<(String, Facts)>, StoreError>;
+
+impl Store {
+    /// One small row per device that has facts, by name.
+    pub fn fingerprints(&self) -> Result<Vec<Fingerprint>, StoreError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT d.DeviceId, f.Generation, f.Hash, f.Oldest FROM FactsState f JOIN Devices d ON d.Id = f.Device ORDER BY d.DeviceId",
+            )?;
+            let rows = statement.query_map([], |row| {
+                Ok(Fingerprint {
+                    device: row.get(0)?,
+                    generation: row.get(1)?,
+                    hash: row.get(2)?,
+                    oldest: moment::from_millis(row.get(3)?),
+                })
+            })?;
+            Ok(rows.collect::<Result<_, rusqlite::Error>>()?)
+        })
+    }
+
+    /// Hands the facts of many devices to `f`, one device after another, in the order in which they became known.
+    ///
+    /// `sections` are names or their beginnings (`security`, `software.os`); none means all. `devices` are names; none
+    /// means all that are declared. Devices without facts are left out. Each device is read at one moment.
+    pub fn facts_fleet(&self, sections: &[&str], devices: Option<&[&str]>, mut f: impl FnMut(&str, Facts)) -> Result<(), StoreError> {
+        let (wanted, names) = self.read(|connection| {
+            let names = facts_read::names(connection)?;
+            let names: HashMap<i64, Arc<str>> =
+                names.into_iter().filter(|(_, name)| sections.is_empty() || sections.iter().any(|s| covers(s, name))).collect();
+            Ok((wanted(connection, devices)?, names))
+        })?;
+        let workers = std::thread::available_parallelism().map_or(1, usize::from).clamp(1, 8).min(wanted.len().div_ceil(CHUNK));
+        if workers <= 1 {
+            let mut shared = Shared::default();
+            for chunk in wanted.chunks(CHUNK) {
+                for (name, facts) in self.read(|connection| read_chunk(connection, chunk, &names, &mut shared))? {
+                    f(&name, facts);
+                }
+            }
+            return Ok(());
+        }
+        std::thread::scope(|scope| {
+            let mut receivers = Vec::new();
+            for worker in 0..workers {
+                let (sender, receiver) = sync_channel(WAITING);
+                receivers.push(receiver);
+                let (wanted, names) = (&wanted, &names);
+                scope.spawn(move || self.work(wanted.chunks(CHUNK).skip(worker).step_by(workers), names, &sender));
+            }
+            // Chunk n was given to worker n mod workers: taking turns restores the order.
+            for turn in 0..wanted.len().div_ceil(CHUNK) {
+                let Ok(chunk) = receivers[turn % workers].recv() else { break };
+                for (name, facts) in chunk? {
+                    f(&name, facts);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn work<'a>(&self, chunks: impl Iterator<Item = &'a [(i64, String)]>, names: &HashMap<i64, Arc<str>>, out: &SyncSender<Chunk>) {
+        let mut shared = Shared::default();
+        for chunk in chunks {
+            let read = self.read(|connection| read_chunk(connection, chunk, names, &mut shared));
+            // Nobody listens any more where the caller has met an error or panicked.
+            if out.send(read).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn covers(wanted: &str, name: &str) -> bool {
+    let wanted = wanted.trim_end_matches('.');
+    name == wanted || name.strip_prefix(wanted).is_some_and(|rest| rest.starts_with('.'))
+}
+
+fn wanted(connection: &Connection, devices: Option<&[&str]>) -> Result<Vec<(i64, String)>, Failure> {
+    let mut all: Vec<(i64, String)> = match devices {
+        None => connection
+            .prepare_cached("SELECT Id, DeviceId FROM Devices WHERE RemovedAt IS NULL")?
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<Result<_, rusqlite::Error>>()?,
+        Some(devices) => {
+            let mut found = Vec::with_capacity(devices.len());
+            for name in devices {
+                if let Some(id) = super::devices::find(connection, name)? {
+                    found.push((id, (*name).to_owned()));
+                }
+            }
+            found
+        }
+    };
+    all.sort_unstable();
+    all.dedup();
+    Ok(all)
+}
+
+/// Parsed documents of one pass by their hash: in a fleet many devices say the same.
+#[derive(Default)]
+struct Shared {
+    documents: HashMap<[u8; 16], Arc<Value>>,
+    bytes: usize,
+}
+
+fn read_chunk(
+    connection: &Connection,
+    chunk: &[(i64, String)],
+    names: &HashMap<i64, Arc<str>>,
+    shared: &mut Shared,
+) -> Result<Vec<(String, Facts)>, Failure> {
+    let mut state = connection.prepare_cached("SELECT Seen FROM FactsState WHERE Device = ?1")?;
+    let mut statement =
+        connection.prepare_cached("SELECT Key, Hash, ChangedAt, Status, Reason, Data FROM Sections WHERE Key BETWEEN ?1 AND ?2")?;
+    let mut out = Vec::with_capacity(chunk.len());
+    for (device, name) in chunk {
+        let mut rows = state.query([device])?;
+        let Some(row) = rows.next()? else { continue };
+        let seen = facts_read::seen(row.get_ref(0)?.as_str().unwrap_or_default());
+        let first = device * KEYS_PER_DEVICE;
+        let mut rows = statement.query(params![first, first + KEYS_PER_DEVICE - 1])?;
+        let mut sections = BTreeMap::new();
+        while let Some(row) = rows.next()? {
+            let id = row.get::<_, i64>(0)? - first;
+            let Some(section) = names.get(&id) else { continue };
+            let hash = row.get(1)?;
+            let data = if let Some(data) = shared.documents.get(&hash) {
+                data.clone()
+            } else {
+                let data = Arc::new(facts_read::document(row, 5)?);
+                let size = row.get_ref(5)?.as_bytes().map_or(0, <[u8]>::len);
+                if shared.bytes + size <= SHARED {
+                    shared.bytes += size;
+                    shared.documents.insert(hash, data.clone());
+                }
+                data
+            };
+            let at = match seen.get(&id) {
+                Some(at) => *at,
+                None => row.get(2)?,
+            };
+            sections.insert(
+                section.clone(),
+                Section { data, status: facts_read::status(row, 3)?, hash, collected_at: moment::from_millis(at) },
+            );
+        }
+        if !sections.is_empty() {
+            out.push((name.clone(), Facts { sections }));
+        }
+    }
+    Ok(out)
+}

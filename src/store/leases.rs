@@ -1,0 +1,97 @@
+//! Leases: a device is changed by one run at a time, a run is carried out by one process at a time.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use rusqlite::{OptionalExtension, params};
+
+use super::{Owner, Store, StoreError, moment};
+
+/// A lease as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// `device db-1` or `run r-1`.
+    pub name: String,
+    /// Who holds it.
+    pub owner: Owner,
+    /// The run that it is held for.
+    pub run: String,
+    /// When it was taken.
+    pub acquired_at: DateTime<Utc>,
+    /// When it ends unless renewed.
+    pub expires_at: DateTime<Utc>,
+}
+
+impl Store {
+    /// Leases a device to a run for `ttl`. [`StoreError::Leased`] where another holds it; a lease that has expired or
+    /// whose process is gone is taken over.
+    pub fn lease_device(&self, device: &str, run: &str, owner: &Owner, ttl: TimeDelta) -> Result<(), StoreError> {
+        self.lease(&format!("device {device}"), run, owner, ttl)
+    }
+
+    /// Leases a run to a process for `ttl`, so that it is not resumed while it is being carried out.
+    pub fn lease_run(&self, run: &str, owner: &Owner, ttl: TimeDelta) -> Result<(), StoreError> {
+        self.lease(&format!("run {run}"), run, owner, ttl)
+    }
+
+    fn lease(&self, name: &str, run: &str, owner: &Owner, ttl: TimeDelta) -> Result<(), StoreError> {
+        let now = self.now();
+        self.write(|tx| {
+            let held: Option<(String, String, i64)> = tx
+                .prepare_cached("SELECT Owner, Run, ExpiresAt FROM Leases WHERE Name = ?1")?
+                .query_row([name], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+                .optional()?;
+            if let Some((holder, of, until)) = held {
+                let mine = holder == owner.as_str() && of == run;
+                if !mine && until > moment::millis(now) && !Owner::named(holder).is_gone() {
+                    return Err(StoreError::Leased { name: name.to_owned(), run: of, until: moment::from_millis(until) }.into());
+                }
+            }
+            tx.prepare_cached("INSERT OR REPLACE INTO Leases (Name, Owner, Run, AcquiredAt, ExpiresAt) VALUES (?1, ?2, ?3, ?4, ?5)")?
+                .execute(params![name, owner.as_str(), run, moment::millis(now), moment::millis(now + ttl)])?;
+            Ok(())
+        })
+    }
+
+    /// Renews all leases of `owner` for `ttl` and says how many it still holds. Fewer than it took: one was taken over,
+    /// and what it was for must be stopped.
+    pub fn heartbeat(&self, owner: &Owner, ttl: TimeDelta) -> Result<usize, StoreError> {
+        let until = moment::millis(self.now() + ttl);
+        self.write(|tx| {
+            Ok(tx.prepare_cached("UPDATE Leases SET ExpiresAt = ?2 WHERE Owner = ?1")?.execute(params![owner.as_str(), until])?)
+        })
+    }
+
+    /// Gives a device back. Nothing happens where `owner` does not hold it.
+    pub fn release_device(&self, device: &str, owner: &Owner) -> Result<(), StoreError> {
+        self.write(|tx| {
+            tx.prepare_cached("DELETE FROM Leases WHERE Name = ?1 AND Owner = ?2")?
+                .execute([format!("device {device}").as_str(), owner.as_str()])?;
+            Ok(())
+        })
+    }
+
+    /// Gives everything back that `owner` holds.
+    pub fn release_all(&self, owner: &Owner) -> Result<usize, StoreError> {
+        self.write(|tx| Ok(tx.prepare_cached("DELETE FROM Leases WHERE Owner = ?1")?.execute([owner.as_str()])?))
+    }
+
+    /// All leases that neither have expired nor belong to a process that is gone, by name.
+    pub fn leases(&self) -> Result<Vec<Lease>, StoreError> {
+        let now = moment::millis(self.now());
+        self.read(|connection| {
+            let mut statement = connection
+                .prepare_cached("SELECT Name, Owner, Run, AcquiredAt, ExpiresAt FROM Leases WHERE ExpiresAt > ?1 ORDER BY Name")?;
+            let rows = statement.query_map([now], |row| {
+                Ok(Lease {
+                    name: row.get(0)?,
+                    owner: Owner::named(row.get::<_, String>(1)?),
+                    run: row.get(2)?,
+                    acquired_at: moment::from_millis(row.get(3)?),
+                    expires_at: moment::from_millis(row.get(4)?),
+                })
+            })?;
+            let mut leases = rows.collect::<Result<Vec<_>, rusqlite::Error>>()?;
+            leases.retain(|lease| !lease.owner.is_gone());
+            Ok(leases)
+        })
+    }
+}

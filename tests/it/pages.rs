@@ -1,0 +1,84 @@
+//! The book keeps up with the project: every page is listed and every link leads somewhere, every crate has a reason.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+fn project() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    let path = project().join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// Every Markdown file of the book, relative to `docs/`.
+fn pages() -> BTreeSet<PathBuf> {
+    let docs = project().join("docs");
+    let (mut pages, mut folders) = (BTreeSet::new(), vec![docs.clone()]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path == docs.join("book") {
+                continue;
+            }
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "md") {
+                pages.insert(path.strip_prefix(&docs).unwrap().to_owned());
+            }
+        }
+    }
+    pages
+}
+
+/// The targets of the Markdown links of a text that are files: `](TARGET)` without a scheme, without the fragment.
+fn links(text: &str) -> Vec<&str> {
+    text.split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next())
+        .map(|target| target.split('#').next().unwrap_or_default())
+        .filter(|target| !target.is_empty() && !target.contains("://"))
+        .collect()
+}
+
+#[test]
+fn every_page_of_the_book_is_listed() {
+    let summary = read("docs/SUMMARY.md");
+    // The page without figures is not part of the book.
+    let unlisted = |page: &&PathBuf| !["SUMMARY.md", "performance.md"].iter().any(|p| page.as_path() == Path::new(p));
+    let listed: BTreeSet<&str> = links(&summary).into_iter().collect();
+    for page in pages().iter().filter(unlisted) {
+        assert!(listed.contains(page.to_str().unwrap()), "docs/SUMMARY.md does not list {}", page.display());
+    }
+}
+
+#[test]
+fn every_link_between_files_leads_somewhere() {
+    let docs = pages().into_iter().map(|page| Path::new("docs").join(page));
+    for page in docs.chain([PathBuf::from("README.md"), PathBuf::from("CHANGELOG.md")]) {
+        let folder = project().join(page.parent().unwrap());
+        for link in links(&read(&page)) {
+            assert!(folder.join(link).exists(), "{}: there is no {link}", page.display());
+        }
+    }
+}
+
+#[test]
+fn every_dependency_has_its_reason_in_the_decisions() {
+    let (manifest, page) = (read("Cargo.toml"), read("docs/decisions/0004-dependencies.md"));
+    let mut section = "";
+    let mut crates = 0;
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            section = line;
+        } else if ["[dependencies]", "[dev-dependencies]"].contains(&section)
+            && let Some((name, _)) = line.split_once(" =")
+        {
+            crates += 1;
+            let named = page.split(|c: char| !(c.is_alphanumeric() || "-_".contains(c))).any(|word| word == name);
+            assert!(named, "docs/decisions/0004-dependencies.md does not say why {name} is used");
+        }
+    }
+    assert!(crates > 20, "only {crates} dependencies were read");
+}
