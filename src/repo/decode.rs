@@ -35,6 +35,11 @@ impl Kind {
         self.validator.is_some()
     }
 
+    /// Its JSON Schema.
+    pub(super) fn schema(&self) -> &Value {
+        &self.schema
+    }
+
     /// The keys of such a definition.
     pub(super) fn keys(&self) -> impl Iterator<Item = &str> + Clone {
         self.schema.get("properties").and_then(Value::as_object).into_iter().flat_map(Map::keys).map(String::as_str)
