@@ -159,7 +159,9 @@ impl Compiler<'_> {
     }
 
     fn check(&mut self, definition: &SettingDef, key: Option<&str>, value: &Value, node: &Node) {
-        for (pointer, message) in definition.check(key, value) {
+        // A key that is a template has its form only once it is filled in for a device.
+        let plain = key.filter(|key| !key.contains("{{"));
+        for (pointer, message) in definition.check(plain, value) {
             let at = self.place(node.at_pointer(&pointer));
             let name = crate::model::policy::label(&definition.name, key);
             let advice = format!("rmm explain {} shows what it takes", definition.name);
