@@ -35,6 +35,11 @@ impl Kind {
         self.validator.is_some()
     }
 
+    /// Its JSON Schema.
+    pub(super) fn schema(&self) -> &Value {
+        &self.schema
+    }
+
     /// The keys of such a definition.
     pub(super) fn keys(&self) -> impl Iterator<Item = &str> + Clone {
         self.schema.get("properties").and_then(Value::as_object).into_iter().flat_map(Map::keys).map(String::as_str)
@@ -159,7 +164,13 @@ fn explain(kind: &Kind, error: &ValidationError<'_>, file: &Arc<str>, root: &Nod
 /// Whether a branch of a choice does not take this kind of value at all.
 fn refuses_itself(error: &ValidationError<'_>, here: &str) -> bool {
     error.instance_path().as_str() == here
-        && !matches!(error.kind(), ValidationErrorKind::AdditionalProperties { .. } | ValidationErrorKind::Required { .. })
+        && match error.kind() {
+            ValidationErrorKind::AdditionalProperties { .. } | ValidationErrorKind::Required { .. } => false,
+            ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
+                context.iter().all(|branch| branch.iter().any(|inner| refuses_itself(inner, here)))
+            }
+            _ => true,
+        }
 }
 
 /// The schema that holds the violated keyword.

@@ -213,7 +213,7 @@ impl Importer<'_> {
         for (column, field) in columns.iter().zip(&fields) {
             match column {
                 Some(Column::Known(column)) => {
-                    if let Err(message) = self.set(&mut device, column, field) {
+                    if let Err(message) = set(&mut device, column, field) {
                         let at = self.place_of(line, text, field);
                         self.problems.push(Diagnostic::error("RMM0203", message).at(&at));
                     }
@@ -246,40 +246,41 @@ impl Importer<'_> {
         let groups = device.groups.iter().filter(|name| !self.known.groups.contains(*name));
         sites.chain(groups).map(|name| (name.clone(), self.place_of(line, text, name))).collect()
     }
+}
 
-    fn set(&self, device: &mut Device, column: &str, field: &str) -> Result<(), String> {
-        let word = || (!field.is_empty()).then(|| field.to_owned());
-        let list = || field.split(';').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect::<Vec<_>>();
-        match column {
-            "name" => match bad_name(field) {
-                Some(why) => return Err(format!("'{}' cannot be a name: {why}", field.escape_debug())),
-                None => field.clone_into(&mut device.name),
-            },
-            "address" if field.chars().any(|c| c.is_whitespace() || c.is_control()) => {
-                return Err(format!("'{}' is no address: it holds a space or a control character", field.escape_debug()));
-            }
-            "address" => device.address = word(),
-            "site" => device.site = word(),
-            "groups" => device.groups = list(),
-            "tags" => device.tags = list(),
-            "user" => device.connection.user = word(),
-            "identity_file" => device.connection.identity_files = list(),
-            "port" if !field.is_empty() => {
-                let port = u16::from_str(field).ok().filter(|port| *port > 0);
-                device.connection.port = Some(port.ok_or_else(|| format!("'{field}' is no port; write a number from 1 to 65535"))?);
-            }
-            "os" if !field.is_empty() => {
-                let os = Platform::deserialize(Value::String(field.to_lowercase())).ok();
-                device.os = Some(os.ok_or_else(|| format!("'{field}' is no operating system; write linux, windows or macos"))?);
-            }
-            "transport" if !field.is_empty() => {
-                let kind = TransportKind::deserialize(Value::String(field.to_lowercase())).ok();
-                device.connection.transport = Some(kind.ok_or_else(|| format!("'{field}' is no transport; write ssh or local"))?);
-            }
-            _ => {}
+/// Puts one field into the device.
+fn set(device: &mut Device, column: &str, field: &str) -> Result<(), String> {
+    let word = || (!field.is_empty()).then(|| field.to_owned());
+    let list = || field.split(';').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+    match column {
+        "name" => match bad_name(field) {
+            Some(why) => return Err(format!("'{}' cannot be a name: {why}", field.escape_debug())),
+            None => field.clone_into(&mut device.name),
+        },
+        "address" if field.chars().any(|c| c.is_whitespace() || c.is_control()) => {
+            return Err(format!("'{}' is no address: it holds a space or a control character", field.escape_debug()));
         }
-        Ok(())
+        "address" => device.address = word(),
+        "site" => device.site = word(),
+        "groups" => device.groups = list(),
+        "tags" => device.tags = list(),
+        "user" => device.connection.user = word(),
+        "identity_file" => device.connection.identity_files = list(),
+        "port" if !field.is_empty() => {
+            let port = u16::from_str(field).ok().filter(|port| *port > 0);
+            device.connection.port = Some(port.ok_or_else(|| format!("'{field}' is no port; write a number from 1 to 65535"))?);
+        }
+        "os" if !field.is_empty() => {
+            let os = Platform::deserialize(Value::String(field.to_lowercase())).ok();
+            device.os = Some(os.ok_or_else(|| format!("'{field}' is no operating system; write linux, windows or macos"))?);
+        }
+        "transport" if !field.is_empty() => {
+            let kind = TransportKind::deserialize(Value::String(field.to_lowercase())).ok();
+            device.connection.transport = Some(kind.ok_or_else(|| format!("'{field}' is no transport; write ssh or local"))?);
+        }
+        _ => {}
     }
+    Ok(())
 }
 
 /// A spreadsheet runs a field that begins like this as a formula.

@@ -18,6 +18,10 @@ use crate::model::{Device, Group, Place, Site};
 /// The file, relative to the root.
 pub const IMPORTED: &str = "devices/imported.yaml";
 
+const HEAD: &str = "# yaml-language-server: $schema=../schemas/devices.json
+# Written by rmm devices import, add, edit and remove: comments here do not last.
+";
+
 /// Why the devices could not be changed. The file is then as it was.
 #[derive(Debug, thiserror::Error)]
 pub enum DevicesError {
@@ -172,24 +176,20 @@ fn change(root: &Path, edit: impl FnOnce(&mut Imported) -> Result<(), DevicesErr
         Err(error) => return Err(failed(error)),
     };
     edit(&mut imported)?;
-    let yaml = serde_yaml::to_string(&imported).map_err(|_| DevicesError::NotReadable)?;
-    let text = format!(
-        "# yaml-language-server: $schema=../schemas/devices.json\n\
-         # Written by rmm devices import, add, edit and remove: comments here do not last.\n{yaml}"
-    );
-    // Writer and reader are different libraries: what is written has to mean the same when read.
-    let again = read(&text).map_err(|_| DevicesError::NotReadable)?;
-    let same = imported.devices.len() == again.devices.len()
-        && imported.devices.iter().zip(&again.devices).all(|((a, left), (b, right))| {
-            a == b
-                && Device { name: String::new(), place: Place::default(), ..left.clone() }
-                    == Device { name: String::new(), place: Place::default(), ..right.clone() }
-        });
-    if !same {
-        return Err(DevicesError::NotReadable);
-    }
+    // Writer and reader are different libraries: what is written has to mean the same when read. A few texts (a key `<<`,
+    // odd line breaks) do not survive plain YAML; JSON, which is YAML too, quotes everything.
+    let plain = serde_yaml::to_string(&imported).ok();
+    let quoted = serde_json::to_string_pretty(&imported).ok();
+    let text = plain.into_iter().chain(quoted).map(|body| format!("{HEAD}{body}")).find(|text| reads_back(&imported, text));
+    let text = text.ok_or(DevicesError::NotReadable)?;
     replace(&path, text.as_bytes()).map_err(failed)?;
     Ok(path)
+}
+
+fn reads_back(written: &Imported, text: &str) -> bool {
+    let Ok(again) = read(text) else { return false };
+    let json = |file: &Imported| serde_json::to_value(file).ok();
+    json(written).is_some() && json(written) == json(&again)
 }
 
 fn read(text: &str) -> Result<Imported, Vec<Diagnostic>> {

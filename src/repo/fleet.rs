@@ -188,6 +188,9 @@ pub fn bad_name(name: &str) -> Option<&'static str> {
 
 /// `devices` where a bare file was meant to be wrapped and the key is misspelt.
 pub(super) fn misspelt_section(root: &Node) -> Option<(&Entry, &'static str)> {
+    if root.entries().iter().any(|entry| SECTIONS.contains(&entry.key.as_str())) {
+        return None;
+    }
     root.entries().iter().find_map(|entry| {
         let near = did_you_mean(&entry.key, SECTIONS)?;
         let all_maps = !entry.node.entries().is_empty() && entry.node.entries().iter().all(|inner| inner.node.is_map_or_null());

@@ -14,6 +14,7 @@ mod fleet;
 mod load;
 mod policies;
 mod policy_doc;
+mod schema;
 mod set;
 pub mod toml;
 pub mod tree;
@@ -22,6 +23,7 @@ pub mod yaml;
 pub use compile::{LoadOptions, Loaded, World, builtin_packs, compile};
 pub use fleet::bad_name;
 pub use load::{RepoError, find_root, load};
+pub use schema::{Kind, schema};
 pub use set::PolicySet;
 
 #[cfg(test)]

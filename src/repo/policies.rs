@@ -16,7 +16,7 @@ use crate::model::policy::{Exception, Guard, GuardKind};
 use crate::model::{Place, Policy, Setting};
 use crate::time::{Schedule, Window, zone};
 
-const GUARDS: [(&str, GuardKind); 3] =
+pub(super) const GUARDS: [(&str, GuardKind); 3] =
     [("AllowChanges", GuardKind::AllowChanges), ("AllowUpdates", GuardKind::AllowUpdates), ("AllowReboots", GuardKind::AllowReboots)];
 
 /// What a policy may refer to.

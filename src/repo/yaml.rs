@@ -35,7 +35,12 @@ pub fn parse(file: &Arc<str>, text: &str) -> (Option<Node>, Vec<Diagnostic>) {
             Err(error) => {
                 let marker = error.marker();
                 let spot = Spot { line: (marker.line() as u32).max(1), column: marker.col() as u32 + 1, length: 1 };
-                builder.problems.push(codes::syntax(&spot.of(file), error.info()));
+                // The scanner reads ahead and may meet its own bound of nesting before ours.
+                builder.problems.push(if error.info().contains("recursion limit") {
+                    codes::too_large(&spot.of(file), "nested deeper than 64 levels")
+                } else {
+                    codes::syntax(&spot.of(file), error.info())
+                });
                 return (None, builder.problems);
             }
         };

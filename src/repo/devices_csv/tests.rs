@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use super::*;
 
 fn known() -> Known {
@@ -91,7 +93,10 @@ fn other_encodings_are_named() {
 fn an_empty_file_and_a_too_large_one_are_refused() {
     assert_eq!(problems("\n\n")[0].0, "RMM0201");
     assert_eq!(import(&vec![b'a'; MAX_BYTES + 1], "d.csv", &known()).unwrap_err()[0].code, "RMM0205");
-    let many = format!("name\n{}", (0..=MAX_ROWS).map(|i| format!("d{i}\n")).collect::<String>());
+    let many = (0..=MAX_ROWS).fold(String::from("name\n"), |mut text, i| {
+        writeln!(text, "d{i}").unwrap();
+        text
+    });
     assert_eq!(problems(&many)[0].0, "RMM0205");
 }
 

@@ -193,3 +193,31 @@ fn the_commit_of_a_repository_says_whether_it_is_changed() {
     std::fs::write(dir.path().join("devices.yaml"), "a:\n").unwrap();
     assert_eq!(load(&options).set.unwrap().commit.unwrap(), format!("{clean}-dirty"));
 }
+
+#[test]
+fn every_pack_that_ships_is_valid_with_the_settings_that_ship() {
+    let packs = builtin_packs();
+    assert!(packs.contains_key("linux-baseline"));
+    for name in packs.keys() {
+        let files = vec![("rmm.toml".into(), String::new()), ("policies/p.yaml".into(), format!("import: [{name}]\n"))];
+        let loaded = compile(files, &options(), World::default());
+        assert_eq!(loaded.problems, Vec::new(), "{name}");
+        assert!(!loaded.set.unwrap().policies.is_empty());
+    }
+}
+
+#[test]
+fn the_schemas_for_editors_take_what_the_reader_takes() {
+    let devices = jsonschema::validator_for(&schema(Kind::Devices, &catalog())).unwrap();
+    let policies = jsonschema::validator_for(&schema(Kind::Policies, &catalog())).unwrap();
+    let config = jsonschema::validator_for(&schema(Kind::Config, &catalog())).unwrap();
+    assert!(devices.is_valid(&json!({"devices": {"a": {"os": "linux"}, "b": null}, "groups": {"g": {"parent": "h"}}})));
+    assert!(devices.is_valid(&json!({"a": {"address": "192.0.2.1", "connection": {"port": 22}}})));
+    assert!(!devices.is_valid(&json!({"devices": {"a": {"adress": "192.0.2.1"}}})));
+    let policy = |settings: serde_json::Value| json!({"policies": {"P": {"targets": "*", "settings": settings}}});
+    assert!(policies.is_valid(&policy(json!({"Timezone": "UTC", "Files": {"/a": {"content": "x"}}, "AllowReboots": false}))));
+    assert!(!policies.is_valid(&policy(json!({"Timezon": "UTC"}))));
+    assert!(!policies.is_valid(&policy(json!({"PasswordMinLength": "x"}))));
+    assert!(policies.is_valid(&json!({"import": ["linux-baseline"], "P": {"targets": [{"os": "linux"}]}})));
+    assert!(config.is_valid(&json!({"general": {"organization": "x"}})));
+}

@@ -153,3 +153,14 @@ fn a_policy_that_is_declared_twice_shows_both_places() {
     let loaded = read(&[("policies/a.yaml", "P: {targets: '*'}"), ("policies/b.yml", "policies: {P: {targets: '*'}}")]);
     assert_eq!(spots(&loaded), ["RMM0107 policies/b.yml:1:12"]);
 }
+
+#[test]
+fn a_key_may_be_a_template_and_its_form_is_then_not_checked_here() {
+    let files = |key: &str| {
+        let text = format!("P: {{targets: '*', settings: {{Files: {{'{key}': {{content: x}}}}}}}}");
+        let world = World { commit: None, catalog: None, packs: BTreeMap::new() };
+        compile(vec![("rmm.toml".into(), String::new()), ("policies/p.yaml".into(), text)], &options(), world)
+    };
+    assert_eq!(files("{{ vars.dir }}/a").problems, Vec::new());
+    assert_eq!(spots(&files("not/absolute")), ["RMM0110 policies/p.yaml:1:54"]);
+}
