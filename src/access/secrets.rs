@@ -123,14 +123,11 @@ impl SecretStore {
         use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 
         let file = self.directory.join(name);
-        let unreadable =
-            |reason: String| SecretError::Unreadable { name: name.into(), source_name: file.display().to_string(), reason };
+        let unreadable = |reason: String| SecretError::Unreadable { name: name.into(), source_name: file.display().to_string(), reason };
         // Not blocking: a named pipe in its place must not stop everything.
         let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
         let open = std::fs::OpenOptions::new().read(true).custom_flags(nonblocking).open(&file).map_err(|e| match e.kind() {
-            std::io::ErrorKind::NotFound => {
-                SecretError::Missing { name: name.into(), variable: Self::variable(name), file: file.clone() }
-            }
+            std::io::ErrorKind::NotFound => SecretError::Missing { name: name.into(), variable: Self::variable(name), file: file.clone() },
             _ => unreadable(e.to_string()),
         })?;
         // What was opened is what is judged; the path may be exchanged meanwhile.

@@ -69,9 +69,6 @@ impl SessionOptions {
 
     /// The agent's socket, where there is one.
     pub(super) fn agent_socket(&self) -> Option<PathBuf> {
-        self.agent
-            .clone()
-            .or_else(|| std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from))
-            .filter(|path| !path.as_os_str().is_empty())
+        self.agent.clone().or_else(|| std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from)).filter(|path| !path.as_os_str().is_empty())
     }
 }

@@ -1,2 +1,4 @@
-#[test]
-fn t() {}
+//! The tests of the whole: real parts, through the public interface.
+
+mod ssh;
+mod sshd;

@@ -60,8 +60,7 @@ impl Connector<'_> {
                 doing(hop, "agreeing on keys");
                 self.greet(hop, channel.into_stream()).await?
             } else {
-                let stream =
-                    tokio::net::TcpStream::connect((hop.host.as_str(), hop.port)).await.map_err(|e| unreachable(e.to_string()))?;
+                let stream = tokio::net::TcpStream::connect((hop.host.as_str(), hop.port)).await.map_err(|e| unreachable(e.to_string()))?;
                 stream.set_nodelay(true).map_err(|e| unreachable(e.to_string()))?;
                 doing(hop, "agreeing on keys");
                 self.greet(hop, stream).await?
@@ -91,9 +90,11 @@ impl Connector<'_> {
         hop: &Hop,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     ) -> Result<Handle<Checker>, TransportError> {
-        let keys = self.shared.known.host(&hop.known_hosts, &hop.key_name, hop.port).map_err(|(path, e)| {
-            TransportError::Setup { what: path.display().to_string(), reason: e.to_string() }
-        })?;
+        let keys = self
+            .shared
+            .known
+            .host(&hop.known_hosts, &hop.key_name, hop.port)
+            .map_err(|(path, e)| TransportError::Setup { what: path.display().to_string(), reason: e.to_string() })?;
         let config = Arc::new(configuration(&keys));
         let refusal = Refusal::default();
         let checker = Checker {
