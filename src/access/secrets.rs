@@ -119,7 +119,7 @@ impl SecretStore {
         format!("RMM_SECRET_{name}")
     }
 
-    fn from_file(&self, name: &str) -> Result<SecretString, SecretError> {
+    fn file(&self, name: &str) -> Result<SecretString, SecretError> {
         use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 
         let file = self.directory.join(name);
@@ -163,7 +163,7 @@ impl Secrets for SecretStore {
         let variable = Self::variable(name);
         let value = match std::env::var(&variable) {
             Ok(value) => value.into(),
-            Err(std::env::VarError::NotPresent) => self.from_file(name)?,
+            Err(std::env::VarError::NotPresent) => self.file(name)?,
             Err(std::env::VarError::NotUnicode(_)) => {
                 let reason = "it is not UTF-8".into();
                 return Err(SecretError::Unreadable { name: name.into(), source_name: variable, reason });

@@ -41,8 +41,8 @@ impl Default for SessionOptions {
     fn default() -> Self {
         Self {
             ssh_timeout: Duration::from_secs(30),
-            command_timeout: Duration::from_secs(300),
-            session_ttl: Duration::from_secs(300),
+            command_timeout: Duration::from_mins(5),
+            session_ttl: Duration::from_mins(5),
             max_output_bytes: 16 * 1024 * 1024,
             host_key: HostKeyCheck::Strict,
             ssh_config: None,

@@ -36,14 +36,12 @@ impl Connector<'_> {
         let config = self.shared.config(self.options)?;
         let hops = hops(target, config, self.options)?;
         let stage = Mutex::new((String::new(), "connecting"));
-        match tokio::time::timeout(self.options.ssh_timeout, self.chain(&hops, &stage)).await {
-            Ok(result) => Ok((result?, hops.last().map(Hop::address).unwrap_or_default())),
-            Err(_) => {
-                let (address, doing) = stage.into_inner().unwrap_or_else(PoisonError::into_inner);
-                let reason = format!("no answer within {} s while {doing}", self.options.ssh_timeout.as_secs_f32());
-                Err(TransportError::Unreachable { address, reason })
-            }
+        if let Ok(result) = tokio::time::timeout(self.options.ssh_timeout, self.chain(&hops, &stage)).await {
+            return Ok((result?, hops.last().map(Hop::address).unwrap_or_default()));
         }
+        let (address, doing) = stage.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let reason = format!("no answer within {} s while {doing}", self.options.ssh_timeout.as_secs_f32());
+        Err(TransportError::Unreachable { address, reason })
     }
 
     async fn chain(&self, hops: &[Hop], stage: &Mutex<(String, &'static str)>) -> Result<Vec<Handle<Checker>>, TransportError> {
