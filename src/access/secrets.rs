@@ -119,18 +119,15 @@ impl SecretStore {
         format!("RMM_SECRET_{name}")
     }
 
-    fn from_file(&self, name: &str) -> Result<SecretString, SecretError> {
+    fn file(&self, name: &str) -> Result<SecretString, SecretError> {
         use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 
         let file = self.directory.join(name);
-        let unreadable =
-            |reason: String| SecretError::Unreadable { name: name.into(), source_name: file.display().to_string(), reason };
+        let unreadable = |reason: String| SecretError::Unreadable { name: name.into(), source_name: file.display().to_string(), reason };
         // Not blocking: a named pipe in its place must not stop everything.
         let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
         let open = std::fs::OpenOptions::new().read(true).custom_flags(nonblocking).open(&file).map_err(|e| match e.kind() {
-            std::io::ErrorKind::NotFound => {
-                SecretError::Missing { name: name.into(), variable: Self::variable(name), file: file.clone() }
-            }
+            std::io::ErrorKind::NotFound => SecretError::Missing { name: name.into(), variable: Self::variable(name), file: file.clone() },
             _ => unreadable(e.to_string()),
         })?;
         // What was opened is what is judged; the path may be exchanged meanwhile.
@@ -166,7 +163,7 @@ impl Secrets for SecretStore {
         let variable = Self::variable(name);
         let value = match std::env::var(&variable) {
             Ok(value) => value.into(),
-            Err(std::env::VarError::NotPresent) => self.from_file(name)?,
+            Err(std::env::VarError::NotPresent) => self.file(name)?,
             Err(std::env::VarError::NotUnicode(_)) => {
                 let reason = "it is not UTF-8".into();
                 return Err(SecretError::Unreadable { name: name.into(), source_name: variable, reason });

@@ -10,6 +10,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::style::{Tone, paint};
 use super::table::{Output, Table, document};
+use crate::catalog::facts::{FactPage, fact_page, fact_pages};
 use crate::catalog::{Catalog, SettingDef};
 use crate::diagnose::{Diagnostic, did_you_mean, page, pages};
 
@@ -68,14 +69,14 @@ fn one(global: &Global, topic: &str, catalog: &Catalog) -> Result<String, Failur
     if let Some(setting) = setting {
         return Ok(setting_page(setting));
     }
-    if let Some(page) = crate::catalog::facts::page(topic) {
-        return Ok(page.to_markdown());
+    if let Some(page) = fact_page(topic) {
+        return fact_text(global, &page);
     }
     let known: Vec<String> = catalog
         .settings
         .keys()
         .map(ToString::to_string)
-        .chain(crate::catalog::facts::pages().iter().map(|p| p.name.clone()))
+        .chain(fact_pages().into_keys())
         .chain(pages().iter().map(|p| p.code.to_owned()))
         .collect();
     let near = did_you_mean(topic, known.iter().map(String::as_str));
@@ -113,7 +114,7 @@ fn settings(catalog: &Catalog) -> Table {
 
 fn facts() -> Table {
     let mut table = Table::new("rmm.factPages/1", &["FACT", "CATEGORY", "SUMMARY"]);
-    for page in crate::catalog::facts::pages() {
+    for page in fact_pages().into_values() {
         table.push(vec![json!(page.name), json!(page.category), json!(page.summary)]);
     }
     table
@@ -165,6 +166,38 @@ fn setting_page(s: &SettingDef) -> String {
         }
     }
     out
+}
+
+fn fact_text(global: &Global, page: &FactPage) -> Result<String, Failure> {
+    if global.output != Output::Table {
+        return document(&json!({ "schema": "rmm.factPage/1", "fact": page }), global.output);
+    }
+    let mut out = format!("{}\n{}\n", paint(Tone::Strong, &page.name), page.summary);
+    let platforms: Vec<String> = page.platforms.iter().map(ToString::to_string).collect();
+    for (name, value) in [
+        ("category", page.category.to_string()),
+        ("platforms", platforms.join(", ")),
+        ("needs root", page.needs_root.clone()),
+        ("shape", page.shape.clone()),
+    ] {
+        let _ = write!(out, "\n  {} {value}", paint(Tone::Dim, format!("{name:10}")));
+    }
+    let members = page.members();
+    if !members.is_empty() {
+        out.push_str("\n\nMembers:\n");
+        let width = members.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+        for (name, member) in members {
+            let _ = writeln!(out, "  {name:width$}  {}  {}", paint(Tone::Dim, format!("{:8}", member.kind)), member.description);
+        }
+    } else {
+        out.push('\n');
+    }
+    if let Some(note) = &page.note {
+        let _ = write!(out, "\n{}\n", note.trim_end());
+    }
+    out.push_str("\nExample:\n");
+    indent(&mut out, &serde_yaml::to_string(&page.example).unwrap_or_default());
+    Ok(out)
 }
 
 fn indent(out: &mut String, text: &str) {

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::secrets::{SecretLookup, holds_secret};
 use crate::catalog::{Compare, SettingDef};
-use crate::model::facts::{Lookup, Status, probe_key};
+use crate::model::facts::{Lookup, Status};
 use crate::model::plan::State;
 use crate::model::{Facts, Platform};
 
@@ -67,14 +67,14 @@ pub fn judge(question: &Question<'_>, facts: &Facts, secrets: SecretLookup<'_>, 
     } else {
         Cow::Borrowed(desired)
     };
-    let probe = match (&def.probe, def.program.has("probes")) {
-        (Some(_), true) => match def.program.probes(key.unwrap_or_default(), &super::placeholders(desired)) {
-            Ok(probes) => probes.first().map(|args| probe_key(args)),
+    let member = match key {
+        Some(key) if def.program.has("probes") => match def.member(key, &super::placeholders(desired)) {
+            Ok(member) => Some(Cow::Owned(member)),
             Err(error) => return Verdict::unknown(error.to_string()),
         },
-        _ => None,
+        other => other.map(Cow::Borrowed),
     };
-    let (observed, section) = match facts.lookup(&def.observe, probe.as_deref().or(key)) {
+    let (observed, section) = match facts.lookup(&def.observe, member.as_deref()) {
         Lookup::Found(value, section) => (Some(value), section),
         Lookup::Absent(_) if def.probe.is_some() => return Verdict::unknown("not collected yet"),
         Lookup::Absent(section) => (None, section),

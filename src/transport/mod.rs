@@ -16,10 +16,7 @@ pub use sessions::Sessions;
 pub use target::{SessionOptions, Target};
 
 /// The value of a secret that a connection names.
-fn secret(
-    secrets: &dyn crate::access::Secrets,
-    name: &crate::model::device::SecretRef,
-) -> Result<secrecy::SecretString, TransportError> {
+fn secret(secrets: &dyn crate::access::Secrets, name: &crate::model::device::SecretRef) -> Result<secrecy::SecretString, TransportError> {
     use crate::diagnose::Diagnose;
 
     secrets.resolve(&name.secret).map_err(|e| {

@@ -41,8 +41,8 @@ impl Default for SessionOptions {
     fn default() -> Self {
         Self {
             ssh_timeout: Duration::from_secs(30),
-            command_timeout: Duration::from_secs(300),
-            session_ttl: Duration::from_secs(300),
+            command_timeout: Duration::from_mins(5),
+            session_ttl: Duration::from_mins(5),
             max_output_bytes: 16 * 1024 * 1024,
             host_key: HostKeyCheck::Strict,
             ssh_config: None,
@@ -69,9 +69,6 @@ impl SessionOptions {
 
     /// The agent's socket, where there is one.
     pub(super) fn agent_socket(&self) -> Option<PathBuf> {
-        self.agent
-            .clone()
-            .or_else(|| std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from))
-            .filter(|path| !path.as_os_str().is_empty())
+        self.agent.clone().or_else(|| std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from)).filter(|path| !path.as_os_str().is_empty())
     }
 }

@@ -111,10 +111,7 @@ fn risen(script: &str, rise: Rise, nonce: &str) -> String {
         Rise::WithPassword => format!("-S -p {}", quote(&ask_mark(nonce))),
     };
     let script = format!("echo {} >&2\n{script}", begun_mark(nonce).trim_end());
-    format!(
-        "rmm_w={}\nif [ \"$(id -u)\" = 0 ]; then eval \"$rmm_w\"; else exec sudo {sudo} -- /bin/sh -c \"$rmm_w\"; fi",
-        quote(&script)
-    )
+    format!("rmm_w={}\nif [ \"$(id -u)\" = 0 ]; then eval \"$rmm_w\"; else exec sudo {sudo} -- /bin/sh -c \"$rmm_w\"; fi", quote(&script))
 }
 
 /// One command that sh, csh and fish read alike, though they differ on line feeds, backslashes and `!` in single quotes.

@@ -5,3 +5,5 @@
 mod floors;
 mod pages;
 mod quickstart;
+mod ssh;
+mod sshd;

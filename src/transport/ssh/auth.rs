@@ -68,11 +68,7 @@ impl SignIn<'_> {
         if tried.attempts.is_empty() {
             tried.attempts.push("there is no agent, no key file and no password to try".into());
         }
-        Err(TransportError::Authentication {
-            address: self.hop.address(),
-            user: self.hop.user.clone(),
-            reason: tried.attempts.join("; "),
-        })
+        Err(TransportError::Authentication { address: self.hop.address(), user: self.hop.user.clone(), reason: tried.attempts.join("; ") })
     }
 
     /// The hash for an RSA key: what the server announces, else the strongest.

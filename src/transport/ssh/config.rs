@@ -84,9 +84,8 @@ impl SshConfig {
     /// What holds for a host, the first value of each kind.
     pub(super) fn host(&self, host: &str) -> Result<HostSettings, TransportError> {
         let name = host.to_lowercase();
-        let applies = |hosts: &Option<Vec<String>>| {
-            hosts.as_ref().is_some_and(|h| pattern::list_matches(h.iter().map(String::as_str), &name))
-        };
+        let applies =
+            |hosts: &Option<Vec<String>>| hosts.as_ref().is_some_and(|h| pattern::list_matches(h.iter().map(String::as_str), &name));
         let mut found = HostSettings::default();
         let (mut jump, mut only) = (None, None);
         for line in self.lines.iter().filter(|l| l.hosts.iter().all(applies)) {
@@ -103,10 +102,7 @@ impl SshConfig {
                     found.user.get_or_insert_with(value);
                 }
                 "port" if found.port.is_none() => {
-                    let bad = |_| TransportError::Setup {
-                        what: line.place.clone(),
-                        reason: format!("'{}' is not a port", value()),
-                    };
+                    let bad = |_| TransportError::Setup { what: line.place.clone(), reason: format!("'{}' is not a port", value()) };
                     found.port = Some(value().parse().map_err(bad)?);
                 }
                 "identityfile" => found.identity_files.push(value()),

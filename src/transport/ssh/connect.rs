@@ -36,14 +36,12 @@ impl Connector<'_> {
         let config = self.shared.config(self.options)?;
         let hops = hops(target, config, self.options)?;
         let stage = Mutex::new((String::new(), "connecting"));
-        match tokio::time::timeout(self.options.ssh_timeout, self.chain(&hops, &stage)).await {
-            Ok(result) => Ok((result?, hops.last().map(Hop::address).unwrap_or_default())),
-            Err(_) => {
-                let (address, doing) = stage.into_inner().unwrap_or_else(PoisonError::into_inner);
-                let reason = format!("no answer within {} s while {doing}", self.options.ssh_timeout.as_secs_f32());
-                Err(TransportError::Unreachable { address, reason })
-            }
+        if let Ok(result) = tokio::time::timeout(self.options.ssh_timeout, self.chain(&hops, &stage)).await {
+            return Ok((result?, hops.last().map(Hop::address).unwrap_or_default()));
         }
+        let (address, doing) = stage.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let reason = format!("no answer within {} s while {doing}", self.options.ssh_timeout.as_secs_f32());
+        Err(TransportError::Unreachable { address, reason })
     }
 
     async fn chain(&self, hops: &[Hop], stage: &Mutex<(String, &'static str)>) -> Result<Vec<Handle<Checker>>, TransportError> {
@@ -60,8 +58,7 @@ impl Connector<'_> {
                 doing(hop, "agreeing on keys");
                 self.greet(hop, channel.into_stream()).await?
             } else {
-                let stream =
-                    tokio::net::TcpStream::connect((hop.host.as_str(), hop.port)).await.map_err(|e| unreachable(e.to_string()))?;
+                let stream = tokio::net::TcpStream::connect((hop.host.as_str(), hop.port)).await.map_err(|e| unreachable(e.to_string()))?;
                 stream.set_nodelay(true).map_err(|e| unreachable(e.to_string()))?;
                 doing(hop, "agreeing on keys");
                 self.greet(hop, stream).await?
@@ -91,9 +88,11 @@ impl Connector<'_> {
         hop: &Hop,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     ) -> Result<Handle<Checker>, TransportError> {
-        let keys = self.shared.known.host(&hop.known_hosts, &hop.key_name, hop.port).map_err(|(path, e)| {
-            TransportError::Setup { what: path.display().to_string(), reason: e.to_string() }
-        })?;
+        let keys = self
+            .shared
+            .known
+            .host(&hop.known_hosts, &hop.key_name, hop.port)
+            .map_err(|(path, e)| TransportError::Setup { what: path.display().to_string(), reason: e.to_string() })?;
         let config = Arc::new(configuration(&keys));
         let refusal = Refusal::default();
         let checker = Checker {

@@ -24,14 +24,9 @@ pub(super) enum Verdict {
     /// Nothing is known about the host.
     Unknown,
     /// The host has another one.
-    Changed {
-        known: String,
-        place: String,
-    },
+    Changed { known: String, place: String },
     /// The key is revoked.
-    Revoked {
-        place: String,
-    },
+    Revoked { place: String },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,8 +122,9 @@ impl Names {
     fn matches(&self, name: &str) -> bool {
         match self {
             Self::Patterns(list) => pattern::list_matches(list.iter().map(String::as_str), name),
-            Self::Hashed { salt, hash } => Hmac::<sha1::Sha1>::new_from_slice(salt)
-                .is_ok_and(|mac| mac.chain_update(name.as_bytes()).verify_slice(hash).is_ok()),
+            Self::Hashed { salt, hash } => {
+                Hmac::<sha1::Sha1>::new_from_slice(salt).is_ok_and(|mac| mac.chain_update(name.as_bytes()).verify_slice(hash).is_ok())
+            }
         }
     }
 }
@@ -284,7 +280,7 @@ mod tests {
 
     #[test]
     fn names_ports_patterns_and_negations_are_matched() {
-        let content = text("web,[db]:2222", b"a") + &text("*.example.org,!bad.example.org", b"b");
+        let content = [text("web,[db]:2222", b"a"), text("*.example.org,!bad.example.org", b"b")].concat();
         assert_eq!(keys(&content, "WEB", 22).judge(&blob(b"a")), Verdict::Known);
         assert_eq!(keys(&content, "web", 2222).judge(&blob(b"a")), Verdict::Unknown);
         assert_eq!(keys(&content, "db", 2222).judge(&blob(b"a")), Verdict::Known);
@@ -305,7 +301,7 @@ mod tests {
 
     #[test]
     fn a_changed_key_and_a_revoked_key_are_told_with_their_places() {
-        let content = text("web", b"a") + &format!("@revoked * {}", text("", b"r").trim_start());
+        let content = [text("web", b"a"), format!("@revoked * {}", text("", b"r").trim_start())].concat();
         let Verdict::Changed { known, place } = keys(&content, "web", 22).judge(&blob(b"b")) else { panic!("not changed") };
         assert_eq!(known, fingerprint("ssh-ed25519", &blob(b"a")));
         assert!(place.ends_with("known_hosts:1"), "{place}");

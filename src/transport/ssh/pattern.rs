@@ -2,16 +2,16 @@
 
 /// Whether the text matches the pattern.
 pub(super) fn matches(pattern: &str, text: &str) -> bool {
-    let (p, t) = (pattern.as_bytes(), text.as_bytes());
+    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
     let (mut i, mut j) = (0, 0);
     let mut back: Option<(usize, usize)> = None;
-    while j < t.len() {
-        match p.get(i) {
+    while j < text.len() {
+        match pattern.get(i) {
             Some(b'*') => {
                 back = Some((i, j));
                 i += 1;
             }
-            Some(c) if *c == b'?' || *c == t[j] => {
+            Some(byte) if *byte == b'?' || *byte == text[j] => {
                 i += 1;
                 j += 1;
             }
@@ -25,7 +25,7 @@ pub(super) fn matches(pattern: &str, text: &str) -> bool {
             },
         }
     }
-    p[i..].iter().all(|c| *c == b'*')
+    pattern[i..].iter().all(|byte| *byte == b'*')
 }
 
 /// Whether one of the patterns matches and no exception does.

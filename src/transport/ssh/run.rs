@@ -47,12 +47,7 @@ pub(in crate::transport) async fn run(
     Err(stopped)
 }
 
-async fn converse(
-    reader: &mut ChannelReadHalf,
-    writer: &Writer,
-    talk: &mut Conversation,
-    address: &str,
-) -> Result<i32, TransportError> {
+async fn converse(reader: &mut ChannelReadHalf, writer: &Writer, talk: &mut Conversation, address: &str) -> Result<i32, TransportError> {
     let lost = |reason: String| TransportError::Lost { address: address.into(), reason };
     writer.exec(true, talk.line()).await.map_err(|e| lost(e.to_string()))?;
     // The password and the input: never more than two pieces.
