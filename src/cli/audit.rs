@@ -118,7 +118,7 @@ pub(super) fn export(store: &crate::store::Store) -> Result<String, Failure> {
         let rows = store.audit_list(&filter)?;
         let Some(last) = rows.last() else { return Ok(text) };
         filter.after = Some(last.id);
-        rows.iter().for_each(|row| text += &format!("{}\n", exported(row)));
+        text.extend(rows.iter().map(|row| format!("{}\n", exported(row))));
     }
 }
 

@@ -183,14 +183,14 @@ fn fact_text(global: &Global, page: &FactPage) -> Result<String, Failure> {
         let _ = write!(out, "\n  {} {value}", paint(Tone::Dim, format!("{name:10}")));
     }
     let members = page.members();
-    if !members.is_empty() {
+    if members.is_empty() {
+        out.push('\n');
+    } else {
         out.push_str("\n\nMembers:\n");
         let width = members.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
         for (name, member) in members {
             let _ = writeln!(out, "  {name:width$}  {}  {}", paint(Tone::Dim, format!("{:8}", member.kind)), member.description);
         }
-    } else {
-        out.push('\n');
     }
     if let Some(note) = &page.note {
         let _ = write!(out, "\n{}\n", note.trim_end());

@@ -88,7 +88,9 @@ pub(super) fn run(global: &Global, args: &FactsArgs) -> Result<Exit, Failure> {
             let mut table = Table::new("rmm.facts/1", &["PATH", "VALUE"]);
             let mut flat = Vec::new();
             flatten(path, &value, &mut flat);
-            flat.into_iter().for_each(|(path, value)| table.push(vec![json!(path), value]));
+            for (path, value) in flat {
+                table.push(vec![json!(path), value]);
+            }
             table.render(Output::Csv)?
         }
     };
@@ -178,7 +180,7 @@ fn flatten(path: &str, value: &Value, out: &mut Vec<(String, Value)>) {
     match value {
         Value::Object(map) if !map.is_empty() => map.iter().for_each(|(k, v)| flatten(&join(k), v, out)),
         Value::Array(list) if list.iter().any(|v| v.is_object() || v.is_array()) => {
-            list.iter().enumerate().for_each(|(i, v)| flatten(&join(&i.to_string()), v, out))
+            list.iter().enumerate().for_each(|(i, v)| flatten(&join(&i.to_string()), v, out));
         }
         other => out.push((path.to_owned(), other.clone())),
     }

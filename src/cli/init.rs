@@ -320,7 +320,7 @@ fn repair(global: &Global) -> Result<Exit, Failure> {
             count(usize::try_from(verified.head.rows).unwrap_or(0), "row", "rows")
         ))?,
         Err(broken) => {
-            super::print(&format!("{} audit record: broken at row {}: {}\n", paint(Tone::Bad, "x"), broken.row, clean(&broken.why)))?
+            super::print(&format!("{} audit record: broken at row {}: {}\n", paint(Tone::Bad, "x"), broken.row, clean(&broken.why)))?;
         }
     }
     for run in store.unfinished_runs()? {

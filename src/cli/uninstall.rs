@@ -30,7 +30,7 @@ pub(super) fn run(global: &Global, args: UninstallArgs) -> Result<Exit, Failure>
         return Ok(Exit::Done);
     }
     // A link must not lead the removal somewhere else.
-    let real = std::fs::symlink_metadata(&state).map(|m| m.is_dir()).unwrap_or(false);
+    let real = std::fs::symlink_metadata(&state).is_ok_and(|m| m.is_dir());
     if !real {
         let problem = Diagnostic::error("RMM0005", format!("{} is not a folder of its own", state.display()));
         return Err(Failure::new(Exit::Refused, problem.advice("look at it and remove it by hand")));

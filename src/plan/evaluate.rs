@@ -103,7 +103,7 @@ pub(super) fn evaluate(
             if !options.compliant && !restarts {
                 continue;
             }
-            let change = describe(planner, resolved, wanted, &key, &desired, verdict);
+            let change = describe(planner, resolved, wanted, key.as_ref().as_ref(), &desired, verdict);
             if restarts {
                 restartable.push(change.clone());
             }
@@ -112,7 +112,7 @@ pub(super) fn evaluate(
             }
             continue;
         }
-        out.changes.push(describe(planner, resolved, wanted, &key, &desired, verdict));
+        out.changes.push(describe(planner, resolved, wanted, key.as_ref().as_ref(), &desired, verdict));
     }
     uncertain(planner, resolution, &mut out);
     for mut change in restartable {
@@ -175,7 +175,7 @@ fn describe(
     planner: &Planner<'_>,
     resolved: &ResolvedSetting,
     wanted: &Setting,
-    key: &Option<Arc<str>>,
+    key: Option<&Arc<str>>,
     desired: &Value,
     verdict: Verdict,
 ) -> Change {
@@ -209,7 +209,7 @@ fn describe(
     let observed = evidence(verdict.observed.as_ref(), resolved.secret);
     Change {
         setting: Arc::clone(&wanted.name),
-        key: key.clone(),
+        key: key.cloned(),
         state: verdict.state,
         desired: desired.clone(),
         observed,

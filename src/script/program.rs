@@ -231,13 +231,11 @@ impl Program {
         let mut arguments = vec![device(host)];
         arguments.extend(key.map(Into::<Dynamic>::into));
         arguments.push(to_dynamic(desired));
-        match self.call("restart", vec![arguments])? {
-            Some(_) => Ok(()),
-            None => {
-                let message = "the setting cannot be restarted: its script has no function restart".to_owned();
-                Err(ScriptError::Runtime { message, line: 0 })
-            }
+        if self.call("restart", vec![arguments])?.is_some() {
+            return Ok(());
         }
+        let message = "the setting cannot be restarted: its script has no function restart".to_owned();
+        Err(ScriptError::Runtime { message, line: 0 })
     }
 
     /// `rollback(device, before)`, or `rollback(device, key, before)`. `before` is `()` where it was absent.

@@ -29,7 +29,7 @@ devices: {x: {site: B, groups: [First], vars: {a: 4}}}
     let device = &set.devices["x"];
     let connection = set.connection(device);
     assert_eq!((connection.user.as_deref(), connection.port, connection.known_hosts.as_deref()), (Some("site"), Some(3), Some("p")));
-    assert_eq!(json!(set.vars(device)), json!({"a": 4, "b": 3, "c": 2, "d": 1}));
+    assert_eq!(json!(set.vars(device, [])), json!({"a": 4, "b": 3, "c": 2, "d": 1}));
 }
 
 #[test]

@@ -62,6 +62,7 @@ fn observation(device: &str, at: DateTime<Utc>, sections: &[(&str, Value)]) -> O
 
 fn change(setting: &str, state: State) -> Change {
     Change {
+        restart: false,
         setting: setting.into(),
         key: None,
         state,

@@ -316,7 +316,7 @@ mod tests {
         let before = hosts.host(std::slice::from_ref(&path), "web", 2222).unwrap();
         assert_eq!(hosts.record(&before, &blob(b"a")).unwrap(), Verdict::Known);
         assert!(matches!(hosts.record(&before, &blob(b"b")).unwrap(), Verdict::Changed { .. }));
-        assert_eq!(hosts.host(&[path.clone()], "web", 2222).unwrap().judge(&blob(b"a")), Verdict::Known);
+        assert_eq!(hosts.host(std::slice::from_ref(&path), "web", 2222).unwrap().judge(&blob(b"a")), Verdict::Known);
         assert_eq!(std::fs::read_to_string(path).unwrap(), text("[web]:2222", b"a"));
     }
 }
