@@ -216,14 +216,7 @@ fn resume(global: &Global, args: &ApplyArgs, context: &Context, store: &Store, w
     carry_out(global, context, store, &run.id, options, Task::Resume(open))
 }
 
-fn carry_out(
-    global: &Global,
-    context: &Context,
-    store: &Store,
-    run: &str,
-    options: ApplyOptions,
-    task: Task,
-) -> Result<Exit, Failure> {
+fn carry_out(global: &Global, context: &Context, store: &Store, run: &str, options: ApplyOptions, task: Task) -> Result<Exit, Failure> {
     let total = task.changes().len();
     let progress = Arc::new(Progress::new(global, "applying"));
     progress.at(0, total);
@@ -339,7 +332,10 @@ fn conclude(global: &Global, run: &str, finished: &Finished) -> Result<Exit, Fai
     }
     Ok(if finished.interrupted {
         Exit::Interrupted
-    } else if n(ChangeState::Failed) + n(ChangeState::RolledBack) > 0 || finished.stopped.is_some() || n(ChangeState::Interrupted) + n(ChangeState::Started) > 0 {
+    } else if n(ChangeState::Failed) + n(ChangeState::RolledBack) > 0
+        || finished.stopped.is_some()
+        || n(ChangeState::Interrupted) + n(ChangeState::Started) > 0
+    {
         Exit::SomeFailed
     } else if !finished.unreachable.is_empty() {
         Exit::SomeUnreachable
