@@ -10,7 +10,7 @@ use super::host::LiveHost;
 use super::retry;
 use crate::access::Secrets as _;
 use crate::catalog::SettingDef;
-use crate::collect::{Collector, Limits};
+use crate::collect::{Collector, Limits, Request};
 use crate::diagnose::{Category, Diagnose as _};
 use crate::model::facts::Status;
 use crate::model::plan::State;
@@ -171,13 +171,7 @@ impl<'a> Work<'a> {
                 let why = before.reason.unwrap_or_else(|| "it could not be observed".into());
                 return Ok(Err(Trouble::Unmet(format!("not changed, since its state is {}: {why}", before.state))));
             }
-            // Somebody else has changed it since the plan: what was shown is no longer what would happen.
-            _ if !recovering && !restart && seen != change.change.observed => {
-                let error = Some("the observed value is no longer the one in the plan".to_owned());
-                executor.step(change, ChangeState::Stale, Step { before: Some(seen), error, ..Step::default() })?;
-                return Ok(Ok(After::Fine));
-            }
-            _ => {}
+            State::Change | State::Report | State::Held | State::Conflict => {}
         }
         let keep_before = change.before.is_none();
         *change = executor.step(change, ChangeState::Started, Step { before: keep_before.then_some(seen), ..Step::default() })?;
@@ -229,14 +223,49 @@ impl<'a> Work<'a> {
         Ok(After::Failed)
     }
 
+    /// Looks at everything before anything is done, and leaves out what somebody else has changed since the plan: what
+    /// was shown is no longer what would happen. Returns what is left, or everything where the device does not answer.
+    pub(super) async fn leave_out_stale(
+        &mut self,
+        changes: Vec<RunChange>,
+    ) -> Result<Result<Vec<RunChange>, (Vec<RunChange>, TransportError)>, StoreError> {
+        let mut request = Request::default();
+        for change in &changes {
+            if let Some(def) = self.executor.set.catalog.settings.get(&change.change.setting) {
+                request.merge(super::survey::to_request(&Needs::of(def, change.change.key.as_deref(), &change.change.desired)));
+            }
+        }
+        if let Err(error) = self.observe(&request).await {
+            return Ok(Err((changes, error)));
+        }
+        let mut fresh = Vec::with_capacity(changes.len());
+        for change in changes {
+            let verdict = self.executor.set.catalog.settings.get(&change.change.setting).map(|def| self.judge(&change, def));
+            let stale = verdict.filter(|v| v.state == State::Change && !change.change.restart).and_then(|verdict| {
+                let seen = evidence(verdict.observed.as_ref(), holds_secret(&change.change.desired));
+                (seen != change.change.observed).then_some(seen)
+            });
+            if let Some(seen) = stale {
+                let error = Some("the observed value is no longer the one in the plan".to_owned());
+                self.executor.step(&change, ChangeState::Stale, Step { before: Some(seen), error, ..Step::default() })?;
+            } else {
+                fresh.push(change);
+            }
+        }
+        Ok(Ok(fresh))
+    }
+
     /// Observes what the change is about, and judges.
     async fn look(&mut self, change: &RunChange, def: &Arc<SettingDef>) -> Result<Verdict, TransportError> {
+        self.observe(&super::survey::to_request(&Needs::of(def, change.change.key.as_deref(), &change.change.desired))).await?;
+        Ok(self.judge(change, def))
+    }
+
+    async fn observe(&mut self, request: &Request) -> Result<(), TransportError> {
         let executor = self.executor;
-        let change = &change.change;
-        let request = super::survey::to_request(&Needs::of(def, change.key.as_deref(), &change.desired));
         let connections = &executor.set.config.connections;
         let limits = Limits { timeout: connections.command_timeout.duration(), max_output: connections.max_output_bytes };
-        let seen = Collector::collect(self.session.as_ref(), &request, executor.clock.as_ref(), &executor.abort, limits).await?;
+        let seen = Collector::collect(self.session.as_ref(), request, executor.clock.as_ref(), &executor.abort, limits).await?;
         let facts = Arc::make_mut(&mut self.facts);
         for (name, section) in seen.sections {
             let section = match facts.sections.get(&name) {
@@ -246,10 +275,16 @@ impl<'a> Work<'a> {
             self.observed.insert(Arc::clone(&name), section.clone());
             facts.sections.insert(name, section);
         }
+        Ok(())
+    }
+
+    /// Judges by what was observed.
+    fn judge(&self, change: &RunChange, def: &Arc<SettingDef>) -> Verdict {
+        let (executor, change) = (self.executor, &change.change);
         let lookup = |name: &str| executor.secrets.resolve(name).ok().map(|s| secrecy::ExposeSecret::expose_secret(&s).to_owned());
         let platform = self.facts.platform().or(self.device.os);
         let question = Question { def, key: change.key.as_deref(), desired: &change.desired, platform };
-        Ok(judge(&question, &self.facts, &lookup, chrono::DateTime::UNIX_EPOCH))
+        judge(&question, &self.facts, &lookup, chrono::DateTime::UNIX_EPOCH)
     }
 
     /// Runs the script that changes (or restarts), on a thread that may wait.

@@ -13,6 +13,7 @@ impl Executor {
     /// an error.
     pub(super) async fn device(&self, name: &str, mut changes: Vec<RunChange>) -> Result<DeviceOutcome, StoreError> {
         let mut outcome = DeviceOutcome::default();
+        let begun = changes.iter().any(|c| c.attempts > 0);
         let done = changes.iter().filter(|c| c.state == ChangeState::Done && !c.change.restart).map(|c| c.change.label()).collect();
         changes.retain(|c| !c.state.is_final());
         if changes.is_empty() {
@@ -38,6 +39,14 @@ impl Executor {
         };
         let facts = self.store.facts(name, None)?;
         let mut work = Work::new(self, &device, session, facts, done);
+        // What this run has done may change what its other changes see: whether somebody else has been at work can only be
+        // told before the first of them.
+        if !begun && !self.stop.is_cancelled() {
+            changes = match work.leave_out_stale(changes).await? {
+                Ok(fresh) => fresh,
+                Err((changes, error)) => return self.unopened(name, &changes, &error),
+            };
+        }
         let mut rest = changes.into_iter();
         while let Some(change) = rest.next() {
             if self.stop.is_cancelled() {

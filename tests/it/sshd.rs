@@ -48,7 +48,11 @@ impl Sshd {
         // Another process may take the port between the question and the start: then another one is tried.
         for _ in 0..20 {
             let port = TcpListener::bind((addresses[0], 0)).unwrap().local_addr().unwrap().port();
-            let listen: String = addresses.iter().map(|a| format!("ListenAddress {a}:{port}\n")).collect();
+            // sshd listens on 16 addresses at most.
+            let listen = match addresses.len() {
+                0..=16 => addresses.iter().map(|a| format!("ListenAddress {a}:{port}\n")).collect(),
+                _ => format!("ListenAddress 0.0.0.0:{port}\n"),
+            };
             let r = root.display();
             let config = format!(
                 "{more}\n{listen}HostKey {r}/host\nAuthorizedKeysFile {r}/authorized_keys\nPidFile none\nStrictModes no\n\

@@ -92,11 +92,40 @@ fn answer(path: &str, seen: &Seen<'_>, digests: &BTreeMap<String, &str>, targets
     Value::Object(out)
 }
 
+/// A path as GNU programs quote it in their messages in the C locale: `'it'\''s'`, `'caf'$'\303\251'`.
+fn as_gnu_quotes(path: &str) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::from("'");
+    let mut octal = false;
+    for byte in path.bytes() {
+        if byte.is_ascii() && !byte.is_ascii_control() {
+            if octal {
+                out.push_str("''");
+            }
+            octal = false;
+            if byte == b'\'' {
+                out.push_str("'\\''");
+            } else {
+                out.push(char::from(byte));
+            }
+        } else {
+            if !octal {
+                out.push_str("'$'");
+            }
+            octal = true;
+            let _ = write!(out, "\\{byte:03o}");
+        }
+    }
+    out.push('\'');
+    out
+}
+
 /// A path that stat said nothing of: absent, unless stat complained of something else than that it does not exist.
 fn absent(path: &str, errors: &str, asked: bool) -> Value {
     let reason = |line: &str| line.rsplit(": ").next().unwrap_or_default().trim().to_owned();
     let gone = |reason: &str| matches!(reason, "No such file or directory" | "Not a directory" | "File name too long");
-    let own = errors.lines().find(|l| l.contains(&format!("'{path}'"))).map(reason);
+    let (plain, escaped) = (format!("'{path}'"), as_gnu_quotes(path));
+    let own = errors.lines().find(|l| l.contains(&plain) || l.contains(&escaped)).map(reason);
     match own {
         Some(reason) if gone(&reason) => json!({"type": "absent"}),
         Some(reason) => json!({ "error": reason }),
