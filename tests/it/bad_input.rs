@@ -50,10 +50,10 @@ fn a_device_that_never_answers_delays_nobody() {
 fn a_device_that_hangs_after_the_login_costs_its_time_limit_alone() {
     let fleet = Fleet::with(2, &instead("sleep 100"));
     fleet.policy(NOTE);
-    fleet.file("rmm.toml", "[connections]\ncommand_timeout = \"2s\"\n");
+    fleet.file("rmm.toml", "[connections]\ncommand_timeout = \"8s\"\n");
     let begun = Instant::now();
-    first_goes_on(&fleet, 9, "no answer within 2 s; the command was ended");
-    assert!(begun.elapsed() < Duration::from_secs(40), "{:?}", begun.elapsed());
+    first_goes_on(&fleet, 9, "no answer within 8 s; the command was ended");
+    assert!(begun.elapsed() < Duration::from_secs(90), "{:?}", begun.elapsed());
 }
 
 #[test]

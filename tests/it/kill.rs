@@ -41,6 +41,7 @@ fn kill(mut child: Child, whole: Duration, from_start: bool) -> bool {
         out.read_line(&mut String::new()).unwrap();
     }
     let reader = std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
+    // The moment of the kill is what is random here; nothing waits for anything.
     std::thread::sleep(whole.mul_f64(rand::random()));
     let killed = child.try_wait().unwrap().is_none();
     child.kill().unwrap();
@@ -80,7 +81,7 @@ fn check(fleet: &Fleet, round: usize) {
 
 #[test]
 fn a_run_that_is_killed_at_any_moment_is_resumed_and_every_change_is_done_exactly_once() {
-    let kills: usize = std::env::var("RMM_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(8);
+    let kills: usize = std::env::var("RMM_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(6);
     let fleet = Fleet::new(DEVICES);
     fleet.file("scripts/appended.rhai", APPENDED);
     fleet.policy(SETTINGS);
@@ -88,7 +89,7 @@ fn a_run_that_is_killed_at_any_moment_is_resumed_and_every_change_is_done_exactl
     fleet.rmm(&["collect"]).ends(0);
     let begun = Instant::now();
     fleet.apply(&["--max-percent", "100"]).ends(0);
-    let whole = begun.elapsed();
+    let whole = begun.elapsed().min(Duration::from_secs(4));
     check(&fleet, 0);
     let (mut killed, mut round) = (0, 0);
     while killed < kills {
@@ -97,7 +98,7 @@ fn a_run_that_is_killed_at_any_moment_is_resumed_and_every_change_is_done_exactl
         let from_start = round % 5 == 0;
         killed += usize::from(kill(start(&fleet, &["--refresh", "always"]), whole, from_start));
         // A resumed run may be killed like any other.
-        while killed < kills && rand::random::<bool>() && !unfinished(&fleet).is_empty() {
+        while killed < kills && rand::random::<f64>() < 0.9 && !unfinished(&fleet).is_empty() {
             killed += usize::from(kill(start(&fleet, &["--resume", "last"]), whole, false));
         }
         if let Some(run) = unfinished(&fleet).first() {
@@ -122,7 +123,7 @@ fn a_new_apply_after_a_kill_takes_the_devices_over_and_tells_of_the_run_that_is_
     let fleet = Fleet::new(2);
     fleet.file(
         "scripts/slow.rhai",
-        &APPENDED.replace("Appended", "Slow").replace("printf", "until [ -e \"$1.go\" ]; do sleep 0.05; done; printf"),
+        &APPENDED.replace("Appended", "Slow").replace("printf", "until [ -e \\\"$1.go\\\" ]; do sleep 0.05; done; printf"),
     );
     fleet.policy("      Slow:\n        \"{{ vars.dir }}/slow\": x\n");
     fleet.rmm(&["collect"]).ends(0);
