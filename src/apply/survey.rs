@@ -303,6 +303,10 @@ impl<'a> Survey<'a> {
                 }
                 Some(error) => (Some(Status::Error), Some(error.to_string())),
             };
+            match &reason {
+                Some(reason) => tracing::warn!(device = report.device.as_str(), reason = reason.as_str(), "not observed"),
+                None => tracing::debug!(device = report.device.as_str(), milliseconds = report.took.as_millis() as u64, "observed"),
+            }
             if let Some(status) = status {
                 self.store.set_status(&report.device, status, reason.as_deref(), now)?;
             }

@@ -56,6 +56,8 @@ impl Context {
     /// Opens the database, creating it where there is none yet.
     pub(super) fn store(&self) -> Result<Store, Failure> {
         let store = Store::open(&self.db, Arc::clone(&self.clock))?;
+        let state = self.db.parent().unwrap_or(&self.root);
+        super::logs::begin(state, self.set.config.general.log_level, self.redactor.clone(), Arc::clone(&self.clock));
         crate::apply::declare(&self.set, &store)?;
         Ok(store)
     }
