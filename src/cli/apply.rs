@@ -86,7 +86,11 @@ pub(super) fn run(global: &Global, args: ApplyArgs) -> Result<Exit, Failure> {
         }
     };
     if global.output == Output::Table {
-        super::print(&render(&plan, Show { commands: args.commands, verbose: global.verbose > 0 }, context.clock.now()))?;
+        super::print(&render(
+            &plan,
+            Show { commands: args.commands, verbose: global.verbose > 0, width: super::style::width() },
+            context.clock.now(),
+        ))?;
     }
     mention_unfinished(global, &store)?;
     let nothing_failed = if away > 0 { Exit::SomeUnreachable } else { Exit::Done };
@@ -174,7 +178,7 @@ fn permit(args: &ApplyArgs, context: &Context, plan: &Plan) -> Result<(), Failur
     let devices: Vec<String> =
         plan.devices.iter().filter(|d| d.changes.iter().any(|c| c.state == State::Change)).map(|d| d.device.clone()).collect();
     let changes = count(plan.summary.count(State::Change) as usize, "change", "changes");
-    super::confirm::ask(&format!("Carry out {changes}"), &devices, "--auto-approve")
+    super::confirm::ask(&format!("carry out {changes} on {}", count(devices.len(), "device", "devices")), &devices, "--auto-approve")
 }
 
 fn resume(global: &Global, args: &ApplyArgs, context: &Context, store: &Store, wanted: &str) -> Result<Exit, Failure> {
@@ -211,7 +215,8 @@ fn resume(global: &Global, args: &ApplyArgs, context: &Context, store: &Store, w
         count(devices.len(), "device", "devices")
     ));
     if !args.auto_approve && !open.is_empty() {
-        super::confirm::ask("Go on", &devices.into_iter().collect::<Vec<_>>(), "--auto-approve")?;
+        let what = format!("go on with {} on {}", count(open.len(), "change", "changes"), count(devices.len(), "device", "devices"));
+        super::confirm::ask(&what, &devices.into_iter().collect::<Vec<_>>(), "--auto-approve")?;
     }
     carry_out(global, context, store, &run.id, options, Task::Resume(open))
 }

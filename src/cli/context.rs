@@ -96,8 +96,17 @@ pub(super) fn actor() -> Actor {
         .or_else(|| variable("USER"))
         .or_else(|| variable("LOGNAME"))
         .or_else(|| variable("USERNAME"))
+        .or_else(account)
         .unwrap_or_else(|| "unknown".into());
     Actor { user, from: format!("cli@{}", hostname()) }
+}
+
+/// Name of the account of this process: services and containers often have no USER.
+fn account() -> Option<String> {
+    let id = rustix::process::getuid().as_raw().to_string();
+    let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let name = accounts.lines().find(|line| line.split(':').nth(2) == Some(id.as_str())).and_then(|line| line.split(':').next());
+    Some(name.map_or_else(|| format!("uid {id}"), str::to_owned))
 }
 
 /// This machine's name.

@@ -69,7 +69,7 @@ pub(super) fn run(global: &Global, args: &PlanArgs) -> Result<Exit, Failure> {
     if let Some(file) = &args.out {
         save(&plan, file)?;
     }
-    show(global, &plan, Show { commands: args.commands, verbose: global.verbose > 0 }, context.clock.now())?;
+    show(global, &plan, Show { commands: args.commands, verbose: global.verbose > 0, width: super::style::width() }, context.clock.now())?;
     if let Some(file) = &args.out
         && !global.quiet
     {
