@@ -70,6 +70,9 @@ pub struct Outcome {
     pub cancelled: bool,
 }
 
+/// What is asked of a device.
+type Asked = (Arc<Device>, Arc<Request>);
+
 /// Brings the facts and makes the plan.
 pub struct Survey<'a> {
     /// The repository.
@@ -90,8 +93,17 @@ impl<'a> Survey<'a> {
         Self { set, store, secrets, clock, sessions: super::sessions(set, secrets) }
     }
 
-    /// The devices that a scope means, judged by what is known of them. Where that is not known, they are in.
+    /// The devices that a scope means for certain, judged by what is known of them. Only these are planned and changed.
     pub fn devices(&self, scope: &Scope) -> Result<Vec<Arc<Device>>, StoreError> {
+        self.chosen(scope, |targeting| *targeting == Targeting::Yes)
+    }
+
+    /// The devices that a scope may mean: observing them is what makes it certain.
+    fn candidates(&self, scope: &Scope) -> Result<Vec<Arc<Device>>, StoreError> {
+        self.chosen(scope, |targeting| *targeting != Targeting::No)
+    }
+
+    fn chosen(&self, scope: &Scope, accept: impl Fn(&Targeting) -> bool + Sync) -> Result<Vec<Arc<Device>>, StoreError> {
         if scope.selectors.is_empty() {
             return Ok(self.set.devices.values().cloned().collect());
         }
@@ -99,7 +111,7 @@ impl<'a> Survey<'a> {
         let planner = Planner::new(self.set, &secrets);
         let sections = planner.membership_sections(scope);
         let scope = planner.scope(scope);
-        let means = |device: &Device, facts: &Facts| scope.means(device, facts) != Targeting::No;
+        let means = |device: &Device, facts: &Facts| accept(&scope.means(device, facts));
         let mut answers: HashMap<String, bool> = HashMap::new();
         self.store.facts_fleet_map(
             &as_strs(&sections),
@@ -129,12 +141,12 @@ impl<'a> Survey<'a> {
     }
 
     /// What has to be asked of which device. Decided while the facts pass by: those of a whole fleet are never held at once.
-    fn due(&self, scope: &Scope, refresh: Refresh) -> Result<Vec<(Arc<Device>, Arc<Request>)>, StoreError> {
+    fn due(&self, scope: &Scope, refresh: Refresh) -> Result<Vec<Asked>, StoreError> {
         let now = self.clock.now();
         let fresh = now - self.set.config.monitoring.health_check_interval.delta();
         let secrets = |_: &str| None;
         let planner = Planner::new(self.set, &secrets);
-        let devices = self.devices(scope)?;
+        let devices = self.candidates(scope)?;
         let names: Vec<&str> = devices.iter().map(|d| &*d.name).collect();
         let due = |device: &Device, facts: &Facts| {
             let mut request = to_request(&planner.needs(device, facts));
@@ -193,7 +205,7 @@ impl<'a> Survey<'a> {
         let planner = Planner::new(self.set, &secrets);
         let mut work = Vec::new();
         let mut alike = Alike::default();
-        for device in self.devices(scope)? {
+        for device in self.candidates(scope)? {
             let facts = if force && !probes { Facts::default() } else { self.store.facts(&device.name, None)? };
             let mut request = wanted.clone();
             if probes {
@@ -235,15 +247,7 @@ impl<'a> Survey<'a> {
             timeout: self.set.config.connections.command_timeout.duration(),
             max_output: self.set.config.connections.max_output_bytes,
         };
-        let collecting = tokio::spawn(collect::collect_fleet(
-            work,
-            open,
-            Arc::clone(self.clock),
-            places,
-            limits,
-            cancel.clone(),
-            sender,
-        ));
+        let collecting = tokio::spawn(collect::collect_fleet(work, open, Arc::clone(self.clock), places, limits, cancel.clone(), sender));
         let mut outcome = Outcome::default();
         let mut done = 0;
         let mut batch: Vec<Collected<Arc<Device>>> = Vec::with_capacity(BATCH);
@@ -310,9 +314,11 @@ impl<'a> Survey<'a> {
                 }
                 Some(error) => (Some(Status::Error), Some(error.to_string())),
             };
-            match &reason {
-                Some(reason) => tracing::warn!(device = report.device.as_str(), reason = reason.as_str(), "not observed"),
-                None => tracing::debug!(device = report.device.as_str(), milliseconds = report.took.as_millis() as u64, "observed"),
+            let device = report.device.as_str();
+            if let Some(reason) = &reason {
+                tracing::warn!(device, reason = reason.as_str(), "not observed");
+            } else {
+                tracing::debug!(device, milliseconds = report.took.as_millis() as u64, "observed");
             }
             if let Some(status) = status {
                 self.store.set_status(&report.device, status, reason.as_deref(), now)?;
@@ -320,6 +326,13 @@ impl<'a> Survey<'a> {
             on(report);
         }
         Ok(())
+    }
+
+    /// Forgets history and metrics that are older than `general.data_retention_days` and `monitoring.metrics_retention`.
+    pub fn prune(&self) -> Result<usize, StoreError> {
+        let now = self.clock.now();
+        let history = chrono::TimeDelta::days(i64::from(self.set.config.general.data_retention_days));
+        self.store.prune_daily(now - history, now - self.set.config.monitoring.metrics_retention.delta())
     }
 
     /// Plans from what is known. Devices of which nothing changed since the last plan are not judged again.

@@ -22,6 +22,7 @@ use crate::model::config::Amount;
 use crate::model::plan::{PLAN_SCHEMA, Plan, State};
 use crate::model::run::{ChangeState, RunChange, RunState};
 use crate::plan::{PlanOptions, Scope};
+use crate::repo::PolicySet;
 use crate::store::Store;
 
 /// Arguments of `rmm apply`.
@@ -77,13 +78,12 @@ pub(super) fn run(global: &Global, args: ApplyArgs) -> Result<Exit, Failure> {
         return resume(global, &args, &context, &store, run);
     }
     let mut away = 0;
-    let plan = match saved(&args.plan_or_selectors) {
-        Some(file) => read(Path::new(file), &args, &context, &store)?,
-        None => {
-            let (plan, outcome) = make(global, &args, &context, &store)?;
-            away = outcome.unreachable;
-            plan
-        }
+    let plan = if let Some(file) = saved(&context.set, &args.plan_or_selectors) {
+        read(Path::new(file), &args, &context, &store)?
+    } else {
+        let (plan, outcome) = make(global, &args, &context, &store)?;
+        away = outcome.unreachable;
+        plan
     };
     if global.output == Output::Table {
         super::print(&render(
@@ -125,8 +125,12 @@ fn mention_unfinished(global: &Global, store: &Store) -> Result<(), Failure> {
 }
 
 /// The one argument that names a file with a plan in it.
-fn saved(arguments: &[String]) -> Option<&String> {
-    arguments.first().filter(|a| arguments.len() == 1 && Path::new(a).is_file())
+///
+/// A device or a group of that name is meant before a file is: a file that lies about must not change what a command does.
+fn saved<'a>(set: &PolicySet, arguments: &'a [String]) -> Option<&'a String> {
+    let [argument] = arguments else { return None };
+    let named = set.devices.contains_key(argument) || set.groups.contains_key(argument);
+    Some(argument).filter(|a| !named && Path::new(a).is_file())
 }
 
 fn read(file: &Path, args: &ApplyArgs, context: &Context, store: &Store) -> Result<Plan, Failure> {

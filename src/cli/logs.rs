@@ -80,7 +80,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
 
 impl Lines {
     fn device(&self, name: &str) -> Option<File> {
-        let safe: String = name.chars().map(|c| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '_' }).take(100).collect();
+        let safe: String =
+            name.chars().map(|c| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '_' }).take(100).collect();
         let path = self.devices.join(format!("{safe}.log"));
         if std::fs::metadata(&path).is_ok_and(|m| m.len() > MOST_BYTES) {
             let _ = std::fs::rename(&path, self.devices.join(format!("{safe}.log.1")));
