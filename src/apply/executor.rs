@@ -371,6 +371,12 @@ impl Executor {
     /// One step in the journal, and its event.
     pub(super) fn step(&self, change: &RunChange, next: ChangeState, step: Step) -> Result<RunChange, StoreError> {
         let error = step.error.clone();
+        let (device, label) = (change.device.as_str(), change.change.label());
+        if let (Some(error), ChangeState::Failed | ChangeState::RolledBack | ChangeState::Interrupted) = (&error, next) {
+            tracing::warn!(device, run = self.run.as_str(), setting = label, error = error.as_str(), "change {next}");
+        } else {
+            tracing::info!(device, run = self.run.as_str(), setting = label, "change {next}");
+        }
         let now = self.store.transition(&self.run, change.seq, next, &step, &self.actor)?;
         (self.on)(Event::Change { device: change.device.clone(), setting: change.change.label(), state: next, error });
         Ok(now)

@@ -22,6 +22,7 @@ use crate::model::config::Amount;
 use crate::model::plan::{PLAN_SCHEMA, Plan, State};
 use crate::model::run::{ChangeState, RunChange, RunState};
 use crate::plan::{PlanOptions, Scope};
+use crate::repo::PolicySet;
 use crate::store::Store;
 
 /// Arguments of `rmm apply`.
@@ -77,16 +78,19 @@ pub(super) fn run(global: &Global, args: ApplyArgs) -> Result<Exit, Failure> {
         return resume(global, &args, &context, &store, run);
     }
     let mut away = 0;
-    let plan = match saved(&args.plan_or_selectors) {
-        Some(file) => read(Path::new(file), &args, &context, &store)?,
-        None => {
-            let (plan, outcome) = make(global, &args, &context, &store)?;
-            away = outcome.unreachable;
-            plan
-        }
+    let plan = if let Some(file) = saved(&context.set, &args.plan_or_selectors) {
+        read(Path::new(file), &args, &context, &store)?
+    } else {
+        let (plan, outcome) = make(global, &args, &context, &store)?;
+        away = outcome.unreachable;
+        plan
     };
     if global.output == Output::Table {
-        super::print(&render(&plan, Show { commands: args.commands, verbose: global.verbose > 0 }, context.clock.now()))?;
+        super::print(&render(
+            &plan,
+            Show { commands: args.commands, verbose: global.verbose > 0, width: super::style::width() },
+            context.clock.now(),
+        ))?;
     }
     mention_unfinished(global, &store)?;
     let nothing_failed = if away > 0 { Exit::SomeUnreachable } else { Exit::Done };
@@ -121,8 +125,12 @@ fn mention_unfinished(global: &Global, store: &Store) -> Result<(), Failure> {
 }
 
 /// The one argument that names a file with a plan in it.
-fn saved(arguments: &[String]) -> Option<&String> {
-    arguments.first().filter(|a| arguments.len() == 1 && Path::new(a).is_file())
+///
+/// A device or a group of that name is meant before a file is: a file that lies about must not change what a command does.
+fn saved<'a>(set: &PolicySet, arguments: &'a [String]) -> Option<&'a String> {
+    let [argument] = arguments else { return None };
+    let named = set.devices.contains_key(argument) || set.groups.contains_key(argument);
+    Some(argument).filter(|a| !named && Path::new(a).is_file())
 }
 
 fn read(file: &Path, args: &ApplyArgs, context: &Context, store: &Store) -> Result<Plan, Failure> {
@@ -174,7 +182,7 @@ fn permit(args: &ApplyArgs, context: &Context, plan: &Plan) -> Result<(), Failur
     let devices: Vec<String> =
         plan.devices.iter().filter(|d| d.changes.iter().any(|c| c.state == State::Change)).map(|d| d.device.clone()).collect();
     let changes = count(plan.summary.count(State::Change) as usize, "change", "changes");
-    super::confirm::ask(&format!("Carry out {changes}"), &devices, "--auto-approve")
+    super::confirm::ask(&format!("carry out {changes} on {}", count(devices.len(), "device", "devices")), &devices, "--auto-approve")
 }
 
 fn resume(global: &Global, args: &ApplyArgs, context: &Context, store: &Store, wanted: &str) -> Result<Exit, Failure> {
@@ -211,7 +219,8 @@ fn resume(global: &Global, args: &ApplyArgs, context: &Context, store: &Store, w
         count(devices.len(), "device", "devices")
     ));
     if !args.auto_approve && !open.is_empty() {
-        super::confirm::ask("Go on", &devices.into_iter().collect::<Vec<_>>(), "--auto-approve")?;
+        let what = format!("go on with {} on {}", count(open.len(), "change", "changes"), count(devices.len(), "device", "devices"));
+        super::confirm::ask(&what, &devices.into_iter().collect::<Vec<_>>(), "--auto-approve")?;
     }
     carry_out(global, context, store, &run.id, options, Task::Resume(open))
 }

@@ -39,16 +39,16 @@ pub(super) struct Global {
     /// Environment whose rmm.ENV.toml is laid over rmm.toml
     #[arg(long, value_name = "ENV", global = true)]
     pub(super) env: Option<String>,
-    /// Form of the result
-    #[arg(long, value_name = "FORMAT", global = true, value_enum, default_value_t)]
+    /// Form of the result: table, json, jsonl, yaml or csv
+    #[arg(long, value_name = "FORMAT", global = true, value_enum, default_value_t, hide_possible_values = true)]
     pub(super) output: Output,
-    /// When to colour
-    #[arg(long, value_name = "WHEN", global = true, value_enum, default_value_t)]
+    /// When to colour: auto, always or never
+    #[arg(long, value_name = "WHEN", global = true, value_enum, default_value_t, hide_possible_values = true)]
     pub(super) color: Color,
     /// Only results and errors
     #[arg(short, long, global = true)]
     pub(super) quiet: bool,
-    /// More detail; twice for commands as they are sent
+    /// More detail
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(super) verbose: u8,
 }

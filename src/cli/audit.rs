@@ -24,7 +24,13 @@ pub(super) struct AuditArgs {
 enum Action {
     /// Show the newest rows
     #[command(after_help = "Example:\n  rmm audit list --action change.failed --since 7d")]
-    List(Filter),
+    List {
+        #[command(flatten)]
+        filter: Filter,
+        /// At most so many, the newest
+        #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+        limit: u32,
+    },
     /// Prove that no row was altered, added or removed
     #[command(
         after_help = "Example:\n  rmm audit verify --head 1204:5c1f...\n\nWhoever may write the database file could replace the whole record by a shorter one. Note the head that is printed somewhere else,\nand give it with --head the next time."
@@ -56,9 +62,6 @@ struct Filter {
     /// On this device, run or file
     #[arg(long, value_name = "NAME")]
     target: Option<String>,
-    /// At most so many
-    #[arg(long, value_name = "N", default_value_t = 50)]
-    limit: usize,
 }
 
 pub(super) fn run(global: &Global, args: &AuditArgs) -> Result<Exit, Failure> {
@@ -77,9 +80,9 @@ pub(super) fn run(global: &Global, args: &AuditArgs) -> Result<Exit, Failure> {
         })
     };
     match &args.action {
-        Action::List(f) => {
+        Action::List { filter: f, limit } => {
             let mut table = Table::new("rmm.audit/1", &["ROW", "TIME", "USER", "FROM", "ACTION", "TARGET", "OK", "DETAILS"]);
-            for row in store.audit_list(&filter(f, f.limit)?)? {
+            for row in store.audit_list(&filter(f, *limit as usize)?)? {
                 let details = if global.output == Output::Table { json!(in_words(&row.event.details)) } else { row.event.details.clone() };
                 table.push(vec![
                     json!(row.id),

@@ -1,13 +1,14 @@
 //! `rmm config`: the settings and where each value comes from.
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::args::Global;
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::table::Table;
+use super::table::{Table, flatten};
+use crate::diagnose::did_you_mean;
 
 /// Arguments of `rmm config`.
 #[derive(Debug, Args)]
@@ -36,6 +37,7 @@ pub(super) fn run(global: &Global, args: &ConfigArgs) -> Result<Exit, Failure> {
     let mut table = Table::new("rmm.config/1", &["KEY", "VALUE", "FROM"]);
     let mut rows = Vec::new();
     flatten("", &value, &mut rows);
+    let known: Vec<String> = rows.iter().map(|(key, _)| key.clone()).collect();
     for (key, value) in rows {
         if prefix.as_ref().is_none_or(|p| key.starts_with(p.as_str())) {
             let from = context.set.origins.get(&key).cloned().unwrap_or_else(|| "default".into());
@@ -43,17 +45,12 @@ pub(super) fn run(global: &Global, args: &ConfigArgs) -> Result<Exit, Failure> {
             table.push(vec![json!(key), value, json!(from)]);
         }
     }
+    if let Some(prefix) = prefix.as_ref().filter(|_| table.is_empty()) {
+        let near =
+            did_you_mean(prefix, known.iter().map(String::as_str).chain(value.as_object().into_iter().flatten().map(|(k, _)| k.as_str())));
+        let advice = near.map_or_else(|| "`rmm config show` lists all of them".to_owned(), |n| format!("did you mean '{n}'?"));
+        return Err(Failure::usage(format!("no setting begins with '{prefix}'"), advice));
+    }
     super::print(&table.render(global.output)?)?;
     Ok(Exit::Done)
-}
-
-fn flatten(path: &str, value: &Value, out: &mut Vec<(String, Value)>) {
-    match value {
-        Value::Object(map) if !map.is_empty() => {
-            for (key, value) in map {
-                flatten(&if path.is_empty() { key.clone() } else { format!("{path}.{key}") }, value, out);
-            }
-        }
-        other => out.push((path.to_owned(), other.clone())),
-    }
 }

@@ -4,7 +4,6 @@ use std::io::{BufRead, IsTerminal, Write};
 
 use super::exit::Exit;
 use super::failure::Failure;
-use super::style::count;
 use crate::diagnose::Diagnostic;
 
 /// From this many devices on, the number has to be typed.
@@ -18,20 +17,21 @@ pub(super) fn first_few(devices: &[String]) -> String {
     if devices.len() > NAMED { format!("{named} and {} more", devices.len() - NAMED) } else { named }
 }
 
-/// Asks whether to do `what` to these devices. `allowed_by` is the flag that answers in advance.
+/// Asks whether to do `what`, a phrase that names the number, to these devices. `allowed_by` is the flag that answers in advance.
 pub(super) fn ask(what: &str, devices: &[String], allowed_by: &str) -> Result<(), Failure> {
     let refuse = |message: String, advice: String| Err(Failure::new(Exit::Refused, Diagnostic::error("RMM0304", message).advice(advice)));
-    let number = count(devices.len(), "device", "devices");
     let asked = std::io::stdin().is_terminal() && std::io::stderr().is_terminal() && std::env::var_os("RMM_IN_AUTOMATION").is_none();
     if !asked {
         return refuse(
-            format!("{what} on {number} needs a confirmation, and there is no terminal to ask on"),
+            format!("to {what} needs a confirmation, and there is no terminal to ask on"),
             format!("nothing was done; add {allowed_by}"),
         );
     }
     let expected = if devices.len() >= TYPE_FROM { devices.len().to_string() } else { "yes".into() };
     let mut stderr = std::io::stderr().lock();
-    let _ = write!(stderr, "\n{what} on {number}: {}\nType {expected} to go on: ", first_few(devices));
+    let mut sentence = what.chars();
+    let sentence: String = sentence.next().into_iter().flat_map(char::to_uppercase).chain(sentence).collect();
+    let _ = write!(stderr, "\n{sentence}: {}\nType {expected} to go on: ", super::style::clean(&first_few(devices)));
     let _ = stderr.flush();
     drop(stderr);
     let mut line = String::new();

@@ -25,7 +25,7 @@ use crate::store::{AuditEvent, Store};
 /// Arguments of `rmm devices`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  rmm devices list\n  rmm devices show web-1\n  rmm devices import devices.csv\n  rmm devices add web-9 --address 192.0.2.9 --group 'Web Servers' --user admin\n  rmm devices groups"
+    after_help = "Examples:\n  rmm devices list\n  rmm devices show web-1\n  rmm devices import devices.csv\n  rmm devices add web-9 --address 192.0.2.9 --user admin --elevate\n  rmm devices groups"
 )]
 pub(super) struct DevicesArgs {
     #[command(subcommand)]
@@ -47,12 +47,17 @@ enum Action {
         device: String,
     },
     /// Declare a device in devices/imported.yaml
-    #[command(after_help = "Example:\n  rmm devices add web-9 --address 192.0.2.9 --group 'Web Servers' --user admin --elevate")]
+    #[command(
+        after_help = "Example:\n  rmm devices add web-9 --address 192.0.2.9 --group 'Web Servers' --create-missing --user admin --elevate"
+    )]
     Add {
         /// Unique name
         name: String,
         #[command(flatten)]
         fields: Fields,
+        /// Declare groups and the site that the repository does not have
+        #[arg(long)]
+        create_missing: bool,
     },
     /// Change a device of devices/imported.yaml; what is not given stays
     #[command(after_help = "Example:\n  rmm devices edit web-9 --site Berlin --tag pilot")]
@@ -102,7 +107,7 @@ enum Action {
     Sites,
 }
 
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Default, PartialEq, Eq, Args)]
 struct Fields {
     /// Name or address to connect to
     #[arg(long)]
@@ -184,34 +189,45 @@ pub(super) fn run(global: &Global, args: DevicesArgs) -> Result<Exit, Failure> {
     match args.action {
         Action::List { selectors } => list(global, &context, &selectors),
         Action::Show { device } => show(global, &context, &device),
-        Action::Add { name, fields } => {
+        Action::Add { name, fields, create_missing } => {
             let mut device = Device { name: name.clone(), ..Device::default() };
             fields.onto(&mut device)?;
-            let written = relative(&context, &devices_file::add_device(&context.set, &device)?);
+            let written = checked(global, &context, || {
+                if create_missing && !context.set.devices.contains_key(&name) {
+                    let known = Known { create_missing, ..Known::from(&*context.set) };
+                    let (groups, sites) = devices_csv::undeclared(std::slice::from_ref(&device), &known);
+                    return Ok(devices_file::write_fleet(&context.set.root, std::slice::from_ref(&device), &groups, &sites)?);
+                }
+                declared(&context, &fields)?;
+                Ok(devices_file::add_device(&context.set, &device)?)
+            })?;
             record(&context, "device.added", &name, json!({ "file": written }))?;
-            recheck(global)?;
-            super::print(&format!("Added {name} to {written}. Next: rmm collect {name}\n"))?;
+            let quoted = crate::script::quote(&name);
+            super::print(&format!("Added {} to {written}. Next: rmm collect {}\n", clean(&name), clean(&quoted)))?;
             Ok(Exit::Done)
         }
         Action::Edit { name, fields } => {
             find(&context, &name)?;
             // What was given is checked before the file is touched.
             fields.onto(&mut Device::default())?;
+            declared(&context, &fields)?;
+            if fields == Fields::default() {
+                return Err(Failure::usage("nothing to change was given", "`rmm devices edit --help` lists what can be changed"));
+            }
             let edit = |device: &mut Device| {
                 let _ = fields.onto(device);
             };
-            let written = relative(&context, &devices_file::edit_device(&context.set, &name, edit)?);
+            let written = checked(global, &context, || Ok(devices_file::edit_device(&context.set, &name, edit)?))?;
             record(&context, "device.edited", &name, json!({ "file": written }))?;
-            recheck(global)?;
             super::print(&format!("Changed {name} in {written}.\n"))?;
             Ok(Exit::Done)
         }
         Action::Remove { name, yes } => {
             find(&context, &name)?;
             if !yes {
-                super::confirm::ask("Remove from the repository", std::slice::from_ref(&name), "--yes")?;
+                super::confirm::ask("remove 1 device from the repository", std::slice::from_ref(&name), "--yes")?;
             }
-            let written = relative(&context, &devices_file::remove_device(&context.set, &name)?);
+            let written = checked(global, &context, || Ok(devices_file::remove_device(&context.set, &name)?))?;
             record(&context, "device.removed", &name, json!({ "file": written }))?;
             super::print(&format!("Removed {name} from {written}.\n"))?;
             Ok(Exit::Done)
@@ -227,9 +243,37 @@ pub(super) fn run(global: &Global, args: DevicesArgs) -> Result<Exit, Failure> {
     }
 }
 
-/// What was just written must be read again without a problem.
-fn recheck(global: &Global) -> Result<(), Failure> {
-    Context::open(&Global { quiet: true, ..global.clone() }).map(drop)
+/// Writes, and reads the repository again. What makes it invalid is taken back: the next command has to work.
+fn checked(global: &Global, context: &Context, change: impl FnOnce() -> Result<PathBuf, Failure>) -> Result<String, Failure> {
+    let file = context.root.join(devices_file::IMPORTED);
+    let before = std::fs::read(&file).ok();
+    let written = change()?;
+    if let Err(failure) = Context::open(&Global { quiet: true, ..global.clone() }) {
+        let back = before.map_or_else(|| std::fs::remove_file(&file), |bytes| std::fs::write(&file, bytes));
+        match back {
+            Ok(()) => super::say(format!("{} would not be valid and is as it was:\n", devices_file::IMPORTED)),
+            Err(error) => super::say(format!("{} is not valid now and cannot be put back: {error}\n", devices_file::IMPORTED)),
+        }
+        return Err(failure);
+    }
+    super::init::write_schemas(context, false)?;
+    Ok(relative(context, &written))
+}
+
+/// Groups that are given have to exist, and so has the site where sites are declared.
+fn declared(context: &Context, fields: &Fields) -> Result<(), Failure> {
+    let unknown = fields
+        .group
+        .iter()
+        .find(|g| !context.set.groups.contains_key(*g))
+        .map(|g| ("group", g, context.set.groups.keys().collect::<Vec<_>>()));
+    let Some((what, name, known)) = unknown else { return Ok(()) };
+    let near = did_you_mean(name, known.into_iter().map(String::as_str));
+    let advice = near.map_or_else(
+        || format!("`rmm devices groups` lists them; declare it in a file under devices/ (groups: {{{name}: {{}}}}), or add with --create-missing"),
+        |n| format!("did you mean '{n}'?"),
+    );
+    Err(Failure::new(Exit::Usage, Diagnostic::error("RMM0108", format!("there is no {what} '{name}'")).advice(advice)))
 }
 
 fn record(context: &Context, action: &str, target: &str, details: Value) -> Result<(), Failure> {
@@ -249,7 +293,7 @@ fn find<'a>(context: &'a Context, name: &str) -> Result<&'a Arc<Device>, Failure
     context.set.devices.get(name).ok_or_else(|| {
         let near = did_you_mean(name, context.set.devices.keys().map(String::as_str));
         let advice = near.map_or_else(|| "`rmm devices list` lists them".to_owned(), |n| format!("did you mean '{n}'?"));
-        Failure::new(Exit::Error, Diagnostic::error("RMM0310", format!("there is no device '{name}'")).advice(advice))
+        Failure::new(Exit::Usage, Diagnostic::error("RMM0310", format!("there is no device '{name}'")).advice(advice))
     })
 }
 
@@ -353,10 +397,13 @@ fn import(global: &Global, context: &Context, file: &Path, dry_run: bool, create
         return Ok(Exit::Done);
     }
     if !yes {
-        super::confirm::ask("Import", &batch.devices.iter().map(|d| d.name.clone()).collect::<Vec<_>>(), "--yes")?;
+        super::confirm::ask(&format!("import {number}"), &batch.devices.iter().map(|d| d.name.clone()).collect::<Vec<_>>(), "--yes")?;
     }
-    let written = write(context, &batch, file)?;
-    recheck(global)?;
+    let mut written = String::new();
+    checked(global, context, || {
+        written = write(context, &batch, file)?;
+        Ok(context.root.join(&written))
+    })?;
     super::say(format!("Imported {number} into {written}. Next: rmm collect"));
     Ok(Exit::Done)
 }

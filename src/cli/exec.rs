@@ -79,7 +79,7 @@ pub(super) fn run(global: &Global, args: ExecArgs) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     if !args.yes && names.len() > 1 {
-        super::confirm::ask(&format!("Run `{}`", clean(&line)), &names, "--yes")?;
+        super::confirm::ask(&format!("run `{}` on {}", clean(&line), count(names.len(), "device", "devices")), &names, "--yes")?;
     }
     let audit = |device: &str, details: serde_json::Value, success: bool| AuditEvent {
         at: context.clock.now(),
@@ -169,6 +169,8 @@ fn show(global: &Global, answers: &[Answer]) -> Result<Exit, Failure> {
             Err(error) => {
                 match (error, error.category()) {
                     (TransportError::Cancelled, _) => cancelled = true,
+                    // The device was there; the command took too long.
+                    (TransportError::Timeout { .. }, _) => failed += 1,
                     (_, Category::Device | Category::Transient) => away += 1,
                     _ => failed += 1,
                 }

@@ -46,11 +46,12 @@ pub(super) fn run(global: &Global, args: &ExplainArgs) -> Result<Exit, Failure> 
     };
     let topic = args.topic.as_deref().unwrap_or("");
     let text = match topic.to_ascii_lowercase().as_str() {
-        "" => overview(),
+        "" | "help" => overview(),
         "settings" => settings(&catalog).render(global.output)?,
         "facts" => facts().render(global.output)?,
         "codes" => codes().render(global.output)?,
-        "where" | "selectors" => WHERE.to_owned(),
+        "where" | "selectors" if global.output == Output::Table => WHERE.to_owned(),
+        "where" | "selectors" => document(&json!({ "schema": "rmm.page/1", "code": "where", "text": WHERE }), global.output)?,
         _ => one(global, topic, &catalog)?,
     };
     super::print(&text)?;
@@ -67,7 +68,7 @@ fn one(global: &Global, topic: &str, catalog: &Catalog) -> Result<String, Failur
     }
     let setting = catalog.settings.values().find(|s| s.name.eq_ignore_ascii_case(topic));
     if let Some(setting) = setting {
-        return Ok(setting_page(setting));
+        return if global.output == Output::Table { Ok(setting_page(setting)) } else { document(&setting_value(setting), global.output) };
     }
     if let Some(page) = fact_page(topic) {
         return fact_text(global, &page);
@@ -126,6 +127,14 @@ fn codes() -> Table {
         table.push(vec![json!(page.code), json!(page.title)]);
     }
     table
+}
+
+fn setting_value(s: &SettingDef) -> Value {
+    json!({
+        "schema": "rmm.setting/1", "setting": s.name, "summary": s.summary, "description": s.description, "platforms": s.platforms,
+        "key": s.keyed.as_ref().map(|k| &k.name), "risk": s.risk, "reboot": s.reboot, "remediable": s.remediable(),
+        "value": s.value, "examples": s.examples, "file": s.file.to_string(),
+    })
 }
 
 fn setting_page(s: &SettingDef) -> String {

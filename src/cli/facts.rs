@@ -9,7 +9,7 @@ use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::style::{Tone, ago, paint};
-use super::table::{Output, Table, document};
+use super::table::{Output, Table, document, flatten};
 use crate::diagnose::{Diagnostic, did_you_mean};
 use crate::model::Facts;
 use crate::model::facts::{Lookup, Status};
@@ -44,7 +44,7 @@ pub(super) fn run(global: &Global, args: &FactsArgs) -> Result<Exit, Failure> {
         let problem = Diagnostic::error("RMM0310", format!("there is no device '{}'", args.device));
         let near = did_you_mean(&args.device, context.set.devices.keys().map(String::as_str));
         let advice = near.map_or_else(|| "`rmm devices list` lists them".to_owned(), |near| format!("did you mean '{near}'?"));
-        return Err(Failure::new(Exit::Error, problem.advice(advice)));
+        return Err(Failure::new(Exit::Usage, problem.advice(advice)));
     }
     let path = args.path.as_deref().unwrap_or_default();
     if let Some(diff) = &args.diff {
@@ -62,9 +62,12 @@ pub(super) fn run(global: &Global, args: &FactsArgs) -> Result<Exit, Failure> {
     let at = args.at.as_deref().map(|t| time(t, now)).transpose()?;
     let facts = store.facts(&args.device, at)?;
     if facts.sections.is_empty() {
-        let when = if at.is_some() { " at that time" } else { " yet" };
+        let (when, advice) = match at {
+            Some(at) => (format!(" as of {}", at.format("%F %H:%M UTC")), "it was observed later for the first time, or never".to_owned()),
+            None => (" yet".to_owned(), format!("rmm collect {}", crate::script::quote(&args.device))),
+        };
         let problem = Diagnostic::error("RMM0311", format!("nothing is known of {}{when}", args.device));
-        return Err(Failure::new(Exit::Error, problem.advice(format!("rmm collect {}", args.device))));
+        return Err(Failure::new(Exit::Error, problem.advice(advice)));
     }
     let value = select(&facts, path).ok_or_else(|| {
         let reason = match facts.lookup(path, None) {
@@ -74,7 +77,12 @@ pub(super) fn run(global: &Global, args: &FactsArgs) -> Result<Exit, Failure> {
             },
             _ => String::new(),
         };
-        let near = did_you_mean(path, facts.sections.keys().map(|k| &**k))
+        let near = facts
+            .sections
+            .keys()
+            .map(|k| &**k)
+            .find(|k| k.rsplit('.').next() == Some(path))
+            .or_else(|| did_you_mean(path, facts.sections.keys().map(|k| &**k)))
             .map_or_else(|| "`rmm explain facts` lists what there is".to_owned(), |n| format!("did you mean '{n}'?"));
         Failure::new(Exit::Error, Diagnostic::error("RMM0311", format!("'{path}' is not known of {}{reason}", args.device)).advice(near))
     })?;
@@ -83,7 +91,7 @@ pub(super) fn run(global: &Global, args: &FactsArgs) -> Result<Exit, Failure> {
         Output::Json => {
             document(&json!({ "schema": "rmm.facts/1", "device": args.device, "path": path, "at": at, "facts": value }), Output::Json)?
         }
-        Output::Jsonl => format!("{value}\n"),
+        Output::Jsonl => document(&value, Output::Jsonl)?,
         Output::Csv => {
             let mut table = Table::new("rmm.facts/1", &["PATH", "VALUE"]);
             let mut flat = Vec::new();
@@ -150,8 +158,12 @@ fn why(global: &Global, facts: &Facts, path: &str, now: DateTime<Utc>) -> Result
 
 fn show_diff(global: &Global, before: &Value, after: &Value) -> Result<Exit, Failure> {
     let (mut a, mut b) = (Vec::new(), Vec::new());
-    flatten("", before, &mut a);
-    flatten("", after, &mut b);
+    // What was not known then has no values, not one that is null.
+    for (value, out) in [(before, &mut a), (after, &mut b)] {
+        if !value.is_null() {
+            flatten("", value, out);
+        }
+    }
     let (a, b): (std::collections::BTreeMap<_, _>, std::collections::BTreeMap<_, _>) = (a.into_iter().collect(), b.into_iter().collect());
     let mut table = Table::new("rmm.factsDiff/1", &["PATH", "BEFORE", "AFTER"]);
     let mut lines = String::new();
@@ -173,17 +185,6 @@ fn show_diff(global: &Global, before: &Value, after: &Value) -> Result<Exit, Fai
         super::print(&table.render(global.output)?)?;
     }
     Ok(Exit::Done)
-}
-
-fn flatten(path: &str, value: &Value, out: &mut Vec<(String, Value)>) {
-    let join = |part: &str| if path.is_empty() { part.to_owned() } else { format!("{path}.{part}") };
-    match value {
-        Value::Object(map) if !map.is_empty() => map.iter().for_each(|(k, v)| flatten(&join(k), v, out)),
-        Value::Array(list) if list.iter().any(|v| v.is_object() || v.is_array()) => {
-            list.iter().enumerate().for_each(|(i, v)| flatten(&join(&i.to_string()), v, out));
-        }
-        other => out.push((path.to_owned(), other.clone())),
-    }
 }
 
 /// `now`, a date, an RFC 3339 time, a local-looking time in UTC, or a duration ago.

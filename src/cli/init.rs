@@ -12,12 +12,13 @@ use super::context::{Context, STATE_DIR, hostname};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::style::{Tone, clean, count, paint};
+use super::table::{Output, document};
 use crate::apply::survey::Survey;
 use crate::diagnose::{Diagnose as _, Diagnostic};
 use crate::model::Device;
 use crate::model::device::TransportKind;
 use crate::plan::{PlanOptions, Scope};
-use crate::repo::devices_file;
+use crate::repo::{Kind, devices_file, schema};
 use crate::store::{AuditEvent, Status, Store, StoreError};
 
 static PACK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/policies");
@@ -61,26 +62,31 @@ pub(super) fn run(global: &Global, args: InitArgs) -> Result<Exit, Failure> {
     create(&dir, "rmm.toml", &settings(args.site.as_deref()), &mut written)?;
     ignore_state(&dir, &mut written)?;
     if !has_yaml(&dir.join("policies")) {
-        for file in PACK.files() {
-            let path = format!("policies/{}", file.path().display());
-            create(&dir, &path, file.contents_utf8().unwrap_or_default(), &mut written)?;
+        for (path, text) in pack() {
+            create(&dir, &path, text, &mut written)?;
         }
     }
     for path in &written {
-        say(&global, &format!("{} {path}", paint(Tone::Good, "+")));
+        added(&global, path, meaning(path));
     }
     let mut context = Context::open(&global)?;
+    let schemas = write_schemas(&context, false)?;
+    if !schemas.is_empty() {
+        added(&global, "schemas/", "what editors need to complete and check these files");
+    }
+    written.extend(schemas);
     let name = hostname();
     if !args.no_local_device && !context.set.devices.values().any(|d| context.set.connection(d).transport == Some(TransportKind::Local)) {
         let mut device = Device { name: name.clone(), site: args.site.clone(), ..Device::default() };
         device.connection.transport = Some(TransportKind::Local);
         devices_file::add_device(&context.set, &device)?;
-        say(&global, &format!("{} {}: this machine, {name}", paint(Tone::Good, "+"), devices_file::IMPORTED));
+        added(&global, devices_file::IMPORTED, &format!("devices; the first one is this machine, {name}"));
         context = Context::open(&global)?;
     }
     let store = context.store()?;
     note(&context, &store, "repository.initialised", json!({ "written": written }))?;
-    say(&global, &format!("{} {}", paint(Tone::Good, "+"), context.db().display()));
+    let db = context.db().strip_prefix(&context.root).unwrap_or(context.db());
+    added(&global, &db.display().to_string(), "the database: facts, runs, audit record");
     if let Some(file) = &args.import_devices {
         context = import(&global, &context, file)?;
     }
@@ -97,6 +103,45 @@ fn say(global: &Global, text: &str) {
     if !global.quiet {
         super::say(text);
     }
+}
+
+/// A file that is new, and what it is for.
+fn added(global: &Global, path: &str, what: &str) {
+    say(global, format!("{} {path:30}  {}", paint(Tone::Good, "+"), clean(what)).trim_end());
+}
+
+/// What a file that init writes is for.
+fn meaning(path: &str) -> &'static str {
+    match path {
+        "rmm.toml" => "settings of rmm itself",
+        ".gitignore" => "keeps the database out of Git",
+        "policies/linux-baseline.yaml" => "what a Linux machine should look like; it only reports",
+        _ => "",
+    }
+}
+
+/// The policies that ship with rmm, by their path in a repository.
+fn pack() -> impl Iterator<Item = (String, &'static str)> {
+    let policies = PACK.files().filter(|file| file.path().extension().is_some_and(|x| x == "yaml"));
+    policies.map(|file| (format!("policies/{}", file.path().display()), file.contents_utf8().unwrap_or_default()))
+}
+
+/// Writes the schemas that `# yaml-language-server:` lines name; those that are there only with `refresh`. Says which.
+pub(super) fn write_schemas(context: &Context, refresh: bool) -> Result<Vec<String>, Failure> {
+    let mut written = Vec::new();
+    for (name, kind) in [("config", Kind::Config), ("devices", Kind::Devices), ("policies", Kind::Policies)] {
+        let path = format!("schemas/{name}.json");
+        let full = context.root.join(&path);
+        let text = document(&schema(kind, &context.set.catalog), Output::Json)?;
+        let old = std::fs::read_to_string(&full).ok();
+        if old.is_none() {
+            create(&context.root, &path, &text, &mut written)?;
+        } else if refresh && old.as_deref() != Some(text.as_str()) {
+            std::fs::write(&full, text).map_err(|e| failed(&full, &e))?;
+            written.push(path);
+        }
+    }
+    Ok(written)
 }
 
 fn failed(path: &Path, error: &std::io::Error) -> Failure {
@@ -153,7 +198,8 @@ fn settings(site: Option<&str>) -> String {
     // A name goes in as a TOML string, quoted by the TOML library.
     let site = toml::Value::String(site.unwrap_or("Main").to_owned());
     format!(
-        r#"# Settings of rmm itself. `rmm config show` lists all of them with their defaults.
+        r#"#:schema ./schemas/config.json
+# Settings of rmm itself. `rmm config show` lists all of them with their defaults.
 
 [general]
 organization = ""
@@ -182,7 +228,7 @@ host_key = "strict"                   # or accept-new: record the first key seen
 fn import(global: &Global, context: &Context, file: &Path) -> Result<Context, Failure> {
     let batch = super::devices::read(context, file, true)?;
     let written = super::devices::write(context, &batch, file)?;
-    say(global, &format!("{} {written}: {}", paint(Tone::Good, "+"), count(batch.devices.len(), "device", "devices")));
+    added(global, &written, &count(batch.devices.len(), "device", "devices"));
     Context::open(global)
 }
 
@@ -270,10 +316,8 @@ fn upgrade(global: &Global) -> Result<Exit, Failure> {
     }
     let store = context.store()?;
     let mut changed = Vec::new();
-    for file in PACK.files() {
-        let path = format!("policies/{}", file.path().display());
+    for (path, ours) in pack() {
         let full = context.root.join(&path);
-        let ours = file.contents_utf8().unwrap_or_default();
         match std::fs::read_to_string(&full) {
             Ok(theirs) if theirs == ours => {}
             Ok(_) => {
@@ -288,6 +332,10 @@ fn upgrade(global: &Global) -> Result<Exit, Failure> {
             }
             Err(error) => return Err(failed(&full, &error)),
         }
+    }
+    for path in write_schemas(&context, true)? {
+        say(global, &format!("{} {path}", paint(Tone::Good, "+")));
+        changed.push(path);
     }
     note(&context, &store, "repository.upgraded", json!({ "version": env!("CARGO_PKG_VERSION"), "written": changed }))?;
     super::print(&format!("The database and the shipped policies are those of rmm {}.\n", env!("CARGO_PKG_VERSION")))?;

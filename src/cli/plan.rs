@@ -66,10 +66,12 @@ pub(super) fn run(global: &Global, args: &PlanArgs) -> Result<Exit, Failure> {
         compliant: args.compliant,
     };
     let plan = survey.plan(&scope, &options)?;
+    let read = serde_json::json!({ "changes": plan.summary.count(State::Change), "devices": plan.summary.devices, "saved": args.out });
+    context.audit_read(&store, "plan.made", &scope, read)?;
     if let Some(file) = &args.out {
         save(&plan, file)?;
     }
-    show(global, &plan, Show { commands: args.commands, verbose: global.verbose > 0 }, context.clock.now())?;
+    show(global, &plan, Show { commands: args.commands, verbose: global.verbose > 0, width: super::style::width() }, context.clock.now())?;
     if let Some(file) = &args.out
         && !global.quiet
     {

@@ -1,5 +1,6 @@
 //! A plan as people read it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use chrono::{DateTime, Utc};
@@ -19,7 +20,12 @@ pub(super) struct Show {
     pub(super) commands: bool,
     /// Unsupported settings, and unknown ones one by one.
     pub(super) verbose: bool,
+    /// Columns of the terminal; `None` where lines may have any length.
+    pub(super) width: Option<usize>,
 }
+
+/// Commands longer than this are broken where the shell allows it.
+const COMMAND: usize = 100;
 
 /// The whole plan, ending with the summary line.
 pub(super) fn render(plan: &Plan, show: Show, now: DateTime<Utc>) -> String {
@@ -30,7 +36,11 @@ pub(super) fn render(plan: &Plan, show: Show, now: DateTime<Utc>) -> String {
         .map(|d| (d, d.changes.iter().filter(|c| show.verbose || c.state != State::Unsupported).collect::<Vec<_>>()))
         .filter(|(_, changes)| !changes.is_empty())
         .collect();
+    let alike = alike(&shown, show);
     for (device, changes) in &shown {
+        if alike.values().any(|names| names.contains(&&*device.device)) {
+            continue;
+        }
         out.push('\n');
         out.push_str(&device_head(device));
         let (folded, single) = fold(changes, show);
@@ -38,13 +48,19 @@ pub(super) fn render(plan: &Plan, show: Show, now: DateTime<Utc>) -> String {
         let labels = width(&|c| clean(&c.label()), 44);
         let values = width(&|c| from_to(c), 52);
         let policies = width(&|c| c.policy.to_string(), 32);
+        let places = width(&|c| c.place.to_string(), 48);
         for change in &single {
-            change_line(&mut out, change, (labels, values, policies), show);
+            change_line(&mut out, change, [labels, values, policies, places], show);
         }
         for (reason, n) in folded {
-            let text = format!("{}: {}", count(n, "setting", "settings"), clean(&reason));
-            let _ = writeln!(out, "    {} {}", paint(Tone::Held, "?"), paint(Tone::Dim, text));
+            unknown_line(&mut out, n, &reason);
         }
+    }
+    for ((reason, n), names) in &alike {
+        let named: Vec<String> = names.iter().map(|name| clean(name)).collect();
+        let _ = write!(out, "\n  {}  ", paint(Tone::Strong, count(names.len(), "device", "devices")));
+        let _ = writeln!(out, "{}", paint(Tone::Dim, super::confirm::first_few(&named)));
+        unknown_line(&mut out, n * names.len(), reason);
     }
     out.push('\n');
     out.push_str(&summary(plan));
@@ -77,6 +93,25 @@ fn device_head(device: &DevicePlan) -> String {
         about.push(clean(&device.groups.join(", ")));
     }
     format!("  {}  {}\n", paint(Tone::Strong, clean(&device.device)), paint(Tone::Dim, about.join(&dot)))
+}
+
+fn unknown_line(out: &mut String, n: usize, reason: &str) {
+    let text = format!("{}: {}", count(n, "setting", "settings"), clean(reason));
+    let _ = writeln!(out, "    {} {}", paint(Tone::Held, "?"), paint(Tone::Dim, text));
+}
+
+/// Devices of which nothing but the same number of settings is unknown, for one same reason, in more than a few: a fleet
+/// that was never observed is one line, not thousands.
+fn alike<'a>(shown: &[(&'a DevicePlan, Vec<&'a Change>)], show: Show) -> BTreeMap<(String, usize), BTreeSet<&'a str>> {
+    let mut alike: BTreeMap<(String, usize), BTreeSet<&str>> = BTreeMap::new();
+    for (device, changes) in shown {
+        let (mut folded, single) = fold(changes, show);
+        if let (true, 1, Some(only)) = (single.is_empty(), folded.len(), folded.pop()) {
+            alike.entry(only).or_default().insert(&device.device);
+        }
+    }
+    alike.retain(|_, names| names.len() > FOLD);
+    alike
 }
 
 /// Many settings that are unknown for one reason become one line.
@@ -119,7 +154,7 @@ fn sign(change: &Change) -> (&'static str, Tone) {
     }
 }
 
-fn change_line(out: &mut String, change: &Change, (labels, values, policies): (usize, usize, usize), show: Show) {
+fn change_line(out: &mut String, change: &Change, [labels, values, policies, places]: [usize; 4], show: Show) {
     let pad = |text: &str, width: usize| format!("{text}{}", " ".repeat(width.saturating_sub(text.width())));
     let (sign, tone) = sign(change);
     let tail = match change.state {
@@ -130,7 +165,7 @@ fn change_line(out: &mut String, change: &Change, (labels, values, policies): (u
             Some((policy, place)) => format!("conflict: {} ({}) against {policy} ({place})", change.policy, change.place),
             None => "conflict".into(),
         },
-        _ => format!("{}   {}", pad(&change.policy, policies), change.place),
+        _ => format!("{}   {}", pad(&clean(&change.policy), policies), pad(&clean(&change.place.to_string()), places)),
     };
     let mut marks = String::new();
     if change.state == State::Report {
@@ -149,26 +184,66 @@ fn change_line(out: &mut String, change: &Change, (labels, values, policies): (u
             Reboot::Never => {}
         }
     }
+    let tail = if marks.is_empty() { tail.trim_end().to_owned() } else { tail };
     let label = pad(&clean(&change.label()), labels);
-    let line = format!(
-        "    {} {label}   {}   {}{}",
-        paint(tone, sign),
-        pad(&from_to(change), values),
-        paint(Tone::Dim, tail),
-        paint(Tone::Change, marks)
-    );
+    let values = pad(&from_to(change), values);
+    let fits = |width: usize| show.width.is_none_or(|terminal| width <= terminal);
+    let before = 6 + label.width() + 3 + values.trim_end().width();
+    let whole = 6 + label.width() + 3 + values.width() + 3 + tail.trim_end().width();
+    // The sign says `report only` too.
+    let marks = if change.state == State::Report && !fits(whole + marks.width()) { String::new() } else { marks };
+    let gap = if fits(whole + marks.width()) { "   ".to_owned() } else { format!("\n{}", " ".repeat(8)) };
+    let (label, values) = match (gap.starts_with('\n'), fits(before)) {
+        (true, false) => (label.trim_end(), values.trim_end()),
+        (true, true) => (label.as_str(), values.trim_end()),
+        _ => (label.as_str(), values.as_str()),
+    };
+    let tail = if gap.starts_with('\n') || marks.is_empty() { tail.trim_end() } else { tail.as_str() };
+    let line = format!("    {} {label}   {values}{gap}{}{}", paint(tone, sign), paint(Tone::Dim, tail), paint(Tone::Change, marks));
     let _ = writeln!(out, "{}", line.trim_end());
     if show.commands {
         for command in &change.commands {
-            for (i, text) in command.line.lines().enumerate() {
+            for (i, text) in broken(&command.line).iter().enumerate() {
                 let prompt = if i == 0 { "$ " } else { "  " };
                 let _ = writeln!(out, "        {}{}", paint(Tone::Dim, prompt), clean(text));
             }
             if let Some(bytes) = command.input_bytes {
-                let _ = writeln!(out, "        {}", paint(Tone::Dim, format!("  < {}", count(bytes, "byte", "bytes"))));
+                let text = format!("  < {} on its standard input", count(bytes, "byte", "bytes"));
+                let _ = writeln!(out, "        {}", paint(Tone::Dim, text));
             }
         }
     }
+}
+
+/// A long command, broken after `;`, `&&` and `||` outside of quotes: for the shell it is the same command.
+fn broken(command: &str) -> Vec<String> {
+    // A command of several lines may hold a text in which a line feed means itself.
+    if command.contains('\n') || command.chars().count() <= COMMAND || command.contains("<<") {
+        return command.lines().map(str::to_owned).collect();
+    }
+    let (mut parts, mut part, mut quote, mut escaped) = (Vec::new(), String::new(), None, false);
+    for c in command.chars() {
+        let ends = c == ' ' && quote.is_none() && !escaped && [";", "&&", "||"].iter().any(|s| part.ends_with(s));
+        part.push(c);
+        if ends {
+            parts.push(std::mem::take(&mut part));
+        }
+        match (quote, c) {
+            (Some('\''), '\'') => quote = None,
+            (Some('"'), '"') | (None, '\'' | '"') if !escaped => quote = if quote.is_some() { None } else { Some(c) },
+            _ => {}
+        }
+        escaped = c == '\\' && !escaped && quote != Some('\'');
+    }
+    parts.push(part);
+    let mut lines: Vec<String> = Vec::new();
+    for part in parts.into_iter().filter(|p| !p.is_empty()) {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + part.trim_end().chars().count() <= COMMAND => line.push_str(&part),
+            _ => lines.push(part),
+        }
+    }
+    lines.into_iter().enumerate().map(|(i, l)| if i == 0 { l.trim_end().to_owned() } else { format!("  {}", l.trim_end()) }).collect()
 }
 
 /// `Plan: 2 changes on 1 device, 2 held, 3,596 compliant, 0 unknown.   Risk: 1 low, 1 none.   Reboots: 0`
@@ -202,4 +277,22 @@ pub(super) fn summary(plan: &Plan) -> String {
         let _ = write!(line, "   Risk: {}.   Reboots: {}", risks.join(", "), s.reboots);
     }
     line + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_command_is_broken_where_the_shell_reads_on_and_nowhere_else() {
+        let text = "a; b && c || d ".repeat(4);
+        let command = format!("f=/etc/x; echo '{text}' \"{text}\\\"; x\" one\\; && {{ two; }} || three");
+        let lines = broken(&command);
+        assert_eq!(lines.iter().map(|l| l.trim()).collect::<Vec<_>>().join(" "), command);
+        assert!(lines.len() > 1, "{lines:?}");
+        let run = |script: &str| std::process::Command::new("sh").args(["-c", script]).output().unwrap().stdout;
+        let command = format!("x=1; echo '{text}' && {{ echo \"{text}\" || exit 3; }}; for i in 1 2; do echo \"$i; $x\"; done");
+        assert_eq!(run(&broken(&command).join("\n")), run(&command));
+        assert_eq!(broken("true && false"), ["true && false"]);
+    }
 }

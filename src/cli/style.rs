@@ -62,6 +62,11 @@ pub(super) fn init(color: Color) {
     let _ = UNICODE.set(utf8.is_none_or(|v| v.to_ascii_uppercase().replace('-', "").contains("UTF8")));
 }
 
+/// Columns of the terminal that standard output is, `None` where it is none.
+pub(super) fn width() -> Option<usize> {
+    terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0)).filter(|w| *w >= 40)
+}
+
 /// Whether standard output is coloured.
 pub(super) fn colored() -> bool {
     *COLOR.get().unwrap_or(&false)

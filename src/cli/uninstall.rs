@@ -1,5 +1,7 @@
 //! `rmm uninstall`: remove what rmm keeps beside a repository. The repository itself and the devices are left alone.
 
+use std::sync::Arc;
+
 use clap::Args;
 
 use super::args::Global;
@@ -7,6 +9,8 @@ use super::context::STATE_DIR;
 use super::exit::Exit;
 use super::failure::Failure;
 use crate::diagnose::Diagnostic;
+use crate::store::Store;
+use crate::time::SystemClock;
 
 /// Arguments of `rmm uninstall`.
 #[derive(Debug, Args)]
@@ -35,15 +39,18 @@ pub(super) fn run(global: &Global, args: UninstallArgs) -> Result<Exit, Failure>
         let problem = Diagnostic::error("RMM0005", format!("{} is not a folder of its own", state.display()));
         return Err(Failure::new(Exit::Refused, problem.advice("look at it and remove it by hand")));
     }
-    let busy = running(global)?;
-    if let Some(run) = busy {
+    // A repository that is not valid can be removed too, so nothing but the database is read.
+    let db = global.db.clone().unwrap_or_else(|| state.join("rmm.db"));
+    let store = if db.is_file() { Store::open(&db, Arc::new(SystemClock)).ok() } else { None };
+    let busy = store.as_ref().map(Store::leases).transpose()?.and_then(|leases| leases.into_iter().next());
+    if let Some(run) = busy.map(|lease| lease.run) {
         let problem = Diagnostic::error("RMM0305", format!("run {run} is being carried out"));
         return Err(Failure::new(Exit::Refused, problem.advice("wait for it to end, or stop it with Ctrl-C")));
     }
     if !args.yes {
         super::confirm::ask(
-            &format!("Remove {} with all facts, runs and the audit record", state.display()),
-            &[super::context::hostname()],
+            &format!("remove {} with all facts, runs and the audit record", state.display()),
+            &["this cannot be undone".into()],
             "--yes",
         )?;
     }
@@ -51,22 +58,21 @@ pub(super) fn run(global: &Global, args: UninstallArgs) -> Result<Exit, Failure>
         Failure::new(Exit::Error, Diagnostic::error("RMM0001", format!("{}: {error}", what.display())))
     };
     if let Some(file) = &args.keep_audit {
-        let text = export(global)?;
+        let text = match &store {
+            Some(store) => super::audit::export(store)?,
+            None => {
+                let problem =
+                    Diagnostic::error("RMM0005", format!("{} cannot be opened, so its audit record cannot be kept", db.display()));
+                return Err(Failure::new(
+                    Exit::Refused,
+                    problem.advice("nothing was removed; mend it with `rmm init --repair`, or leave out --keep-audit"),
+                ));
+            }
+        };
         std::fs::write(file, text).map_err(|e| failed(file, e))?;
     }
+    drop(store);
     std::fs::remove_dir_all(&state).map_err(|e| failed(&state, e))?;
     super::print(&format!("Removed {}. Policies and devices in {} are untouched.\n", state.display(), root.display()))?;
     Ok(Exit::Done)
-}
-
-/// A run whose process lives. A database that cannot be opened holds none.
-fn running(global: &Global) -> Result<Option<String>, Failure> {
-    let context = super::context::Context::open(global)?;
-    let Ok(store) = context.store() else { return Ok(None) };
-    Ok(store.leases()?.into_iter().next().map(|lease| lease.run))
-}
-
-fn export(global: &Global) -> Result<String, Failure> {
-    let context = super::context::Context::open(global)?;
-    super::audit::export(&context.store()?)
 }

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use notify::{RecursiveMode, Watcher};
+use serde_json::json;
 
 use super::args::Global;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::style::{Tone, colored, count, paint};
-use super::table::{Output, document};
+use super::table::{Output, Table, document};
 use crate::diagnose::{Diagnostic, Level};
 use crate::repo::Loaded;
 
@@ -55,17 +56,38 @@ pub(super) fn run(global: &Global, args: &ValidateArgs) -> Result<Exit, Failure>
 
 fn once(global: &Global, args: &ValidateArgs, root: &Path) -> Result<Exit, Failure> {
     let loaded = crate::repo::load(&super::context::load_options(global, root));
-    let format = if global.output == Output::Json { Format::Json } else { args.format };
+    let format = if global.output == Output::Table { args.format } else { Format::Json };
     super::print(&match format {
         Format::Human => human(&loaded),
         Format::Json => {
             let value = serde_json::json!({ "schema": "rmm.problems/1", "valid": loaded.set.is_some(), "problems": loaded.problems });
-            document(&value, Output::Json)?
+            match global.output {
+                Output::Table | Output::Json => document(&value, Output::Json)?,
+                Output::Yaml => document(&value, Output::Yaml)?,
+                output => listed(&loaded).render(output)?,
+            }
         }
         Format::Github => loaded.problems.iter().map(annotation).collect(),
     })?;
     let failed = loaded.set.is_none() || loaded.problems.iter().any(|p| p.level == Level::Error);
     Ok(if failed { Exit::InvalidConfiguration } else { Exit::Done })
+}
+
+fn listed(loaded: &Loaded) -> Table {
+    let mut table = Table::new("rmm.problems/1", &["FILE", "LINE", "COLUMN", "LEVEL", "CODE", "MESSAGE", "ADVICE"]);
+    for p in &loaded.problems {
+        let place = p.place.as_ref();
+        table.push(vec![
+            json!(place.map(|p| &*p.file)),
+            json!(place.map(|p| p.line)),
+            json!(place.map(|p| p.column)),
+            json!(p.level),
+            json!(p.code),
+            json!(p.message),
+            json!(p.advice),
+        ]);
+    }
+    table
 }
 
 fn human(loaded: &Loaded) -> String {
@@ -84,7 +106,8 @@ fn human(loaded: &Loaded) -> String {
             format!("{} {}{tail}\n", paint(Tone::Good, "Valid:"), parts.join(", "))
         }
         _ => {
-            format!("{} {}, {}\n", paint(Tone::Bad, "Not valid:"), count(errors, "error", "errors"), count(warnings, "warning", "warnings"))
+            let tail = if warnings == 0 { String::new() } else { format!(", {}", count(warnings, "warning", "warnings")) };
+            format!("{} {}{tail}\n", paint(Tone::Bad, "Not valid:"), count(errors, "error", "errors"))
         }
     };
     if let Some(set) = &loaded.set

@@ -153,8 +153,9 @@ fn lines_are_compared_as_data_and_expressions_as_expressions() {
 #[test]
 fn kernel_parameters_modules_and_keys_are_probed() {
     let ostype = std::fs::read_to_string("/proc/sys/kernel/ostype").unwrap();
+    let pid_max = std::fs::read_to_string("/proc/sys/kernel/pid_max").unwrap();
     let mut request = Request::default();
-    for key in ["kernel.ostype", "kernel/ostype", "no.such.parameter"] {
+    for key in ["kernel.ostype", "kernel/ostype", "kernel.pid_max", "no.such.parameter"] {
         request.add_probe("sysctl", vec![key.into()]);
     }
     request.add_probe("modules", vec!["no-such-module".into()]);
@@ -166,6 +167,8 @@ fn kernel_parameters_modules_and_keys_are_probed() {
         let data = |kind: &str, key: &str| observation.sections[kind].data[key].clone();
         assert_eq!(data("sysctl", "kernel.ostype")["runtime"], ostype.trim(), "{shell:?}");
         assert_eq!(data("sysctl", "kernel/ostype")["runtime"], ostype.trim());
+        // A number of several digits: the kernel gives it in one piece or not at all.
+        assert_eq!(data("sysctl", "kernel.pid_max")["runtime"], pid_max.trim(), "{shell:?}");
         assert_eq!(data("sysctl", "no.such.parameter")["runtime"], Value::Null);
         assert_eq!(data("modules", "no-such-module")["loaded"], false);
         assert_eq!(data("authorized_keys", "no-such-user")["exists"], false);

@@ -57,15 +57,22 @@ pub fn render(problems: &[Diagnostic], sources: Sources<'_>, color: bool) -> Str
                 _ => whole_files.push(place.to_string()),
             }
         }
+        let bare = snippets.is_empty() && whole_files.is_empty();
         let mut group = Group::with_title(title).elements(snippets);
         for file in &whole_files {
             group = group.element(Level::origin(file));
         }
-        let mut report = vec![group];
-        if let Some(advice) = &problem.advice {
-            report.push(Group::with_title(Shown::HELP.secondary_title(advice.as_str())));
+        let advice = problem.advice.as_ref().map(|advice| Group::with_title(Shown::HELP.secondary_title(advice.as_str())));
+        if bare {
+            // Without a source line there is no margin to draw.
+            out.push_str(&renderer.render(&[group]));
+            if let Some(advice) = advice {
+                out.push('\n');
+                out.push_str(&renderer.render(&[advice]));
+            }
+        } else {
+            out.push_str(&renderer.render(&[group].into_iter().chain(advice).collect::<Vec<_>>()));
         }
-        out.push_str(&renderer.render(&report));
         out.push_str("\n\n");
     }
     out

@@ -35,6 +35,14 @@ pub enum ScopeError {
         /// As given.
         text: String,
     },
+    /// `os=` with a system that does not exist.
+    #[error("'{name}' is not an operating system")]
+    UnknownSystem {
+        /// As given.
+        name: String,
+        /// What was probably meant.
+        near: Option<String>,
+    },
     /// A `where` expression that does not compile.
     #[error("'{text}' does not compile: {reason}")]
     Expression {
@@ -62,10 +70,11 @@ impl Diagnose for ScopeError {
     }
     fn advice(&self) -> Option<String> {
         match self {
-            Self::UnknownName { near: Some(near), .. } | Self::UnknownSetting { near: Some(near), .. } => {
-                Some(format!("did you mean '{near}'?"))
-            }
+            Self::UnknownName { near: Some(near), .. }
+            | Self::UnknownSetting { near: Some(near), .. }
+            | Self::UnknownSystem { near: Some(near), .. } => Some(format!("did you mean '{near}'?")),
             Self::UnknownName { near: None, .. } => Some("`rmm devices list` and `rmm devices groups` show what there is".into()),
+            Self::UnknownSystem { near: None, .. } => Some("write linux, macos or windows".into()),
             Self::UnknownSetting { near: None, .. } => Some("`rmm explain settings` lists them".into()),
             Self::NotASelector { .. } => Some(
                 "write a device, a group, tag=T, site=S, os=linux, group=G or where='EXPRESSION', joined with commas where all must hold"
@@ -139,7 +148,10 @@ fn selector(set: &PolicySet, text: &str) -> Result<Selector, ScopeError> {
                     "linux" => Platform::Linux,
                     "windows" => Platform::Windows,
                     "macos" => Platform::Macos,
-                    _ => return Err(bad()),
+                    other => {
+                        let near = did_you_mean(other, ["linux", "windows", "macos"]).map(str::to_owned);
+                        return Err(ScopeError::UnknownSystem { name: other.to_owned(), near });
+                    }
                 });
             }
             "where" => {

@@ -194,7 +194,7 @@ fn too_many_failures_stop_the_run() {
 #[test]
 fn changes_wait_for_a_device_that_is_away_until_it_returns_or_they_expire() {
     let mut fleet = simple(2);
-    fleet.file("rmm.toml", "[connections]\nssh_timeout = \"5s\"\n");
+    fleet.file("rmm.toml", "[connections]\nssh_timeout = \"5s\"\n[limits]\nmax_percent = 100\n");
     fleet.rmm(&["collect"]).ends(0);
     fleet.sshd.stop();
     fleet.apply(&[]).ends(9).says("2 waiting for their device").says("--resume");
@@ -219,7 +219,7 @@ fn changes_wait_for_a_device_that_is_away_until_it_returns_or_they_expire() {
 #[test]
 fn an_apply_that_cannot_look_at_a_device_says_so() {
     let mut fleet = simple(1);
-    fleet.file("rmm.toml", "[connections]\nssh_timeout = \"5s\"\n");
+    fleet.file("rmm.toml", "[connections]\nssh_timeout = \"5s\"\n[limits]\nmax_percent = 100\n");
     fleet.sshd.stop();
     fleet.apply(&[]).ends(9);
     assert_eq!(runs(&fleet), "0");
@@ -253,7 +253,7 @@ fn guards_exceptions_and_approvals_hold_changes() {
 #[test]
 fn a_run_is_not_resumed_into_a_window_that_forbids_changes() {
     let mut fleet = simple(1);
-    fleet.file("rmm.toml", "[connections]\nssh_timeout = \"5s\"\n");
+    fleet.file("rmm.toml", "[connections]\nssh_timeout = \"5s\"\n[limits]\nmax_percent = 100\n");
     let exception = |fleet: &Fleet, until: &str| {
         let text = format!(
             "policies:\n  Test:\n    targets: [\"*\"]\n    remediate: true\n    settings:\n{NOTE}    exceptions:\n      - {{device: dev-01, setting: Files, until: {until}, reason: \"moving\", approvedBy: kim}}\n"

@@ -40,7 +40,7 @@ fn a_device_that_never_answers_delays_nobody() {
     let silent = TcpListener::bind("127.0.1.2:0").unwrap();
     let fleet = Fleet::new(2);
     fleet.policy(NOTE);
-    fleet.file("rmm.toml", "[connections]\nssh_timeout = \"1s\"\n");
+    fleet.file("rmm.toml", "[connections]\nssh_timeout = \"1s\"\n[limits]\nmax_percent = 100\n");
     let port = silent.local_addr().unwrap().port();
     fleet.declare(|i| if i == 2 { format!("connection: {{port: {port}}}") } else { String::new() });
     first_goes_on(&fleet, 9, "no answer within 1 s");
@@ -50,7 +50,7 @@ fn a_device_that_never_answers_delays_nobody() {
 fn a_device_that_hangs_after_the_login_costs_its_time_limit_alone() {
     let fleet = Fleet::with(2, &instead("sleep 100"));
     fleet.policy(NOTE);
-    fleet.file("rmm.toml", "[connections]\ncommand_timeout = \"8s\"\n");
+    fleet.file("rmm.toml", "[connections]\ncommand_timeout = \"8s\"\n[limits]\nmax_percent = 100\n");
     let begun = Instant::now();
     first_goes_on(&fleet, 9, "no answer within 8 s; the command was ended");
     assert!(begun.elapsed() < Duration::from_secs(90), "{:?}", begun.elapsed());

@@ -60,7 +60,7 @@ impl Fleet {
         for i in 1..=devices {
             std::fs::create_dir_all(fleet.dir(i)).unwrap();
         }
-        fleet.file("rmm.toml", "[general]\norganization = \"Test\"\ndefault_site = \"Here\"\n");
+        fleet.file("rmm.toml", "[general]\norganization = \"Test\"\ndefault_site = \"Here\"\n[limits]\nmax_percent = 100\n");
         fleet.declare(|_| String::new());
         fleet
     }

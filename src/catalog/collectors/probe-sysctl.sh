@@ -23,8 +23,9 @@ done ;;
 esac
 f=$f$k
 if [ -f "$f" ]; then
-v=
-IFS= read -r v <"$f" && printf '%s|seen|%s\n' "$i" "$v" || printf '%s|denied|\n' "$i"
+# Not with `read`: shells that take one byte at a time get one digit of a number, and then the end of the file.
+v=$(cat "$f" 2>/dev/null) && printf '%s|seen|%s\n' "$i" "${v%%
+*}" || printf '%s|denied|\n' "$i"
 else
 printf '%s|absent|\n' "$i"
 fi
