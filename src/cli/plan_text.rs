@@ -45,7 +45,7 @@ pub(super) fn render(plan: &Plan, show: Show, now: DateTime<Utc>) -> String {
         out.push_str(&device_head(device));
         let (folded, single) = fold(changes, show);
         let width = |f: &dyn Fn(&Change) -> String, most: usize| single.iter().map(|c| f(c).width()).max().unwrap_or(0).min(most);
-        let labels = width(&|c| clean(&c.label()), 44);
+        let labels = width(&|c| clean(&c.label()), 52);
         let values = width(&|c| from_to(c), 52);
         let policies = width(&|c| c.policy.to_string(), 32);
         let places = width(&|c| c.place.to_string(), 48);

@@ -2,8 +2,12 @@
 // What a helper of a test cannot do fails the test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod cli;
+mod codes;
+mod commands_page;
 mod floors;
 mod pages;
 mod quickstart;
+mod schemas;
 mod ssh;
 mod sshd;
