@@ -196,7 +196,12 @@ pub(super) fn run(global: &Global, args: DevicesArgs) -> Result<Exit, Failure> {
                 if create_missing && !context.set.devices.contains_key(&name) {
                     let known = Known { create_missing, ..Known::from(&*context.set) };
                     let (groups, sites) = devices_csv::undeclared(std::slice::from_ref(&device), &known);
-                    return Ok(devices_file::write_fleet(&context.set.root, std::slice::from_ref(&device), &groups, &sites)?);
+                    return Ok(devices_file::write_fleet(
+                        &context.set.root,
+                        std::slice::from_ref(&device),
+                        &groups,
+                        &with_default(&context, sites),
+                    )?);
                 }
                 declared(&context, &fields)?;
                 Ok(devices_file::add_device(&context.set, &device)?)
@@ -439,9 +444,21 @@ pub(super) fn read(context: &Context, file: &Path, create_missing: bool) -> Resu
     Ok(Batch { devices, groups, sites })
 }
 
+/// Sites to declare. With the first of them the default site has to be declared too.
+pub(super) fn with_default(context: &Context, mut sites: BTreeSet<String>) -> BTreeSet<String> {
+    let default = &context.set.config.general.default_site;
+    if !sites.is_empty() && !context.set.sites.contains_key(default) {
+        sites.insert(default.clone());
+    }
+    sites
+}
+
 /// Writes a batch into the repository and the record, and says where.
 pub(super) fn write(context: &Context, batch: &Batch, from: &Path) -> Result<String, Failure> {
-    let written = relative(context, &devices_file::write_fleet(&context.set.root, &batch.devices, &batch.groups, &batch.sites)?);
+    let written = relative(
+        context,
+        &devices_file::write_fleet(&context.set.root, &batch.devices, &batch.groups, &with_default(context, batch.sites.clone()))?,
+    );
     record(context, "device.imported", &from.display().to_string(), json!({ "devices": batch.devices.len(), "file": written }))?;
     Ok(written)
 }

@@ -80,8 +80,14 @@ pub(super) fn run(global: &Global, args: InitArgs) -> Result<Exit, Failure> {
         let mut device = Device { name: name.clone(), site: args.site.clone(), ..Device::default() };
         device.connection.transport = Some(TransportKind::Local);
         // A site has to be declared before a device can stand in it.
-        let sites = device.site.iter().filter(|s| !context.set.sites.contains_key(*s)).cloned().collect();
-        devices_file::write_fleet(&context.root, std::slice::from_ref(&device), &std::collections::BTreeSet::new(), &sites)?;
+        let sites: std::collections::BTreeSet<String> =
+            device.site.iter().filter(|s| !context.set.sites.contains_key(*s)).cloned().collect();
+        devices_file::write_fleet(
+            &context.root,
+            std::slice::from_ref(&device),
+            &std::collections::BTreeSet::new(),
+            &super::devices::with_default(&context, sites),
+        )?;
         added(&global, devices_file::IMPORTED, &format!("devices; the first one is this machine, {name}"));
         context = Context::open(&global)?;
     }

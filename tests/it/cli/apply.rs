@@ -3,7 +3,7 @@ use super::Fleet;
 #[test]
 fn what_was_planned_is_carried_out_once() {
     let fleet = Fleet::small();
-    let done = fleet.rmm(&["apply", "--auto-approve"]).code(0).says("Apply: 1 done.").complains("done        here  Files.");
+    let done = fleet.rmm(&["apply", "--auto-approve"]).code(0).says("Apply: 1 done.").complains("done         here  Files.");
     assert!(done.out.contains("Plan: 1 change on 1 device"), "{}", done.out);
     assert_eq!(fleet.read("wanted.txt"), "hello\n");
     fleet.rmm(&["apply", "--auto-approve"]).code(0).says("nothing to do");
@@ -40,10 +40,9 @@ fn a_limit_refuses_the_whole_run() {
 #[test]
 fn a_change_that_fails_is_exit_code_8_and_said() {
     let fleet = Fleet::small();
-    std::fs::create_dir_all(fleet.path("wanted.txt/in/the/way")).unwrap();
     let policy = fleet.read("policies/a.yaml").replace("wanted.txt", "rmm.toml/wanted.txt");
     fleet.write("policies/a.yaml", &policy);
-    fleet.rmm(&["apply", "--auto-approve"]).code(8).says("failed").complains("failed");
+    fleet.rmm(&["apply", "--auto-approve"]).code(8).says("1 failed and rolled back").complains("rolled back  here");
 }
 
 #[test]

@@ -48,7 +48,14 @@ fn a_device_that_would_make_the_repository_invalid_is_not_added() {
     if fleet.rmm(&["devices", "remove", "web-9", "--yes"]).code == 4 {
         assert_eq!(fleet.read("devices/imported.yaml"), before);
     }
-    fleet.rmm(&["validate"]).code(0);
+}
+
+#[test]
+fn the_first_site_of_a_repository_brings_the_default_site_along() {
+    let fleet = Fleet::small();
+    fleet.write("in.csv", "name,site\nweb-1,Berlin\n");
+    fleet.rmm(&["devices", "import", "in.csv", "--create-missing", "--yes"]).code(0);
+    fleet.rmm(&["devices", "sites"]).code(0).says("Berlin").says("Main");
 }
 
 #[test]

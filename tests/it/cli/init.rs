@@ -3,7 +3,7 @@ use super::{Fleet, rmm};
 #[test]
 fn a_new_repository_is_explained_valid_and_names_schemas_that_exist() {
     let fleet = Fleet::nothing();
-    let made = fleet.rmm(&["init", "fleet", "--site", "Berlin"]).code(0).says("Next: cd fleet && rmm plan");
+    let made = fleet.rmm(&["init", "fleet", "--site", "Berlin"]).code(0).complains("Next: cd fleet && rmm plan");
     let lines: Vec<&str> = made.err.lines().filter(|l| l.starts_with('+')).collect();
     assert_eq!(lines.len(), 6, "{}", made.err);
     assert!(lines.iter().all(|l| l.split("  ").count() > 1), "{}", made.err);
