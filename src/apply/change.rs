@@ -38,7 +38,7 @@ pub(super) struct Work<'a> {
     session: Arc<dyn Session>,
     facts: Arc<Facts>,
     observed: BTreeMap<Arc<str>, Section>,
-    /// Labels of what was changed in this run, for `restart_on`.
+    /// Labels of what was changed in this run, also before it was resumed, for `restart_on`.
     changed: Vec<String>,
 }
 
@@ -74,8 +74,8 @@ impl Trouble {
 }
 
 impl<'a> Work<'a> {
-    pub(super) fn new(executor: &'a Executor, device: &'a Device, session: Arc<dyn Session>, facts: Facts) -> Self {
-        Self { executor, device, session, facts: Arc::new(facts), observed: BTreeMap::new(), changed: Vec::new() }
+    pub(super) fn new(executor: &'a Executor, device: &'a Device, session: Arc<dyn Session>, facts: Facts, changed: Vec<String>) -> Self {
+        Self { executor, device, session, facts: Arc::new(facts), observed: BTreeMap::new(), changed }
     }
 
     /// What was observed on the way; newer than what the store has.
@@ -97,24 +97,30 @@ impl<'a> Work<'a> {
                 return Ok(After::Failed);
             }
         };
-        // An intent without a result: the process died in between. Only looking tells how it ended.
-        let mut recovering = change.state == ChangeState::Started || change.state == ChangeState::Interrupted;
         let mut tries = 0;
         loop {
             tries += 1;
+            // It was begun before, and the process died or the device went away in between. Only looking tells how it ended.
+            let recovering = change.attempts > 0;
             let trouble = match self.try_once(&mut change, &def, &desired, recovering).await? {
                 Ok(after) => return Ok(after),
                 Err(trouble) => trouble,
             };
             let text = self.redact(&trouble.text());
             if trouble.cancelled() {
-                let next = if change.state == ChangeState::Started { ChangeState::Interrupted } else { ChangeState::Cancelled };
-                self.executor.step(&change, next, fail("the run was stopped".into()))?;
+                let next = match change.state {
+                    ChangeState::Started => Some(ChangeState::Interrupted),
+                    // Nothing is known that was not known before.
+                    ChangeState::Interrupted => None,
+                    _ => Some(ChangeState::Cancelled),
+                };
+                if let Some(next) = next {
+                    self.executor.step(&change, next, fail("the run was stopped".into()))?;
+                }
                 return Ok(After::Fine);
             }
             match trouble.category() {
                 Category::Transient if tries < retry::TRIES => {
-                    recovering = change.state == ChangeState::Started;
                     tokio::select! {
                         () = self.executor.abort.cancelled() => {}
                         () = tokio::time::sleep(retry::delay(tries + 1, rand::random())) => {}
@@ -228,7 +234,8 @@ impl<'a> Work<'a> {
         let executor = self.executor;
         let change = &change.change;
         let request = super::survey::to_request(&Needs::of(def, change.key.as_deref(), &change.desired));
-        let limits = Limits { max_output: executor.set.config.connections.max_output_bytes, ..Limits::default() };
+        let connections = &executor.set.config.connections;
+        let limits = Limits { timeout: connections.command_timeout.duration(), max_output: connections.max_output_bytes };
         let seen = Collector::collect(self.session.as_ref(), &request, executor.clock.as_ref(), &executor.abort, limits).await?;
         let facts = Arc::make_mut(&mut self.facts);
         for (name, section) in seen.sections {

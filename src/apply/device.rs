@@ -9,9 +9,11 @@ use crate::store::{Merge, Observation, Status, Step, StoreError};
 use crate::transport::TransportError;
 
 impl Executor {
-    /// Carries out what is left to do on one device. Only a failing database is an error.
+    /// Carries out what is left to do on one device, of which `changes` are all in this run. Only a failing database is
+    /// an error.
     pub(super) async fn device(&self, name: &str, mut changes: Vec<RunChange>) -> Result<DeviceOutcome, StoreError> {
         let mut outcome = DeviceOutcome::default();
+        let done = changes.iter().filter(|c| c.state == ChangeState::Done && !c.change.restart).map(|c| c.change.label()).collect();
         changes.retain(|c| !c.state.is_final());
         if changes.is_empty() {
             return Ok(outcome);
@@ -35,7 +37,7 @@ impl Executor {
             Err(error) => return self.unopened(name, &changes, &error),
         };
         let facts = self.store.facts(name, None)?;
-        let mut work = Work::new(self, &device, session, facts);
+        let mut work = Work::new(self, &device, session, facts, done);
         let mut rest = changes.into_iter();
         while let Some(change) = rest.next() {
             if self.stop.is_cancelled() {

@@ -1,6 +1,6 @@
 //! The executor: devices in parallel within limits, stages one after the other, stopped by failures or by a person.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,7 +15,7 @@ use super::stages::Stage;
 use crate::access::{Redactor, SecretStore};
 use crate::diagnose::{Category, Diagnose};
 use crate::model::config::Amount;
-use crate::model::run::{Actor, ChangeState, RunChange, RunState};
+use crate::model::run::{Actor, ChangeState, Run, RunChange, RunState};
 use crate::repo::PolicySet;
 use crate::store::{Owner, Step, Store, StoreError};
 use crate::time::Clock;
@@ -129,6 +129,24 @@ pub struct Executor {
     pub on: Box<dyn Fn(Event) + Send + Sync>,
 }
 
+/// What is carried out.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Task {
+    /// A new run. It comes into the database once its devices are leased: one that is refused leaves nothing behind.
+    Begin(Box<Run>, Vec<RunChange>),
+    /// These changes of a run that was stopped, or whose process died.
+    Resume(Vec<RunChange>),
+}
+
+impl Task {
+    /// The changes that it is about.
+    pub fn changes(&self) -> &[RunChange] {
+        match self {
+            Self::Begin(_, changes) | Self::Resume(changes) => changes,
+        }
+    }
+}
+
 /// What came of one device.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct DeviceOutcome {
@@ -137,19 +155,17 @@ pub(super) struct DeviceOutcome {
 }
 
 impl Executor {
-    /// Carries out the changes of a run that are not final yet. The run must be in the database and *running*.
-    ///
-    /// `stages` name the devices in order; `sites` gives each device's site. Ends with the run's final state written.
-    pub async fn carry_out(self: Arc<Self>, changes: Vec<RunChange>, stages: Vec<Stage>) -> Result<Finished, ApplyError> {
+    /// Carries out the changes of a task that are not final yet; `stages` name their devices in order. Ends with the
+    /// run's final state written.
+    pub async fn carry_out(self: Arc<Self>, task: Task, stages: Vec<Stage>) -> Result<Finished, ApplyError> {
         let owner = Owner::this_process();
-        let mut by_device: BTreeMap<String, Vec<RunChange>> = BTreeMap::new();
-        for change in changes {
-            by_device.entry(change.device.clone()).or_default().push(change);
-        }
-        self.lease(&owner, &by_device)?;
+        let held = self.lease(&owner, task.changes())?;
         let beating = CancellationToken::new();
-        let heart = tokio::spawn(Arc::clone(&self).heartbeat(owner.clone(), beating.clone()));
-        let worked = Arc::clone(&self).stages(by_device, stages).await;
+        let heart = tokio::spawn(Arc::clone(&self).heartbeat(owner.clone(), held, beating.clone()));
+        let worked = match self.begin(task) {
+            Ok(devices) => Arc::clone(&self).stages(devices, stages).await,
+            Err(error) => Err(error.into()),
+        };
         beating.cancel();
         let _ = heart.await;
         let finished = worked.and_then(|finished| self.finish(finished));
@@ -159,13 +175,14 @@ impl Executor {
     }
 
     /// All devices, or none: a run that would meet another one does not begin.
-    fn lease(&self, owner: &Owner, devices: &BTreeMap<String, Vec<RunChange>>) -> Result<(), ApplyError> {
+    fn lease(&self, owner: &Owner, changes: &[RunChange]) -> Result<usize, ApplyError> {
+        let devices: BTreeSet<&str> = changes.iter().map(|c| &*c.device).collect();
         let leased = |result: Result<(), StoreError>, device: &str| match result {
             Err(StoreError::Leased { run, .. }) => Err(ApplyError::Refused(Refused::Leased { device: device.to_owned(), run })),
             other => other.map_err(ApplyError::from),
         };
         let mut taken = leased(self.store.lease_run(&self.run, owner, LEASE), &format!("run {}", self.run));
-        for device in devices.keys() {
+        for device in &devices {
             if taken.is_err() {
                 break;
             }
@@ -174,19 +191,58 @@ impl Executor {
         if taken.is_err() {
             self.store.release_all(owner)?;
         }
-        taken
+        taken.map(|()| devices.len() + 1)
     }
 
-    /// Renews the leases; where they cannot be renewed, nothing further is begun.
-    async fn heartbeat(self: Arc<Self>, owner: Owner, until: CancellationToken) {
+    /// Puts a new run into the database, or takes up an old one: under its lease, so that what the journal says holds.
+    /// Returns the devices that have something to be done, each with all of its changes in this run.
+    fn begin(&self, task: Task) -> Result<BTreeMap<String, Vec<RunChange>>, StoreError> {
+        let mut devices: BTreeMap<String, Vec<RunChange>> = BTreeMap::new();
+        match task {
+            Task::Begin(run, changes) => {
+                self.store.create_run(&run, &changes)?;
+                for change in changes {
+                    devices.entry(change.device.clone()).or_default().push(change);
+                }
+            }
+            Task::Resume(wanted) => {
+                let wanted: BTreeSet<i64> = wanted.iter().map(|c| c.seq).collect();
+                let missing = || StoreError::Missing { what: "run", name: self.run.clone() };
+                let run = self.store.run(&self.run)?.ok_or_else(missing)?;
+                if run.state != RunState::Running {
+                    self.store.set_run_state(&self.run, RunState::Running, &self.actor)?;
+                }
+                let expired = self.clock.now() >= run.expires_at;
+                for change in self.store.run_changes(&self.run)? {
+                    if expired && change.state == ChangeState::Queued {
+                        let error = format!("given up: the device did not return before {}", run.expires_at.format("%F %H:%M UTC"));
+                        self.step(&change, ChangeState::Failed, Step { error: Some(error), ..Step::default() })?;
+                    } else if change.state.is_final() || wanted.contains(&change.seq) {
+                        devices.entry(change.device.clone()).or_default().push(change);
+                    }
+                }
+            }
+        }
+        devices.retain(|_, changes| changes.iter().any(|c| !c.state.is_final()));
+        Ok(devices)
+    }
+
+    /// Renews the leases; where they cannot be renewed, nothing further is begun. Where another has taken one over, since
+    /// this process gave no sign of life for too long, what is in flight is ended too.
+    async fn heartbeat(self: Arc<Self>, owner: Owner, held: usize, until: CancellationToken) {
         let mut every = tokio::time::interval((LEASE / 4).to_std().unwrap_or_default());
         every.tick().await;
         loop {
             tokio::select! {
                 () = until.cancelled() => return,
                 _ = every.tick() => {
-                    if self.store.heartbeat(&owner, LEASE).is_err() {
+                    let renewed = self.store.heartbeat(&owner, LEASE);
+                    if !matches!(renewed, Ok(n) if n >= held) {
                         self.stop.cancel();
+                    }
+                    if matches!(renewed, Ok(n) if n < held) {
+                        tracing::error!(run = self.run, "another process has taken over devices of this run");
+                        self.abort.cancel();
                     }
                 }
             }
@@ -204,7 +260,7 @@ impl Executor {
             if work.is_empty() {
                 continue;
             }
-            if many {
+            if many && !self.stop.is_cancelled() {
                 (self.on)(Event::Stage { name: stage.name.clone(), devices: work.len() });
             }
             let outcomes = Arc::clone(&self).stage(work, failures, allowed, &mut finished).await?;
@@ -315,6 +371,12 @@ impl Executor {
     /// One step in the journal, and its event.
     pub(super) fn step(&self, change: &RunChange, next: ChangeState, step: Step) -> Result<RunChange, StoreError> {
         let error = step.error.clone();
+        let (device, label) = (change.device.as_str(), change.change.label());
+        if let (Some(error), ChangeState::Failed | ChangeState::RolledBack | ChangeState::Interrupted) = (&error, next) {
+            tracing::warn!(device, run = self.run.as_str(), setting = label, error = error.as_str(), "change {next}");
+        } else {
+            tracing::info!(device, run = self.run.as_str(), setting = label, "change {next}");
+        }
         let now = self.store.transition(&self.run, change.seq, next, &step, &self.actor)?;
         (self.on)(Event::Change { device: change.device.clone(), setting: change.change.label(), state: next, error });
         Ok(now)

@@ -32,6 +32,7 @@ impl Host for LiveHost {
     fn perform(&mut self, operation: &Operation) -> Result<Reply, HostError> {
         let rendered = crate::script::render(operation);
         let command = Command { line: rendered.line, input: rendered.input.unwrap_or_default(), elevate: true, ..Command::default() };
+        tracing::debug!(device = self.device.as_str(), "run {}", command.line);
         let answer = self.runtime.block_on(self.session.run(command, &self.abort));
         let output =
             answer.map_err(|error| HostError::Transport { code: error.code(), category: error.category(), message: error.to_string() })?;

@@ -58,6 +58,14 @@ pub enum Refused {
         /// The other run.
         run: String,
     },
+    /// Everything that is left of a run is held back now.
+    #[error("everything that is left of run {run} is held: {reason}")]
+    Held {
+        /// The run.
+        run: String,
+        /// By what, and until when.
+        reason: String,
+    },
     /// A stage that is not a group.
     #[error("'{stage}' is not a group, so it cannot be a stage")]
     UnknownStage {
@@ -84,12 +92,13 @@ impl Diagnose for Refused {
             Self::Altered { .. } => "RMM0309",
             Self::UnknownStage { .. } => "RMM0306",
             Self::NotResumable { .. } => "RMM0307",
+            Self::Held { .. } => "RMM0304",
         }
     }
 
     fn category(&self) -> Category {
         match self {
-            Self::Leased { .. } => Category::Transient,
+            Self::Leased { .. } | Self::Held { .. } => Category::Transient,
             _ => Category::Configuration,
         }
     }
@@ -109,6 +118,7 @@ impl Diagnose for Refused {
             }
             Self::UnknownStage { .. } => "`rmm devices groups` lists the groups".into(),
             Self::NotResumable { .. } => "make a new plan: rmm plan".into(),
+            Self::Held { run, .. } => format!("go on once it is over: rmm apply --resume {run}"),
         })
     }
 }

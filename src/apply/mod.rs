@@ -18,8 +18,8 @@ pub mod survey;
 
 pub use declare::declare;
 pub use events::{EVENTS_SCHEMA, Event, OnEvent};
-pub use executor::{ApplyError, ApplyOptions, Executor, Finished};
+pub use executor::{ApplyError, ApplyOptions, Executor, Finished, Task};
 pub use limits::Refused;
 pub use request::{from_plan, new_run};
-pub use saved::{check_fresh, reassure, stages_of};
+pub use saved::{check_fresh, held_now, reassure, stages_of};
 pub use sessions::sessions;

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use std::collections::BTreeMap;
+
 use super::limits::Refused;
 use super::stages::{self, Stage};
 use crate::access::{SecretStore, Secrets as _};
 use crate::model::Facts;
-use crate::model::plan::{Plan, State};
-use crate::model::run::RunChange;
+use crate::model::plan::{Held, Plan, State};
+use crate::model::run::{ChangeState, RunChange};
 use crate::plan::{PlanOptions, Planner, Scope, summarize};
 use crate::repo::PolicySet;
 use crate::store::{Store, StoreError};
@@ -79,6 +81,38 @@ pub fn reassure(
     }
     plan.summary = summarize(&plan.devices);
     Ok(plan)
+}
+
+/// Which of the open changes of a run a window, guard or exception holds back by now, by their place in the run. Those
+/// that were begun already are not among them: half a change helps nobody.
+pub fn held_now(
+    set: &PolicySet,
+    store: &Store,
+    secrets: &Arc<SecretStore>,
+    now: DateTime<Utc>,
+    changes: &[RunChange],
+) -> Result<BTreeMap<i64, Held>, StoreError> {
+    let lookup = |name: &str| secrets.resolve(name).ok().map(|s| secrecy::ExposeSecret::expose_secret(&s).to_owned());
+    let planner = Planner::new(set, &lookup);
+    // The run was approved when it began.
+    let options = PlanOptions { approve: true, compliant: true, commands: false };
+    let mut held = BTreeMap::new();
+    for of_device in changes.chunk_by(|a, b| a.device == b.device) {
+        let Some(device) = set.devices.get(&of_device[0].device) else { continue };
+        let facts = store.facts(&device.name, None)?;
+        let mut evaluated = planner.evaluate(device, &facts, &options, now);
+        for change in &mut evaluated.changes {
+            change.state = State::Change;
+        }
+        let decided = planner.decide(device, evaluated, &options, now);
+        for change in of_device.iter().filter(|c| !matches!(c.state, ChangeState::Started | ChangeState::Interrupted)) {
+            let of_plan = decided.changes.iter().find(|c| c.label() == change.change.label());
+            if let Some(reason) = of_plan.and_then(|c| c.held.clone()) {
+                held.insert(change.seq, reason);
+            }
+        }
+    }
+    Ok(held)
 }
 
 /// The stages of a run's devices, by their groups as they are known now.

@@ -70,6 +70,9 @@ pub struct Outcome {
     pub cancelled: bool,
 }
 
+/// What is asked of a device.
+type Asked = (Arc<Device>, Arc<Request>);
+
 /// Brings the facts and makes the plan.
 pub struct Survey<'a> {
     /// The repository.
@@ -90,26 +93,35 @@ impl<'a> Survey<'a> {
         Self { set, store, secrets, clock, sessions: super::sessions(set, secrets) }
     }
 
-    /// The devices that a scope means, judged by what is known of them. Where that is not known, they are in.
+    /// The devices that a scope means for certain, judged by what is known of them. Only these are planned and changed.
     pub fn devices(&self, scope: &Scope) -> Result<Vec<Arc<Device>>, StoreError> {
+        self.chosen(scope, |targeting| *targeting == Targeting::Yes)
+    }
+
+    /// The devices that a scope may mean: observing them is what makes it certain.
+    fn candidates(&self, scope: &Scope) -> Result<Vec<Arc<Device>>, StoreError> {
+        self.chosen(scope, |targeting| *targeting != Targeting::No)
+    }
+
+    fn chosen(&self, scope: &Scope, accept: impl Fn(&Targeting) -> bool + Sync) -> Result<Vec<Arc<Device>>, StoreError> {
         if scope.selectors.is_empty() {
             return Ok(self.set.devices.values().cloned().collect());
         }
         let secrets = |_: &str| None;
         let planner = Planner::new(self.set, &secrets);
-        let facts = self.facts_for_membership(&planner, scope)?;
-        let none = Facts::default();
-        let means = |d: &&Arc<Device>| planner.in_scope(scope, d, facts.get(&*d.name).unwrap_or(&none)) != Targeting::No;
-        Ok(self.set.devices.values().filter(means).cloned().collect())
-    }
-
-    fn facts_for_membership(&self, planner: &Planner<'_>, scope: &Scope) -> Result<HashMap<String, Facts>, StoreError> {
         let sections = planner.membership_sections(scope);
-        let mut all = HashMap::new();
-        self.store.facts_fleet(&as_strs(&sections), None, |device, facts| {
-            all.insert(device.to_owned(), facts);
-        })?;
-        Ok(all)
+        let scope = planner.scope(scope);
+        let means = |device: &Device, facts: &Facts| accept(&scope.means(device, facts));
+        let mut answers: HashMap<String, bool> = HashMap::new();
+        self.store.facts_fleet_map(
+            &as_strs(&sections),
+            None,
+            |name, facts| Some((name.to_owned(), means(self.set.devices.get(name)?, &facts))),
+            |answer| answers.extend(answer),
+        )?;
+        let none = Facts::default();
+        let within = |d: &&Arc<Device>| answers.get(&d.name).copied().unwrap_or_else(|| means(d, &none));
+        Ok(self.set.devices.values().filter(within).cloned().collect())
     }
 
     /// Observes what the plan of these devices looks at and what is not fresh.
@@ -128,23 +140,16 @@ impl<'a> Survey<'a> {
         self.observe(work, Merge::Replace, concurrency, cancel, on).await
     }
 
-    /// What has to be asked of which device.
-    fn due(&self, scope: &Scope, refresh: Refresh) -> Result<Vec<(Arc<Device>, Request)>, StoreError> {
+    /// What has to be asked of which device. Decided while the facts pass by: those of a whole fleet are never held at once.
+    fn due(&self, scope: &Scope, refresh: Refresh) -> Result<Vec<Asked>, StoreError> {
         let now = self.clock.now();
         let fresh = now - self.set.config.monitoring.health_check_interval.delta();
         let secrets = |_: &str| None;
         let planner = Planner::new(self.set, &secrets);
-        let devices = self.devices(scope)?;
+        let devices = self.candidates(scope)?;
         let names: Vec<&str> = devices.iter().map(|d| &*d.name).collect();
-        let mut known: HashMap<String, Facts> = HashMap::new();
-        self.store.facts_fleet(&as_strs(&planner.sections()), Some(&names), |device, facts| {
-            known.insert(device.to_owned(), facts);
-        })?;
-        let never = Facts::default();
-        let mut work = Vec::new();
-        for device in devices {
-            let facts = known.get(&*device.name).unwrap_or(&never);
-            let mut request = to_request(&planner.needs(&device, facts));
+        let due = |device: &Device, facts: &Facts| {
+            let mut request = to_request(&planner.needs(device, facts));
             if facts.sections.is_empty() {
                 // The first look takes everything in: scripts and selectors may ask for any of it.
                 request.merge(Request::full());
@@ -158,6 +163,20 @@ impl<'a> Survey<'a> {
                     !(is_fresh(kind) && all.iter().all(answered))
                 });
             }
+            request
+        };
+        let mut known: HashMap<String, Arc<Request>> = HashMap::new();
+        let mut alike = Alike::default();
+        self.store.facts_fleet_map(
+            &as_strs(&planner.sections()),
+            Some(&names),
+            |name, facts| Some((name.to_owned(), due(self.set.devices.get(name)?, &facts))),
+            |found| known.extend(found.map(|(name, request)| (name, alike.share(request)))),
+        )?;
+        let never = Facts::default();
+        let mut work = Vec::new();
+        for device in devices {
+            let request = known.remove(&device.name).unwrap_or_else(|| alike.share(due(&device, &never)));
             if !request.is_empty() {
                 work.push((device, request));
             }
@@ -185,7 +204,8 @@ impl<'a> Survey<'a> {
         let secrets = |_: &str| None;
         let planner = Planner::new(self.set, &secrets);
         let mut work = Vec::new();
-        for device in self.devices(scope)? {
+        let mut alike = Alike::default();
+        for device in self.candidates(scope)? {
             let facts = if force && !probes { Facts::default() } else { self.store.facts(&device.name, None)? };
             let mut request = wanted.clone();
             if probes {
@@ -198,7 +218,7 @@ impl<'a> Survey<'a> {
                 request.probes.retain(|kind, _| !is_fresh(kind));
             }
             if !request.is_empty() {
-                work.push((device, request));
+                work.push((device, alike.share(request)));
             }
         }
         self.observe(work, Merge::Replace, concurrency, cancel, on).await
@@ -207,7 +227,7 @@ impl<'a> Survey<'a> {
     /// Observes devices and keeps what is seen. One attempt each; results are written in batches.
     pub async fn observe(
         &self,
-        work: Vec<(Arc<Device>, Request)>,
+        work: Vec<(Arc<Device>, Arc<Request>)>,
         merge: Merge,
         concurrency: Option<u32>,
         cancel: &CancellationToken,
@@ -223,20 +243,11 @@ impl<'a> Survey<'a> {
             async move { sessions.open(&target, &token).await }
         };
         let places = concurrency.unwrap_or(self.set.config.connections.max_concurrent) as usize;
-        let work = work.into_iter().map(|(device, request)| (device, Arc::new(request)));
         let limits = collect::Limits {
             timeout: self.set.config.connections.command_timeout.duration(),
             max_output: self.set.config.connections.max_output_bytes,
         };
-        let collecting = tokio::spawn(collect::collect_fleet(
-            work.collect::<Vec<_>>(),
-            open,
-            Arc::clone(self.clock),
-            places,
-            limits,
-            cancel.clone(),
-            sender,
-        ));
+        let collecting = tokio::spawn(collect::collect_fleet(work, open, Arc::clone(self.clock), places, limits, cancel.clone(), sender));
         let mut outcome = Outcome::default();
         let mut done = 0;
         let mut batch: Vec<Collected<Arc<Device>>> = Vec::with_capacity(BATCH);
@@ -303,12 +314,25 @@ impl<'a> Survey<'a> {
                 }
                 Some(error) => (Some(Status::Error), Some(error.to_string())),
             };
+            let device = report.device.as_str();
+            if let Some(reason) = &reason {
+                tracing::warn!(device, reason = reason.as_str(), "not observed");
+            } else {
+                tracing::debug!(device, milliseconds = report.took.as_millis() as u64, "observed");
+            }
             if let Some(status) = status {
                 self.store.set_status(&report.device, status, reason.as_deref(), now)?;
             }
             on(report);
         }
         Ok(())
+    }
+
+    /// Forgets history and metrics that are older than `general.data_retention_days` and `monitoring.metrics_retention`.
+    pub fn prune(&self) -> Result<usize, StoreError> {
+        let now = self.clock.now();
+        let history = chrono::TimeDelta::days(i64::from(self.set.config.general.data_retention_days));
+        self.store.prune_daily(now - history, now - self.set.config.monitoring.metrics_retention.delta())
     }
 
     /// Plans from what is known. Devices of which nothing changed since the last plan are not judged again.
@@ -371,17 +395,22 @@ impl<'a> Survey<'a> {
             }
         }
         let names: Vec<&str> = missing.keys().copied().collect();
-        let mut fresh: Vec<([u8; 16], Vec<u8>, DevicePlan)> = Vec::new();
+        // Inputs, the verdicts as they are kept, and where in `plans` the device stands.
+        let mut fresh: Vec<([u8; 16], Vec<u8>, usize)> = Vec::new();
         let mut seen = std::collections::HashSet::new();
         if !names.is_empty() {
-            self.store.facts_fleet(&as_strs(&planner.sections()), Some(&names), |name, facts| {
-                let Some(device) = missing.get(name) else { return };
-                seen.insert(name.to_owned());
+            let judged = |name: &str, facts: Facts| {
+                let device = missing.get(name)?;
                 let evaluated = planner.evaluate(device, &facts, options, now);
-                let blob = evaluated.keep.then(|| serde_json::to_vec(&evaluated).unwrap_or_default());
-                let plan = planner.decide(device, evaluated, options, now);
-                if let (Some(blob), Some(input)) = (blob, inputs.get(name)) {
-                    fresh.push((*input, blob, plan.clone()));
+                let input = inputs.get(name).filter(|_| evaluated.keep).copied();
+                let blob = input.and_then(|input| Some((input, serde_json::to_vec(&evaluated).ok()?)));
+                Some((name.to_owned(), blob, planner.decide(device, evaluated, options, now)))
+            };
+            self.store.facts_fleet_map(&as_strs(&planner.sections()), Some(&names), judged, |found| {
+                let Some((name, blob, plan)) = found else { return };
+                seen.insert(name);
+                if let Some((input, blob)) = blob {
+                    fresh.push((input, blob, plans.len()));
                 }
                 plans.push(plan);
             })?;
@@ -393,9 +422,25 @@ impl<'a> Survey<'a> {
             }
         }
         let verdicts: Vec<PutVerdict<'_>> =
-            fresh.iter().map(|(input_hash, blob, plan)| PutVerdict { input_hash: *input_hash, blob, plan }).collect();
+            fresh.iter().map(|(input_hash, blob, i)| PutVerdict { input_hash: *input_hash, blob, plan: &plans[*i] }).collect();
+        if verdicts.is_empty() {
+            return Ok(plans);
+        }
         self.store.put_verdicts(&self.set.hash, self.set.commit.as_deref(), now, &verdicts)?;
         Ok(plans)
+    }
+}
+
+/// Equal requests held once: in a fleet most devices are asked for the same.
+#[derive(Default)]
+struct Alike(Option<Arc<Request>>);
+
+impl Alike {
+    fn share(&mut self, request: Request) -> Arc<Request> {
+        match &self.0 {
+            Some(last) if **last == request => Arc::clone(last),
+            _ => Arc::clone(self.0.insert(Arc::new(request))),
+        }
     }
 }
 

@@ -15,13 +15,14 @@ use super::plan_text::{Show, render};
 use super::progress::Progress;
 use super::style::{Tone, clean, count, paint};
 use super::table::Output;
-use crate::apply::survey::{Refresh, Survey};
-use crate::apply::{ApplyError, ApplyOptions, EVENTS_SCHEMA, Event, Executor, Finished, Refused, limits};
+use crate::apply::survey::{Outcome, Refresh, Survey};
+use crate::apply::{ApplyError, ApplyOptions, EVENTS_SCHEMA, Event, Executor, Finished, Refused, Task, limits};
 use crate::diagnose::Diagnostic;
 use crate::model::config::Amount;
 use crate::model::plan::{PLAN_SCHEMA, Plan, State};
 use crate::model::run::{ChangeState, RunChange, RunState};
 use crate::plan::{PlanOptions, Scope};
+use crate::repo::PolicySet;
 use crate::store::Store;
 
 /// Arguments of `rmm apply`.
@@ -76,9 +77,13 @@ pub(super) fn run(global: &Global, args: ApplyArgs) -> Result<Exit, Failure> {
     if let Some(run) = &args.resume {
         return resume(global, &args, &context, &store, run);
     }
-    let plan = match saved(&args.plan_or_selectors) {
-        Some(file) => read(Path::new(file), &args, &context, &store)?,
-        None => make(global, &args, &context, &store)?,
+    let mut away = 0;
+    let plan = if let Some(file) = saved(&context.set, &args.plan_or_selectors) {
+        read(Path::new(file), &args, &context, &store)?
+    } else {
+        let (plan, outcome) = make(global, &args, &context, &store)?;
+        away = outcome.unreachable;
+        plan
     };
     if global.output == Output::Table {
         super::print(&render(
@@ -87,8 +92,10 @@ pub(super) fn run(global: &Global, args: ApplyArgs) -> Result<Exit, Failure> {
             context.clock.now(),
         ))?;
     }
+    mention_unfinished(global, &store)?;
+    let nothing_failed = if away > 0 { Exit::SomeUnreachable } else { Exit::Done };
     if plan.summary.count(State::Change) == 0 {
-        return Ok(Exit::Done);
+        return Ok(nothing_failed);
     }
     permit(&args, &context, &plan)?;
     let options = ApplyOptions {
@@ -100,13 +107,30 @@ pub(super) fn run(global: &Global, args: ApplyArgs) -> Result<Exit, Failure> {
     let recorded = serde_json::json!({ "apply": options, "maxDevices": args.max_devices, "maxPercent": args.max_percent, "allowDestructive": args.allow_destructive });
     let run = crate::apply::new_run(&context.set, &context.actor, context.clock.now(), rand::random(), recorded);
     let changes = crate::apply::from_plan(&plan, &run.id);
-    store.create_run(&run, &changes)?;
-    carry_out(global, &context, &store, &run.id, options, changes)
+    let id = run.id.clone();
+    let exit = carry_out(global, &context, &store, &id, options, Task::Begin(Box::new(run), changes))?;
+    Ok(if exit == Exit::Done { nothing_failed } else { exit })
+}
+
+/// A run whose process died is not forgotten because another one begins.
+fn mention_unfinished(global: &Global, store: &Store) -> Result<(), Failure> {
+    let active: BTreeSet<String> = store.leases()?.into_iter().map(|l| l.run).collect();
+    for run in store.unfinished_runs()?.iter().filter(|r| !active.contains(&r.id)).take(3) {
+        if !global.quiet {
+            let of = run.started_at.format("%F %H:%M UTC");
+            super::say(format!("Run {} of {of} is unfinished; to go on with it: rmm apply --resume {}", run.id, run.id));
+        }
+    }
+    Ok(())
 }
 
 /// The one argument that names a file with a plan in it.
-fn saved(arguments: &[String]) -> Option<&String> {
-    arguments.first().filter(|a| arguments.len() == 1 && Path::new(a).is_file())
+///
+/// A device or a group of that name is meant before a file is: a file that lies about must not change what a command does.
+fn saved<'a>(set: &PolicySet, arguments: &'a [String]) -> Option<&'a String> {
+    let [argument] = arguments else { return None };
+    let named = set.devices.contains_key(argument) || set.groups.contains_key(argument);
+    Some(argument).filter(|a| !named && Path::new(a).is_file())
 }
 
 fn read(file: &Path, args: &ApplyArgs, context: &Context, store: &Store) -> Result<Plan, Failure> {
@@ -129,7 +153,7 @@ fn read(file: &Path, args: &ApplyArgs, context: &Context, store: &Store) -> Resu
     Ok(crate::apply::reassure(plan, &context.set, store, &context.secrets, args.approve, context.clock.now())?)
 }
 
-fn make(global: &Global, args: &ApplyArgs, context: &Context, store: &Store) -> Result<Plan, Failure> {
+fn make(global: &Global, args: &ApplyArgs, context: &Context, store: &Store) -> Result<(Plan, Outcome), Failure> {
     let scope = Scope::parse(&context.set, &args.plan_or_selectors, &args.target)?;
     let survey = Survey::new(&context.set, store, &context.secrets, &context.clock);
     let progress = Progress::new(global, "observing");
@@ -140,7 +164,7 @@ fn make(global: &Global, args: &ApplyArgs, context: &Context, store: &Store) -> 
     if outcome.cancelled {
         return Err(Failure::silent(Exit::Interrupted));
     }
-    Ok(survey.plan(&scope, &PlanOptions { approve: args.approve, commands: args.commands, compliant: false })?)
+    Ok((survey.plan(&scope, &PlanOptions { approve: args.approve, commands: args.commands, compliant: false })?, outcome))
 }
 
 /// Limits, then permission for what is dangerous, then the confirmation.
@@ -177,7 +201,15 @@ fn resume(global: &Global, args: &ApplyArgs, context: &Context, store: &Store, w
     options.concurrency = args.concurrency.unwrap_or(options.concurrency);
     options.max_failures = args.max_failures.unwrap_or(options.max_failures);
     let changes = store.run_changes(&run.id)?;
-    let open: Vec<RunChange> = changes.into_iter().filter(|c| !c.state.is_final()).collect();
+    let mut open: Vec<RunChange> = changes.into_iter().filter(|c| !c.state.is_final()).collect();
+    let held = crate::apply::held_now(&context.set, store, &context.secrets, context.clock.now(), &open)?;
+    if let Some(first) = held.values().next() {
+        if held.len() == open.len() {
+            return Err(ApplyError::Refused(Refused::Held { run: run.id, reason: first.reason.clone() }).into());
+        }
+        super::say(format!("{} held: {}", count(held.len(), "change is", "changes are"), clean(&first.reason)));
+        open.retain(|c| !held.contains_key(&c.seq));
+    }
     let devices: BTreeSet<String> = open.iter().map(|c| c.device.clone()).collect();
     super::say(format!(
         "Run {} of {}: {} left on {}.",
@@ -190,18 +222,11 @@ fn resume(global: &Global, args: &ApplyArgs, context: &Context, store: &Store, w
         let what = format!("go on with {} on {}", count(open.len(), "change", "changes"), count(devices.len(), "device", "devices"));
         super::confirm::ask(&what, &devices.into_iter().collect::<Vec<_>>(), "--auto-approve")?;
     }
-    carry_out(global, context, store, &run.id, options, open)
+    carry_out(global, context, store, &run.id, options, Task::Resume(open))
 }
 
-fn carry_out(
-    global: &Global,
-    context: &Context,
-    store: &Store,
-    run: &str,
-    options: ApplyOptions,
-    changes: Vec<RunChange>,
-) -> Result<Exit, Failure> {
-    let total = changes.len();
+fn carry_out(global: &Global, context: &Context, store: &Store, run: &str, options: ApplyOptions, task: Task) -> Result<Exit, Failure> {
+    let total = task.changes().len();
     let progress = Arc::new(Progress::new(global, "applying"));
     progress.at(0, total);
     if global.output == Output::Jsonl {
@@ -224,7 +249,7 @@ fn carry_out(
             }
         }
     };
-    let planned = crate::apply::stages_of(&context.set, store, &options.stages, &changes)?;
+    let planned = crate::apply::stages_of(&context.set, store, &options.stages, task.changes())?;
     let finished = super::signals::block_on(async |signals| {
         let executor = Arc::new(Executor {
             set: Arc::clone(&context.set),
@@ -240,7 +265,7 @@ fn carry_out(
             abort: signals.abort.clone(),
             on: Box::new(on),
         });
-        executor.carry_out(changes, planned).await
+        executor.carry_out(task, planned).await
     });
     progress.finish();
     let finished = finished?;
@@ -316,7 +341,10 @@ fn conclude(global: &Global, run: &str, finished: &Finished) -> Result<Exit, Fai
     }
     Ok(if finished.interrupted {
         Exit::Interrupted
-    } else if n(ChangeState::Failed) + n(ChangeState::RolledBack) > 0 || finished.stopped.is_some() {
+    } else if n(ChangeState::Failed) + n(ChangeState::RolledBack) > 0
+        || finished.stopped.is_some()
+        || n(ChangeState::Interrupted) + n(ChangeState::Started) > 0
+    {
         Exit::SomeFailed
     } else if !finished.unreachable.is_empty() {
         Exit::SomeUnreachable

@@ -95,6 +95,9 @@ pub(super) fn run(global: &Global, args: &CollectArgs) -> Result<Exit, Failure> 
                 })
                 .await?;
             progress.finish();
+            let forgotten = survey.prune()?;
+            let read = serde_json::json!({ "devices": outcome.observed, "unreachable": outcome.unreachable, "failed": outcome.failed, "forgotten": forgotten });
+            context.audit_read(&store, "devices.observed", &scope, read)?;
             let rows = rows.into_inner().unwrap_or_else(PoisonError::into_inner);
             show(global, &outcome, &rows, start.elapsed().as_secs_f64())?;
             exit = match (outcome.cancelled, outcome.failed, outcome.unreachable) {

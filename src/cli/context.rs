@@ -56,8 +56,33 @@ impl Context {
     /// Opens the database, creating it where there is none yet.
     pub(super) fn store(&self) -> Result<Store, Failure> {
         let store = Store::open(&self.db, Arc::clone(&self.clock))?;
+        let state = self.db.parent().unwrap_or(&self.root);
+        super::logs::begin(state, self.set.config.general.log_level, self.redactor.clone(), Arc::clone(&self.clock));
         crate::apply::declare(&self.set, &store)?;
         Ok(store)
+    }
+
+    /// Records that somebody looked, where `security.audit_all_actions` asks for that.
+    pub(super) fn audit_read(
+        &self,
+        store: &Store,
+        action: &str,
+        scope: &crate::plan::Scope,
+        details: serde_json::Value,
+    ) -> Result<(), Failure> {
+        if self.set.config.security.audit_all_actions {
+            let scope = scope.to_string();
+            store.audit(&crate::store::AuditEvent {
+                at: self.clock.now(),
+                user: Some(self.actor.user.clone()),
+                action: action.to_owned(),
+                target: Some(if scope.is_empty() { "*".into() } else { scope }),
+                details,
+                ip: Some(self.actor.from.clone()),
+                success: true,
+            })?;
+        }
+        Ok(())
     }
 
     /// Path of the database.
@@ -89,22 +114,18 @@ pub(super) fn load_options(global: &Global, root: &Path) -> LoadOptions {
 
 /// The account that runs the process, and the machine it runs on.
 pub(super) fn actor() -> Actor {
-    let variable = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
-    let user = variable("SUDO_USER")
-        .or_else(|| variable("USER"))
-        .or_else(|| variable("LOGNAME"))
-        .or_else(|| variable("USERNAME"))
-        .or_else(account)
-        .unwrap_or_else(|| "unknown".into());
+    // By the number that the system knows, not by a variable that anybody can set. Root may say who became root.
+    let before = std::env::var("SUDO_USER").ok().filter(|v| !v.is_empty() && rustix::process::getuid().is_root());
+    let user = before.unwrap_or_else(account);
     Actor { user, from: format!("cli@{}", hostname()) }
 }
 
-/// Name of the account of this process: services and containers often have no USER.
-fn account() -> Option<String> {
+/// Name of the account of this process.
+fn account() -> String {
     let id = rustix::process::getuid().as_raw().to_string();
     let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
     let name = accounts.lines().find(|line| line.split(':').nth(2) == Some(id.as_str())).and_then(|line| line.split(':').next());
-    Some(name.map_or_else(|| format!("uid {id}"), str::to_owned))
+    name.map_or_else(|| format!("uid {id}"), str::to_owned)
 }
 
 /// This machine's name.

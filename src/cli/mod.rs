@@ -17,6 +17,7 @@ mod facts;
 mod failure;
 mod help;
 mod init;
+mod logs;
 mod man;
 mod plan;
 mod plan_text;

@@ -66,6 +66,8 @@ pub(super) fn run(global: &Global, args: &PlanArgs) -> Result<Exit, Failure> {
         compliant: args.compliant,
     };
     let plan = survey.plan(&scope, &options)?;
+    let read = serde_json::json!({ "changes": plan.summary.count(State::Change), "devices": plan.summary.devices, "saved": args.out });
+    context.audit_read(&store, "plan.made", &scope, read)?;
     if let Some(file) = &args.out {
         save(&plan, file)?;
     }

@@ -36,7 +36,8 @@ pub(super) fn block_on<T, E: Into<Failure>>(work: impl AsyncFnOnce(&Signals) -> 
 
 async fn listen(signals: Signals) {
     let mut asked = 0;
-    while interrupted().await {
+    let Some(mut interrupts) = Interrupts::new() else { return };
+    while interrupts.next().await {
         asked += 1;
         signals.stop.cancel();
         if asked == 1 {
@@ -47,17 +48,35 @@ async fn listen(signals: Signals) {
     }
 }
 
+/// Listens without a gap, so that two signals in quick succession count as two.
 #[cfg(unix)]
-async fn interrupted() -> bool {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return tokio::signal::ctrl_c().await.is_ok() };
-    tokio::select! {
-        result = tokio::signal::ctrl_c() => result.is_ok(),
-        received = terminate.recv() => received.is_some(),
+struct Interrupts(tokio::signal::unix::Signal, tokio::signal::unix::Signal);
+
+#[cfg(unix)]
+impl Interrupts {
+    fn new() -> Option<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Some(Self(signal(SignalKind::interrupt()).ok()?, signal(SignalKind::terminate()).ok()?))
+    }
+
+    async fn next(&mut self) -> bool {
+        tokio::select! {
+            received = self.0.recv() => received.is_some(),
+            received = self.1.recv() => received.is_some(),
+        }
     }
 }
 
 #[cfg(not(unix))]
-async fn interrupted() -> bool {
-    tokio::signal::ctrl_c().await.is_ok()
+struct Interrupts;
+
+#[cfg(not(unix))]
+impl Interrupts {
+    fn new() -> Option<Self> {
+        Some(Self)
+    }
+
+    async fn next(&mut self) -> bool {
+        tokio::signal::ctrl_c().await.is_ok()
+    }
 }

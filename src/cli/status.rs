@@ -94,7 +94,13 @@ pub(super) fn run(global: &Global, args: &StatusArgs) -> Result<Exit, Failure> {
     if runs.is_empty() {
         row("runs", vec![(Tone::Dim, "none unfinished".into())]);
     }
+    let leases = store.leases()?;
     for run in runs.iter().take(3) {
+        if let Some(lease) = leases.iter().find(|l| l.run == run.id) {
+            let since = ago((now - lease.acquired_at).num_seconds());
+            row("runs", vec![(Tone::Change, format!("{} is being carried out, for {since}", run.id))]);
+            continue;
+        }
         row(
             "runs",
             vec![(

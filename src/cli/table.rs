@@ -221,7 +221,7 @@ mod tests {
 
     #[test]
     fn people_get_aligned_columns() {
-        assert_eq!(table().render(Output::Table).unwrap(), "NAME    LAST SEEN  N\nws-1                5\n=cmd()  yesterday  12\n");
+        assert_eq!(table().render(Output::Table).unwrap(), "NAME    LAST SEEN   N\nws-1                5\n=cmd()  yesterday  12\n");
     }
 
     #[test]

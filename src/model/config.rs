@@ -137,7 +137,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_devices: None,
-            max_percent: 100,
+            max_percent: 20,
             max_failures: Amount::Percent(20),
             plan_expires: Span::seconds(86_400),
             queue_expires: Span::seconds(7 * 86_400),

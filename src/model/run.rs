@@ -60,7 +60,8 @@ impl ChangeState {
     pub fn may_become(self, next: Self) -> bool {
         use ChangeState::{Cancelled, Done, Failed, Interrupted, Pending, Queued, RolledBack, Skipped, Stale, Started};
         match self {
-            Pending => matches!(next, Started | Skipped | Failed | Cancelled | Queued | Stale),
+            // One that was begun before its device went away may turn out to be done.
+            Pending => matches!(next, Started | Done | Skipped | Failed | Cancelled | Queued | Stale),
             // A retry writes a new intent; a resumed run looks again and may find it done.
             Started => matches!(next, Started | Done | Failed | RolledBack | Queued | Interrupted),
             Queued | Cancelled => matches!(next, Pending | Cancelled | Stale | Failed),

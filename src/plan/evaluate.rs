@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::membership::platform;
 use super::resolve::{Resolution, ResolvedSetting};
 use super::template::Templates;
-use super::verdict::{Question, Verdict, evidence, judge};
+use super::verdict::{Question, Verdict, evidence, judge_again};
 use super::{PlanOptions, Planner};
 use crate::model::plan::{Change, State};
 use crate::model::policy::label;
@@ -82,7 +82,8 @@ pub(super) fn evaluate(
             (Err(why), _) => Verdict::unknown(why),
             (Ok(()), None) => {
                 let question = Question { def: &resolved.def, key: key.as_deref(), desired: &desired, platform: out.platform };
-                let mut verdict = judge(&question, facts, planner.secrets, now - max_age);
+                let memo = (!resolved.templated && !resolved.secret).then_some(&*resolved.memo);
+                let mut verdict = judge_again(&question, facts, planner.secrets, now - max_age, memo);
                 // A kept verdict would outlive a change of the secret.
                 out.keep &= !verdict.too_old && !resolved.secret;
                 if matches!(verdict.state, State::Change | State::Report) && resolved.def.program.has("unsupported") {

@@ -33,6 +33,25 @@ pub struct Planner<'a> {
     cache: Cache,
 }
 
+/// A scope with its expressions compiled.
+pub struct ScopeMatcher<'s> {
+    planner: &'s Planner<'s>,
+    scope: &'s Scope,
+    selectors: Selectors,
+}
+
+impl ScopeMatcher<'_> {
+    /// Whether it means a device.
+    pub fn means(&self, device: &Device, facts: &Facts) -> Targeting {
+        if self.scope.selectors.is_empty() {
+            return Targeting::Yes;
+        }
+        let (set, membership) = (self.planner.set, self.planner.membership(device, facts));
+        let one = |answer: Targeting, s| answer.or(|| self.selectors.means(set, s, device, facts, &membership));
+        self.scope.selectors.iter().fold(Targeting::No, one)
+    }
+}
+
 impl<'a> Planner<'a> {
     /// Makes a policy set ready. `secrets` is asked for `{secret: …}` values to compare with.
     pub fn new(set: &'a PolicySet, secrets: SecretLookup<'a>) -> Self {
@@ -50,15 +69,11 @@ impl<'a> Planner<'a> {
         self.set.vars(device, membership.groups.iter().filter_map(|name| self.set.groups.get(name)))
     }
 
-    /// Whether a command's scope means a device.
-    pub fn in_scope(&self, scope: &Scope, device: &Device, facts: &Facts) -> Targeting {
-        let membership = self.membership(device, facts);
+    /// A command's scope made ready for many devices.
+    pub fn scope<'s>(&'s self, scope: &'s Scope) -> ScopeMatcher<'s> {
         let mut selectors = Selectors::default();
         scope.selectors.iter().for_each(|s| selectors.compile(s));
-        if scope.selectors.is_empty() {
-            return Targeting::Yes;
-        }
-        scope.selectors.iter().fold(Targeting::No, |answer, s| answer.or(|| selectors.means(self.set, s, device, facts, &membership)))
+        ScopeMatcher { planner: self, scope, selectors }
     }
 
     /// Names of the fact sections that any verdict, target or template of this policy set may look at, or their beginnings.

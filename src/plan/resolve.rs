@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::membership::{Membership, Selectors, Targeting};
+use super::memo::Memo;
 use crate::catalog::SettingDef;
 use crate::model::policy::label;
 use crate::model::{Device, Facts, Policy, Setting};
@@ -26,6 +27,8 @@ pub struct ResolvedSetting {
     pub secret: bool,
     /// `Services.sshd`, not rendered.
     pub label: Arc<str>,
+    /// What its script has said already.
+    pub(super) memo: Arc<Memo>,
 }
 
 /// The settings of every device that the same policies apply to.
@@ -106,6 +109,7 @@ fn merge(set: &PolicySet, policies: &[usize]) -> ResolvedSet {
                 templated: templated(wanted),
                 secret: super::secrets::holds_secret(&wanted.value),
                 label: label(&wanted.name, wanted.key.as_deref()).into(),
+                memo: Arc::default(),
             };
             match winners.get_mut(&slot) {
                 None => {

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
+use super::memo::Memo;
 use super::secrets::{SecretLookup, holds_secret};
 use crate::catalog::{Compare, SettingDef};
 use crate::model::facts::{Lookup, Status};
@@ -51,6 +52,17 @@ impl Verdict {
 
 /// Judges. Observations before `oldest` are no evidence.
 pub fn judge(question: &Question<'_>, facts: &Facts, secrets: SecretLookup<'_>, oldest: DateTime<Utc>) -> Verdict {
+    judge_again(question, facts, secrets, oldest, None)
+}
+
+/// The same for many devices: `memo` belongs to this definition, key and desired value alone.
+pub(super) fn judge_again(
+    question: &Question<'_>,
+    facts: &Facts,
+    secrets: SecretLookup<'_>,
+    oldest: DateTime<Utc>,
+    memo: Option<&Memo>,
+) -> Verdict {
     let Question { def, key, desired, platform } = *question;
     match platform {
         Some(platform) if !def.platforms.contains(&platform) => return Verdict::unsupported(format!("does not exist on {platform}")),
@@ -68,10 +80,13 @@ pub fn judge(question: &Question<'_>, facts: &Facts, secrets: SecretLookup<'_>, 
         Cow::Borrowed(desired)
     };
     let member = match key {
-        Some(key) if def.program.has("probes") => match def.member(key, &super::placeholders(desired)) {
-            Ok(member) => Some(Cow::Owned(member)),
-            Err(error) => return Verdict::unknown(error.to_string()),
-        },
+        Some(key) if def.program.has("probes") => {
+            let ask = || def.member(key, &super::placeholders(desired)).map_err(|error| error.to_string());
+            match memo.map_or_else(|| ask().map(Cow::Owned), |memo| memo.member(ask)) {
+                Ok(member) => Some(member),
+                Err(why) => return Verdict::unknown(why),
+            }
+        }
         other => other.map(Cow::Borrowed),
     };
     let (observed, section) = match facts.lookup(&def.observe, member.as_deref()) {
@@ -94,10 +109,14 @@ pub fn judge(question: &Question<'_>, facts: &Facts, secrets: SecretLookup<'_>, 
     if let Some(error) = observed.and_then(|o| o.get("error")).and_then(Value::as_str) {
         return Verdict::unknown(error.to_owned());
     }
-    let answer = if def.compare == Compare::Script {
-        def.program.compliant(observed, &compare_with).map_err(|e| e.to_string())
-    } else {
-        super::compliant(def.compare, observed, &compare_with)
+    let ask = || match def.compare {
+        Compare::Script => def.program.compliant(observed, &compare_with).map_err(|e| e.to_string()),
+        operator => super::compliant(operator, observed, &compare_with),
+    };
+    let answer = match memo {
+        // Everything else is cheaper to compare than to look up.
+        Some(memo) if matches!(def.compare, Compare::Script | Compare::Matches | Compare::Version) => memo.compliant(observed, ask),
+        _ => ask(),
     };
     let state = match answer {
         Ok(true) => State::Compliant,

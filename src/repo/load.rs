@@ -53,11 +53,19 @@ pub fn load(options: &LoadOptions) -> Loaded {
     let mut options = options.clone();
     options.root = std::path::absolute(&options.root).unwrap_or(options.root);
     let overlay = options.env.as_deref().map(|env| format!("rmm.{env}.toml"));
-    let mut reader = Reader { root: &options.root, overlay, files: Vec::new(), total: 0, problems: Vec::new() };
-    reader.folder("", 0);
-    let Reader { files, problems, .. } = reader;
-    let world = World { commit: commit(&options.root), ..World::default() };
-    compile_after(files, &options, world, problems)
+    std::thread::scope(|scope| {
+        // Git looks at every file on its own; meanwhile they are read.
+        let commit = scope.spawn(|| commit(&options.root));
+        let mut reader = Reader { root: &options.root, overlay, files: Vec::new(), total: 0, problems: Vec::new() };
+        reader.folder("", 0);
+        let Reader { files, problems, .. } = reader;
+        let mut loaded = compile_after(files, &options, World::default(), problems);
+        let commit = commit.join().unwrap_or_default();
+        if let Some(set) = &mut loaded.set {
+            set.commit = commit;
+        }
+        loaded
+    })
 }
 
 struct Reader<'a> {

@@ -1,6 +1,6 @@
 //! Reads the facts of the whole fleet: one pass over the file, parsed on all cores, handed over in a fixed order.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
@@ -32,8 +32,6 @@ pub struct Fingerprint {
     pub oldest: DateTime<Utc>,
 }
 
-type Chunk = Result<Vec<(String, Facts)>, StoreError>;
-
 impl Store {
     /// One small row per device that has facts, by name.
     pub fn fingerprints(&self) -> Result<Vec<Fingerprint>, StoreError> {
@@ -58,6 +56,18 @@ impl Store {
     /// `sections` are names or their beginnings (`security`, `software.os`); none means all. `devices` are names; none
     /// means all that are declared. Devices without facts are left out. Each device is read at one moment.
     pub fn facts_fleet(&self, sections: &[&str], devices: Option<&[&str]>, mut f: impl FnMut(&str, Facts)) -> Result<(), StoreError> {
+        self.facts_fleet_map(sections, devices, |name, facts| (name.to_owned(), facts), |(name, facts)| f(&name, facts))
+    }
+
+    /// The same with work per device: `map` runs on all cores, beside the reading, and `f` gets what it makes of the facts,
+    /// in the same fixed order. The facts of a few hundred devices are in memory at a time, never those of all.
+    pub fn facts_fleet_map<T: Send>(
+        &self,
+        sections: &[&str],
+        devices: Option<&[&str]>,
+        map: impl Fn(&str, Facts) -> T + Sync,
+        mut f: impl FnMut(T),
+    ) -> Result<(), StoreError> {
         let (wanted, names) = self.read(|connection| {
             let names = facts_read::names(connection)?;
             let names: HashMap<i64, Arc<str>> =
@@ -69,7 +79,7 @@ impl Store {
             let mut shared = Shared::default();
             for chunk in wanted.chunks(CHUNK) {
                 for (name, facts) in self.read(|connection| read_chunk(connection, chunk, &names, &mut shared))? {
-                    f(&name, facts);
+                    f(map(&name, facts));
                 }
             }
             return Ok(());
@@ -79,26 +89,31 @@ impl Store {
             for worker in 0..workers {
                 let (sender, receiver) = sync_channel(WAITING);
                 receivers.push(receiver);
-                let (wanted, names) = (&wanted, &names);
-                scope.spawn(move || self.work(wanted.chunks(CHUNK).skip(worker).step_by(workers), names, &sender));
+                let (wanted, names, map) = (&wanted, &names, &map);
+                scope.spawn(move || self.work(wanted.chunks(CHUNK).skip(worker).step_by(workers), names, map, &sender));
             }
             // Chunk n was given to worker n mod workers: taking turns restores the order.
             for turn in 0..wanted.len().div_ceil(CHUNK) {
                 let Ok(chunk) = receivers[turn % workers].recv() else { break };
-                for (name, facts) in chunk? {
-                    f(&name, facts);
-                }
+                chunk?.into_iter().for_each(&mut f);
             }
             Ok(())
         })
     }
 
-    fn work<'a>(&self, chunks: impl Iterator<Item = &'a [(i64, String)]>, names: &HashMap<i64, Arc<str>>, out: &SyncSender<Chunk>) {
+    fn work<'a, T>(
+        &self,
+        chunks: impl Iterator<Item = &'a [(i64, String)]>,
+        names: &HashMap<i64, Arc<str>>,
+        map: impl Fn(&str, Facts) -> T,
+        out: &SyncSender<Result<Vec<T>, StoreError>>,
+    ) {
         let mut shared = Shared::default();
         for chunk in chunks {
             let read = self.read(|connection| read_chunk(connection, chunk, names, &mut shared));
+            let made = read.map(|devices| devices.into_iter().map(|(name, facts)| map(&name, facts)).collect());
             // Nobody listens any more where the caller has met an error or panicked.
-            if out.send(read).is_err() {
+            if out.send(made).is_err() {
                 return;
             }
         }
@@ -116,6 +131,20 @@ fn wanted(connection: &Connection, devices: Option<&[&str]>) -> Result<Vec<(i64,
             .prepare_cached("SELECT Id, DeviceId FROM Devices WHERE RemovedAt IS NULL")?
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect::<Result<_, rusqlite::Error>>()?,
+        // Looking up most of a fleet one by one costs more than reading all names.
+        Some(devices) if devices.len() > 500 => {
+            let asked: HashSet<&str> = devices.iter().copied().collect();
+            let mut statement = connection.prepare_cached("SELECT Id, DeviceId FROM Devices")?;
+            let mut rows = statement.query([])?;
+            let mut found = Vec::with_capacity(devices.len());
+            while let Some(row) = rows.next()? {
+                let name = row.get_ref(1)?.as_str()?;
+                if asked.contains(name) {
+                    found.push((row.get(0)?, name.to_owned()));
+                }
+            }
+            found
+        }
         Some(devices) => {
             let mut found = Vec::with_capacity(devices.len());
             for name in devices {

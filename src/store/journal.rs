@@ -29,7 +29,8 @@ impl Store {
         self.write(|tx| {
             let mut change = runs::change_in(tx, run, seq)?;
             let from = change.state;
-            if !from.may_become(next) {
+            let never_begun = from == ChangeState::Pending && next == ChangeState::Done && change.attempts == 0;
+            if !from.may_become(next) || never_begun {
                 return Err(StoreError::Transition { run: run.to_owned(), seq, from, to: next }.into());
             }
             change.state = next;

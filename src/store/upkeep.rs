@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, OptionalExtension};
 
 use super::{Store, StoreError, moment};
 
@@ -93,6 +93,19 @@ impl Store {
             removed += tx.execute("DELETE FROM Leases WHERE ExpiresAt < ?1", [history])?;
             Ok(removed)
         })
+    }
+
+    /// As [`Store::prune`], at most once a day: it reads whole tables.
+    pub fn prune_daily(&self, history_before: DateTime<Utc>, metrics_before: DateTime<Utc>) -> Result<usize, StoreError> {
+        let now = moment::millis(self.now());
+        let last: Option<i64> = self
+            .read(|connection| Ok(connection.query_row("SELECT PrunedAt FROM Upkeep WHERE Id = 1", [], |row| row.get(0)).optional()?))?;
+        if last.is_some_and(|last| (0..86_400_000).contains(&(now - last))) {
+            return Ok(0);
+        }
+        let removed = self.prune(history_before, metrics_before)?;
+        self.write(|tx| Ok(tx.execute("INSERT OR REPLACE INTO Upkeep (Id, PrunedAt) VALUES (1, ?1)", [now])?))?;
+        Ok(removed)
     }
 
     /// How much is in the database.

@@ -2,10 +2,15 @@
 // What a helper of a test cannot do fails the test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod apply;
+mod bad_input;
 mod cli;
 mod codes;
 mod commands_page;
+mod fleet;
 mod floors;
+mod hostile;
+mod kill;
 mod pages;
 mod quickstart;
 mod schemas;

@@ -108,6 +108,32 @@ impl Sshd {
         file.write_all(&std::fs::read(public).unwrap()).unwrap();
     }
 
+    /// The server goes away, connections and all.
+    pub(crate) fn stop(&mut self) {
+        self.cut();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// It comes back, with the same port and keys.
+    pub(crate) fn restart(&mut self) {
+        let config = std::fs::read_to_string(self.path("config")).unwrap();
+        let address = config.lines().find_map(|l| l.strip_prefix("ListenAddress ")).unwrap().to_owned();
+        self.child = Command::new("/usr/sbin/sshd")
+            .args(["-D", "-f"])
+            .arg(self.path("config"))
+            .arg("-E")
+            .arg(self.path("log"))
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while TcpStream::connect(&address).is_err() {
+            assert!(Instant::now() < deadline, "sshd does not come back");
+            std::thread::yield_now();
+        }
+    }
+
     /// Ends the processes that serve connections, and leaves the one that listens.
     pub(crate) fn cut(&self) {
         for child in children(self.child.id()) {

@@ -42,7 +42,7 @@ fn services_are_switched_by_the_devices_own_manager() {
     let up = || json!({"state": "running", "startup": "enabled"});
     let down = || json!({"state": "stopped", "startup": "disabled"});
     assert_eq!(on(debian(), up(), stopped()), ["systemctl enable -- ssh.service", "systemctl start -- ssh.service"]);
-    assert_eq!(on(debian(), up(), running()), ["systemctl restart -- ssh.service"]);
+    assert!(on(debian(), up(), running()).is_empty(), "settings may run twice");
     assert_eq!(on(debian(), up(), Some(json!({"state": "running", "startup": "disabled"}))), ["systemctl enable -- ssh.service"]);
     assert_eq!(on(debian(), down(), running()), ["systemctl stop -- ssh.service", "systemctl disable -- ssh.service"]);
     assert_eq!(on(debian(), json!({"startup": "masked"}), running()), ["systemctl mask -- ssh.service"]);

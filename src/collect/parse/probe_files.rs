@@ -44,11 +44,18 @@ pub(in crate::collect) fn check(path: &str) -> Result<(), &'static str> {
     if path.starts_with('/') { Ok(()) } else { Err("it is not an absolute path") }
 }
 
+/// What stat found, what it complained of, links, digests.
+fn parts(text: &str) -> (&str, &str, &str, &str) {
+    let (found, digests) = text.split_once("\nH\n").unwrap_or((text, ""));
+    // Without links their mark is the last line, and the line feed after it went with the split above.
+    let (found, links) = found.split_once("\nL\n").or_else(|| found.strip_suffix("\nL").map(|f| (f, ""))).unwrap_or((found, ""));
+    let (found, errors) = found.split_once("E\n").unwrap_or((found, ""));
+    (found, errors, links, digests)
+}
+
 pub(in crate::collect) fn files(raw: &Raw<'_>, batch: &[&Vec<String>], text: &str, answers: &mut Map<String, Value>) -> Result<(), Status> {
     let darwin = raw.system == "Darwin";
-    let (found, digests) = text.split_once("\nH\n").unwrap_or((text, ""));
-    let (found, links) = found.split_once("\nL\n").unwrap_or((found, ""));
-    let (found, errors) = found.split_once("E\n").unwrap_or((found, ""));
+    let (found, errors, links, digests) = parts(text);
     let found: BTreeMap<&str, Seen<'_>> = found.lines().filter_map(|l| seen(l, darwin)).collect();
     let digests: BTreeMap<String, &str> = digests.lines().filter_map(digest).collect();
     let mut targets: BTreeMap<&str, String> = BTreeMap::new();
@@ -119,8 +126,19 @@ mod tests {
         assert_eq!(absent("/root/b", errors, true), json!({"error": "Permission denied"}));
         assert_eq!(absent("/c", errors, true), json!({"error": "it could not be examined"}));
         assert_eq!(absent("/c", "", true), json!({"error": "it could not be examined"}));
+        let quoted = "stat: cannot statx \"/it's a\": No such file or directory";
+        assert_eq!(absent("/it's a", quoted, true), json!({"type": "absent"}));
         let strange = "stat: cannot statx '/it'\\''s': No such file or directory";
         assert_eq!(absent("/it's", strange, true), json!({"type": "absent"}));
+    }
+
+    #[test]
+    fn where_no_path_exists_all_are_absent_however_the_message_quotes_them() {
+        let text = "E\nstat: cannot statx \"/it's a/x\": No such file or directory\nstat: cannot statx '/plain': No such file or directory\nL\nH\n";
+        let (found, errors, links, digests) = parts(text);
+        assert_eq!((found, links, digests), ("", "", ""));
+        assert_eq!(absent("/it's a/x", errors, true), json!({"type": "absent"}));
+        assert_eq!(absent("/plain", errors, true), json!({"type": "absent"}));
     }
 
     #[test]

@@ -12,6 +12,12 @@ CREATE TABLE Declared (
     PolicySet TEXT NOT NULL
 );
 
+-- When old history was last forgotten: once a day is enough.
+CREATE TABLE Upkeep (
+    Id INTEGER PRIMARY KEY CHECK (Id = 1),
+    PrunedAt INTEGER NOT NULL
+);
+
 CREATE TABLE Policies (
     PolicySet TEXT NOT NULL REFERENCES PolicySets(Hash),
     Name TEXT NOT NULL,

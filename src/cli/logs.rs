@@ -1,0 +1,114 @@
+//! The log: one main file and one per device beside the database, rotated, never with a secret in it.
+//!
+//! Events that carry a field `device` go to `.rmm/logs/devices/NAME.log` too.
+
+use std::fmt::Write as _;
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::access::Redactor;
+use crate::model::config::LogLevel;
+use crate::time::Clock;
+
+/// Days for which the main log is kept.
+const DAYS: usize = 30;
+/// A device's log is turned over once when it reaches this size.
+const MOST_BYTES: u64 = 1 << 20;
+
+/// Begins logging into `state_dir/logs`. A folder that cannot be written costs the log, not the work.
+pub(super) fn begin(state_dir: &Path, level: LogLevel, redactor: Redactor, clock: Arc<dyn Clock>) {
+    let folder = state_dir.join("logs");
+    if std::fs::create_dir_all(folder.join("devices")).is_err() {
+        return;
+    }
+    let main = tracing_appender::rolling::Builder::new()
+        .rotation(tracing_appender::rolling::Rotation::DAILY)
+        .filename_prefix("rmm")
+        .filename_suffix("log")
+        .max_log_files(DAYS)
+        .build(&folder);
+    let Ok(main) = main else { return };
+    let level = match level {
+        LogLevel::Debug => Level::DEBUG,
+        LogLevel::Info => Level::INFO,
+        LogLevel::Warning => Level::WARN,
+        LogLevel::Error => Level::ERROR,
+    };
+    let layer = Lines { main: std::sync::Mutex::new(main), devices: folder.join("devices"), level, redactor, clock };
+    // A second command in the same process (a test) keeps the first log.
+    let _ = tracing_subscriber::registry().with(layer).try_init();
+}
+
+struct Lines {
+    main: std::sync::Mutex<tracing_appender::rolling::RollingFileAppender>,
+    devices: PathBuf,
+    level: Level,
+    redactor: Redactor,
+    clock: Arc<dyn Clock>,
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>, _: Context<'_, S>) -> bool {
+        // Libraries have much to say that is of no use here.
+        metadata.target().starts_with("rmm") && *metadata.level() <= self.level
+    }
+
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let text = super::style::clean(&self.redactor.redact(&fields.text));
+        let line = format!("{} {:5} {text}\n", self.clock.now().format("%Y-%m-%dT%H:%M:%S%.3fZ"), event.metadata().level());
+        // A full disk must not stop the work that is being logged.
+        if let Ok(mut main) = self.main.lock() {
+            let _ = main.write_all(line.as_bytes());
+        }
+        if let Some(device) = fields.device
+            && let Some(mut file) = self.device(&device)
+        {
+            let _ = file.write_all(line.as_bytes());
+        }
+    }
+}
+
+impl Lines {
+    fn device(&self, name: &str) -> Option<File> {
+        let safe: String =
+            name.chars().map(|c| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '_' }).take(100).collect();
+        let path = self.devices.join(format!("{safe}.log"));
+        if std::fs::metadata(&path).is_ok_and(|m| m.len() > MOST_BYTES) {
+            let _ = std::fs::rename(&path, self.devices.join(format!("{safe}.log.1")));
+        }
+        OpenOptions::new().create(true).append(true).open(path).ok()
+    }
+}
+
+#[derive(Default)]
+struct Fields {
+    text: String,
+    device: Option<String>,
+}
+
+impl Visit for Fields {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "device" {
+            self.device = Some(value.to_owned());
+        }
+        let _ = write!(self.text, "{}{}={value}", if self.text.is_empty() { "" } else { " " }, field.name());
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        if field.name() == "message" {
+            self.text = format!("{value:?}{}{}", if self.text.is_empty() { "" } else { " " }, self.text);
+        } else {
+            let _ = write!(self.text, " {}={value:?}", field.name());
+        }
+    }
+}
