@@ -291,7 +291,7 @@ fn event_line(event: &Event, verbose: u8) -> Option<String> {
                 return None;
             }
             let why = error.as_ref().map(|e| format!(": {}", clean(e))).unwrap_or_default();
-            Some(format!("  {:11} {}  {}{why}", paint(tone, format!("{state:11}")), clean(device), clean(setting)))
+            Some(format!("  {}  {}  {}{why}", paint(tone, format!("{state:11}")), clean(device), clean(setting)))
         }
     }
 }

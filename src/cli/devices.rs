@@ -196,7 +196,12 @@ pub(super) fn run(global: &Global, args: DevicesArgs) -> Result<Exit, Failure> {
                 if create_missing && !context.set.devices.contains_key(&name) {
                     let known = Known { create_missing, ..Known::from(&*context.set) };
                     let (groups, sites) = devices_csv::undeclared(std::slice::from_ref(&device), &known);
-                    return Ok(devices_file::write_fleet(&context.set.root, std::slice::from_ref(&device), &groups, &sites)?);
+                    return Ok(devices_file::write_fleet(
+                        &context.set.root,
+                        std::slice::from_ref(&device),
+                        &groups,
+                        &with_default(&context, sites),
+                    )?);
                 }
                 declared(&context, &fields)?;
                 Ok(devices_file::add_device(&context.set, &device)?)
@@ -260,17 +265,17 @@ fn checked(global: &Global, context: &Context, change: impl FnOnce() -> Result<P
     Ok(relative(context, &written))
 }
 
-/// Groups that are given have to exist, and so has the site where sites are declared.
+/// Groups and the site that are given have to be declared.
 fn declared(context: &Context, fields: &Fields) -> Result<(), Failure> {
-    let unknown = fields
-        .group
-        .iter()
-        .find(|g| !context.set.groups.contains_key(*g))
-        .map(|g| ("group", g, context.set.groups.keys().collect::<Vec<_>>()));
+    let group = fields.group.iter().find(|g| !context.set.groups.contains_key(*g));
+    let site = fields.site.iter().find(|s| !context.set.sites.contains_key(*s));
+    let unknown = group
+        .map(|g| ("group", g, context.set.groups.keys().collect::<Vec<_>>()))
+        .or_else(|| site.map(|s| ("site", s, context.set.sites.keys().collect())));
     let Some((what, name, known)) = unknown else { return Ok(()) };
     let near = did_you_mean(name, known.into_iter().map(String::as_str));
     let advice = near.map_or_else(
-        || format!("`rmm devices groups` lists them; declare it in a file under devices/ (groups: {{{name}: {{}}}}), or add with --create-missing"),
+        || format!("`rmm devices {what}s` lists them; declare it in a file under devices/, or add the device with --create-missing"),
         |n| format!("did you mean '{n}'?"),
     );
     Err(Failure::new(Exit::Usage, Diagnostic::error("RMM0108", format!("there is no {what} '{name}'")).advice(advice)))
@@ -380,7 +385,11 @@ fn show(global: &Global, context: &Context, name: &str) -> Result<Exit, Failure>
 }
 
 fn import(global: &Global, context: &Context, file: &Path, dry_run: bool, create_missing: bool, yes: bool) -> Result<Exit, Failure> {
-    let batch = read(context, file, create_missing)?;
+    let batch = read(context, file, create_missing).inspect_err(|failure| {
+        if !create_missing && failure.problems.iter().any(|p| p.code == "RMM0108") {
+            super::say("Groups and sites that are new are declared with --create-missing.\n");
+        }
+    })?;
     let mut table = Table::new("rmm.import/1", &["DEVICE", "ADDRESS", "SITE", "GROUPS", "TAGS", "USER"]);
     for d in &batch.devices {
         table.push(vec![json!(d.name), json!(d.address), json!(d.site), json!(d.groups), json!(d.tags), json!(d.connection.user)]);
@@ -435,9 +444,21 @@ pub(super) fn read(context: &Context, file: &Path, create_missing: bool) -> Resu
     Ok(Batch { devices, groups, sites })
 }
 
+/// Sites to declare. With the first of them the default site has to be declared too.
+pub(super) fn with_default(context: &Context, mut sites: BTreeSet<String>) -> BTreeSet<String> {
+    let default = &context.set.config.general.default_site;
+    if !sites.is_empty() && !context.set.sites.contains_key(default) {
+        sites.insert(default.clone());
+    }
+    sites
+}
+
 /// Writes a batch into the repository and the record, and says where.
 pub(super) fn write(context: &Context, batch: &Batch, from: &Path) -> Result<String, Failure> {
-    let written = relative(context, &devices_file::write_fleet(&context.set.root, &batch.devices, &batch.groups, &batch.sites)?);
+    let written = relative(
+        context,
+        &devices_file::write_fleet(&context.set.root, &batch.devices, &batch.groups, &with_default(context, batch.sites.clone()))?,
+    );
     record(context, "device.imported", &from.display().to_string(), json!({ "devices": batch.devices.len(), "file": written }))?;
     Ok(written)
 }

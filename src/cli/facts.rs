@@ -119,11 +119,15 @@ fn select(facts: &Facts, path: &str) -> Option<Value> {
     if let Some(value) = facts.value(path) {
         return Some(value.clone());
     }
-    // A key of a probe may hold dots: the rest of the path is tried as one key.
-    if let Some((section, rest)) = facts.section(path)
-        && let Some(value) = section.data.get(rest)
-    {
-        return Some(value.clone());
+    // A key of a probe may hold dots: the longest one that exists is meant, and what follows is a path below it.
+    if let Some((section, rest)) = facts.section(path) {
+        let ends = std::iter::once(rest.len()).chain(rest.rmatch_indices('.').map(|(at, _)| at));
+        for end in ends {
+            if let Some(found) = section.data.get(&rest[..end]) {
+                let below = rest[end..].split('.').filter(|part| !part.is_empty());
+                return below.into_iter().try_fold(found, |at, part| at.get(part)).cloned();
+            }
+        }
     }
     let mut at = facts.to_value();
     for part in path.split('.') {

@@ -34,7 +34,12 @@ pub(super) fn run(args: &HelpArgs) -> Result<Exit, Failure> {
         };
         command = next;
     }
-    let text = command.render_long_help();
+    // Help on a command is what its --help says.
+    let words = ["rmm"].into_iter().chain(args.topic.iter().map(String::as_str)).chain(["--help"]);
+    let text = match super::command().try_get_matches_from(words) {
+        Err(help) if !help.use_stderr() => help.render(),
+        _ => command.render_long_help(),
+    };
     super::print(&if super::style::colored() { text.ansi().to_string() } else { text.to_string() })?;
     Ok(Exit::Done)
 }

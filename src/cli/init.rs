@@ -79,14 +79,25 @@ pub(super) fn run(global: &Global, args: InitArgs) -> Result<Exit, Failure> {
     if !args.no_local_device && !context.set.devices.values().any(|d| context.set.connection(d).transport == Some(TransportKind::Local)) {
         let mut device = Device { name: name.clone(), site: args.site.clone(), ..Device::default() };
         device.connection.transport = Some(TransportKind::Local);
-        devices_file::add_device(&context.set, &device)?;
+        // A site has to be declared before a device can stand in it.
+        let sites: std::collections::BTreeSet<String> =
+            device.site.iter().filter(|s| !context.set.sites.contains_key(*s)).cloned().collect();
+        devices_file::write_fleet(
+            &context.root,
+            std::slice::from_ref(&device),
+            &std::collections::BTreeSet::new(),
+            &super::devices::with_default(&context, sites),
+        )?;
         added(&global, devices_file::IMPORTED, &format!("devices; the first one is this machine, {name}"));
         context = Context::open(&global)?;
     }
+    let is_new = !context.db().exists();
     let store = context.store()?;
     note(&context, &store, "repository.initialised", json!({ "written": written }))?;
     let db = context.db().strip_prefix(&context.root).unwrap_or(context.db());
-    added(&global, &db.display().to_string(), "the database: facts, runs, audit record");
+    if is_new {
+        added(&global, &db.display().to_string(), "the database: facts, runs, audit record");
+    }
     if let Some(file) = &args.import_devices {
         context = import(&global, &context, file)?;
     }

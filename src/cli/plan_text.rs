@@ -45,10 +45,12 @@ pub(super) fn render(plan: &Plan, show: Show, now: DateTime<Utc>) -> String {
         out.push_str(&device_head(device));
         let (folded, single) = fold(changes, show);
         let width = |f: &dyn Fn(&Change) -> String, most: usize| single.iter().map(|c| f(c).width()).max().unwrap_or(0).min(most);
-        let labels = width(&|c| clean(&c.label()), 44);
+        let labels = width(&|c| clean(&c.label()), 52);
         let values = width(&|c| from_to(c), 52);
         let policies = width(&|c| c.policy.to_string(), 32);
         let places = width(&|c| c.place.to_string(), 48);
+        // On a terminal the column of values takes what the others leave; the few that are longer get a second line.
+        let values = show.width.map_or(values, |terminal| values.min(terminal.saturating_sub(labels + policies + places + 15).max(20)));
         for change in &single {
             change_line(&mut out, change, [labels, values, policies, places], show);
         }

@@ -90,7 +90,10 @@ pub fn import(csv: &[u8], file_name: &str, known: &Known) -> Result<Vec<Device>,
         let first = seen.get(&device.name).or_else(|| known.devices.get(&device.name));
         if let Some(first) = first {
             let problem = Diagnostic::error("RMM0204", format!("the device '{}' exists already", device.name));
-            importer.problems.push(problem.at(&at).label("again here").related(first, "first here"));
+            // The row is shown anyhow; underlining all of it says nothing more.
+            let begin = Place { length: 1, ..at.clone() };
+            let problem = problem.at(&begin).label("again here").related(first, "first here");
+            importer.problems.push(problem.advice("take the row out; rmm devices edit changes a device that is declared"));
             continue;
         }
         seen.insert(device.name.clone(), at);

@@ -4,11 +4,15 @@
 
 mod apply;
 mod bad_input;
+mod cli;
+mod codes;
+mod commands_page;
 mod fleet;
 mod floors;
 mod hostile;
 mod kill;
 mod pages;
 mod quickstart;
+mod schemas;
 mod ssh;
 mod sshd;

@@ -1,0 +1,32 @@
+use super::Fleet;
+
+#[test]
+fn every_code_setting_and_fact_has_its_page() {
+    let fleet = Fleet::nothing();
+    for (list, column, least) in [("codes", "code", 60), ("settings", "setting", 30), ("facts", "fact", 40)] {
+        let all = fleet.rmm(&["explain", list, "--output", "json"]).code(0).json();
+        let items = all["items"].as_array().unwrap();
+        assert!(items.len() >= least, "only {} {list}", items.len());
+        // A process each, so a few of the many; the pages themselves are checked in the library.
+        for item in items.iter().step_by(9) {
+            let name = item[column].as_str().unwrap();
+            let page = fleet.rmm(&["explain", name]).code(0);
+            assert!(page.out.lines().count() > 4, "{name}: {}", page.out);
+            fleet.rmm(&["explain", name, "--output", "json"]).code(0).json();
+        }
+    }
+    fleet.rmm(&["explain", "where"]).code(0).says("facts.hardware.memory.total_gb");
+    fleet.rmm(&["explain"]).code(0).says("rmm explain settings");
+}
+
+#[test]
+fn a_setting_is_explained_with_examples() {
+    insta::assert_snapshot!(Fleet::nothing().rmm(&["explain", "Timezone"]).code(0).out);
+}
+
+#[test]
+fn an_unknown_topic_gets_a_suggestion() {
+    let fleet = Fleet::nothing();
+    fleet.rmm(&["explain", "Servces"]).code(1).complains("did you mean 'Services'?");
+    fleet.rmm(&["explain", "qqqqqq"]).code(1).complains("rmm explain settings");
+}
