@@ -170,7 +170,7 @@ fn facts(i: usize) -> Vec<(&'static str, Value)> {
     }
     let mut services: BTreeMap<String, Value> = (0..70)
         .map(|n| {
-            (format!("unit-{n}"), json!({"state": if n % 3 == 0 { "running" } else { "stopped" }, "startup": ["enabled", "disabled", "static"][n % 3]}))
+            (format!("unit-{n}"), json!({"state": if n % 3 == 0 { "running" } else { "stopped" }, "startup": (["enabled", "disabled", "static"][n % 3])}))
         })
         .collect();
     for known in ["ssh", "cron", "rsyslog", "nginx"] {
