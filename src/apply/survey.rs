@@ -229,7 +229,7 @@ impl<'a> Survey<'a> {
     /// Observes devices and keeps what is seen. One attempt each; results are written in batches.
     pub async fn observe(
         &self,
-        work: Vec<(Arc<Device>, Arc<Request>)>,
+        work: Vec<Asked>,
         merge: Merge,
         concurrency: Option<u32>,
         cancel: &CancellationToken,

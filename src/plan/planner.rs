@@ -108,7 +108,8 @@ impl<'a> Planner<'a> {
         for setting in self.set.policies.iter().flat_map(|policy| &policy.settings) {
             let Some(def) = self.set.catalog.settings.get(&setting.name) else { continue };
             let key = setting.key.as_deref().filter(|_| !super::resolve::templated(setting));
-            let wanted = key.and_then(|key| def.program.probes(key, &super::placeholders(&setting.value)).ok()).filter(|lists| !lists.is_empty());
+            let wanted =
+                key.and_then(|key| def.program.probes(key, &super::placeholders(&setting.value)).ok()).filter(|lists| !lists.is_empty());
             let section = super::scope::section_of(&def.observe);
             match wanted.filter(|_| section == def.observe) {
                 Some(lists) => members.entry(section).or_default().extend(lists.iter().map(|args| probe_key(args))),

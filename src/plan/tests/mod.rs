@@ -52,7 +52,11 @@ fn with_devices(devices: &str, policies: &str) -> PolicySet {
 /// Facts of a Debian server, observed an hour before noon, with these sections over them.
 fn facts(more: &[(&str, Value)]) -> Facts {
     let mut facts = Facts::default();
-    put(&mut facts, "software.os", json!({"family": "linux", "id": "debian", "pretty_name": "Debian 12", "hostname": "web-1.example.org", "timezone": "UTC", "init": "systemd", "package_manager": "apt"}));
+    put(
+        &mut facts,
+        "software.os",
+        json!({"family": "linux", "id": "debian", "pretty_name": "Debian 12", "hostname": "web-1.example.org", "timezone": "UTC", "init": "systemd", "package_manager": "apt"}),
+    );
     for (name, data) in more {
         put(&mut facts, name, data.clone());
     }

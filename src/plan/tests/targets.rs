@@ -94,3 +94,38 @@ fn a_scope_means_what_it_selects() {
     assert_eq!(means("tag=lab,os=linux", &facts(&[])), Targeting::Yes);
     assert!(matches!(means("where=facts.hardware.memory.total_gb < 8", &facts(&[])), Targeting::Unknown(_)));
 }
+
+#[test]
+fn only_the_members_that_policies_ask_for_are_read() {
+    let set = fleet(
+        "policies:
+  P:
+    targets: [Servers]
+    settings:
+      Packages: {curl: present}
+      SshdConfig: {PermitRootLogin: 'no'}
+      Firewall: Enabled
+      Timezone: UTC
+      Services: {'{{ vars.slot }}': {state: running}}
+",
+    );
+    let members = Planner::new(&set, &no_secrets).members();
+    let read: Vec<(&str, Vec<&str>)> = members.iter().map(|(s, m)| (&**s, m.iter().map(String::as_str).collect())).collect();
+    // What is looked at as a whole, tells the platform, or depends on a template is read whole.
+    assert_eq!(read, [("security.sshd", vec!["permitrootlogin"]), ("software.packages", vec!["curl"])]);
+}
+
+#[test]
+fn a_script_that_judges_the_device_sees_more_than_the_members() {
+    let set = fleet("policies:\n  P: {targets: '*', remediate: true, settings: {SshdConfig: {PermitRootLogin: 'no'}}}\n");
+    let planner = Planner::new(&set, &no_secrets);
+    let judged = |members: Value, whole: Value| {
+        let whole = facts(&[("security.sshd", whole)]);
+        let ask = || Some(whole.clone());
+        let facts = facts(&[("security.sshd", members)]);
+        planner.evaluate_members(&set.devices["web-1"], &facts, &ask, &PlanOptions::default(), at(NOON)).changes[0].state
+    };
+    // Without a single option there is no SSH server at all; with another one there is.
+    assert_eq!(judged(json!({}), json!({"port": "22"})), State::Change);
+    assert_eq!(judged(json!({}), json!({})), State::Unsupported);
+}

@@ -47,9 +47,7 @@ fn an_exception_is_for_its_device_and_setting_alone() {
 
 #[test]
 fn an_exception_covers_what_is_only_reported_too() {
-    let set = fleet(
-        "policies:\n  P: {targets: '*', settings: {Timezone: Europe/Berlin}, exceptions: [{device: web-1, reason: moving}]}\n",
-    );
+    let set = fleet("policies:\n  P: {targets: '*', settings: {Timezone: Europe/Berlin}, exceptions: [{device: web-1, reason: moving}]}\n");
     assert_eq!(held_until(&default_plan(&set, NOON)), ("exception".into(), None));
 }
 

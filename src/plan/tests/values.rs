@@ -73,7 +73,12 @@ fn a_secret_is_compared_with_and_never_shown() {
     let lookup = |name: &str| (name == "TOKEN").then(|| "opensesame".to_owned());
     let planner = Planner::new(&set, &lookup);
     let judged = |content: &str| {
-        planner.evaluate(&set.devices["web-1"], &facts(&[("files", json!({"/etc/token": file(content)}))]), &PlanOptions::default(), at(NOON))
+        planner.evaluate(
+            &set.devices["web-1"],
+            &facts(&[("files", json!({"/etc/token": file(content)}))]),
+            &PlanOptions::default(),
+            at(NOON),
+        )
     };
     let (right, wrong) = (judged("opensesame"), judged("another"));
     assert_eq!((right.compliant, right.keep), (1, false));
