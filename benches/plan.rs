@@ -170,11 +170,15 @@ fn facts(i: usize) -> Vec<(&'static str, Value)> {
     }
     let mut services: BTreeMap<String, Value> = (0..70)
         .map(|n| {
-            (format!("unit-{n}"), json!({"state": if n % 3 == 0 { "running" } else { "stopped" }, "startup": ["enabled", "disabled", "static"][n % 3]}))
+            (
+                format!("unit-{n}"),
+                json!({"state": if n % 3 == 0 { "running" } else { "stopped" }, "startup": (["enabled", "disabled", "static"][n % 3])}),
+            )
         })
         .collect();
     for known in ["ssh", "cron", "rsyslog", "nginx"] {
-        services.insert(known.into(), json!({"state": if deviates && known == "cron" { "stopped" } else { "running" }, "startup": "enabled"}));
+        services
+            .insert(known.into(), json!({"state": if deviates && known == "cron" { "stopped" } else { "running" }, "startup": "enabled"}));
     }
     let account = |uid: usize, groups: Value| json!({"uid": uid, "gid": uid, "home": format!("/home/u{uid}"), "shell": "/bin/bash", "comment": "", "locked": false, "groups": groups, "password_max_days": 99999});
     let mut users: BTreeMap<String, Value> = (0..24).map(|n| (format!("user{n}"), account(1000 + n + mix(i, n) % 50, json!([])))).collect();
@@ -195,34 +199,84 @@ fn facts(i: usize) -> Vec<(&'static str, Value)> {
     let sysctl = |key: &str, value: &str| (key.to_owned(), json!({"runtime": value, "configured": value}));
     let file = |path: &str, mode: &str, content: &str| {
         use sha2::Digest;
-        (path.to_owned(), json!({"type": "file", "mode": mode, "owner": "root", "group": "root", "size": content.len(), "sha256": hex::encode(sha2::Sha256::digest(content))}))
+        (
+            path.to_owned(),
+            json!({"type": "file", "mode": mode, "owner": "root", "group": "root", "size": content.len(), "sha256": hex::encode(sha2::Sha256::digest(content))}),
+        )
     };
     vec![
-        ("hardware.system", json!({"vendor": "Example", "product": "Server 9", "version": "1", "serial": format!("SN{i:08}"), "uuid": format!("{:032x}", mix(i, 2)), "chassis": "server", "virtualization": "kvm"})),
-        ("hardware.cpu", json!({"model": "Example CPU", "vendor": "Example", "architecture": "x86_64", "sockets": 2, "cores": 16, "threads": 32, "mhz_max": 3200})),
+        (
+            "hardware.system",
+            json!({"vendor": "Example", "product": "Server 9", "version": "1", "serial": format!("SN{i:08}"), "uuid": format!("{:032x}", mix(i, 2)), "chassis": "server", "virtualization": "kvm"}),
+        ),
+        (
+            "hardware.cpu",
+            json!({"model": "Example CPU", "vendor": "Example", "architecture": "x86_64", "sockets": 2, "cores": 16, "threads": 32, "mhz_max": 3200}),
+        ),
         ("hardware.memory", json!({"total_bytes": (gb * 1e9) as u64, "total_gb": gb, "swap_total_bytes": 0, "modules": null})),
-        ("hardware.disks", json!([{"name": "sda", "model": "Disk", "vendor": "Example", "serial": format!("D{i:08}"), "size_bytes": 512_000_000_000_u64, "rotational": false, "removable": false, "bus": "sata"}])),
-        ("hardware.mounts", map((0..12).map(|n| (format!("/mount/{n}"), json!({"device": format!("/dev/sda{n}"), "fs": "ext4", "options": ["rw", "nosuid", "relatime"]}))))),
-        ("software.os", json!({"family": "linux", "id": "debian", "id_like": [], "name": "Debian GNU/Linux", "pretty_name": "Debian GNU/Linux 12 (bookworm)", "version_id": "12", "codename": "bookworm", "kernel": "6.1.0-28-amd64", "architecture": "x86_64", "hostname": name(i), "fqdn": null, "timezone": "Europe/Berlin", "boot_time": "2026-01-01T00:00:00Z", "init": "systemd", "package_manager": "apt", "machine_id": format!("{:032x}", mix(i, 3)), "is_root": true})),
+        (
+            "hardware.disks",
+            json!([{"name": "sda", "model": "Disk", "vendor": "Example", "serial": format!("D{i:08}"), "size_bytes": 512_000_000_000_u64, "rotational": false, "removable": false, "bus": "sata"}]),
+        ),
+        (
+            "hardware.mounts",
+            map((0..12).map(|n| {
+                (format!("/mount/{n}"), json!({"device": format!("/dev/sda{n}"), "fs": "ext4", "options": ["rw", "nosuid", "relatime"]}))
+            })),
+        ),
+        (
+            "software.os",
+            json!({"family": "linux", "id": "debian", "id_like": [], "name": "Debian GNU/Linux", "pretty_name": "Debian GNU/Linux 12 (bookworm)", "version_id": "12", "codename": "bookworm", "kernel": "6.1.0-28-amd64", "architecture": "x86_64", "hostname": name(i), "fqdn": null, "timezone": "Europe/Berlin", "boot_time": "2026-01-01T00:00:00Z", "init": "systemd", "package_manager": "apt", "machine_id": format!("{:032x}", mix(i, 3)), "is_root": true}),
+        ),
         ("software.packages", map(packages)),
         ("software.services", map(services)),
         ("security.users", map(users)),
         ("security.firewall", json!({"enabled": true, "backend": "nftables"})),
         ("security.sshd", map(sshd)),
-        ("security.password_policy", json!({"min_length": if deviates { 8 } else { 14 }, "max_age_days": 365, "min_age_days": 1, "warn_age_days": 7, "history": null})),
+        (
+            "security.password_policy",
+            json!({"min_length": if deviates { 8 } else { 14 }, "max_age_days": 365, "min_age_days": 1, "warn_age_days": 7, "history": null}),
+        ),
         ("security.time_sync", json!({"service": "chrony", "enabled": true, "servers": ["0.pool.ntp.org"], "synchronized": true})),
-        ("network.interfaces", json!([{"name": "eth0", "mac": format!("02:00:00:{:02x}:{:02x}:{:02x}", i >> 16 & 255, i >> 8 & 255, i & 255), "mtu": 1500, "state": "up", "addresses": [format!("10.{}.{}.{}/16", i / 65_536, i / 256 % 256, i % 256)]}])),
-        ("network.listeners", json!((0..20).map(|n| json!({"protocol": "tcp", "address": "0.0.0.0", "port": 1000 + n, "process": "daemon"})).collect::<Vec<_>>())),
-        ("sysctl", map([
-            sysctl("net.ipv4.ip_forward", if deviates { "1" } else { "0" }), sysctl("net.ipv4.conf.all.accept_redirects", "0"), sysctl("net.ipv4.conf.all.send_redirects", "0"),
-            sysctl("net.ipv4.conf.all.rp_filter", "1"), sysctl("net.ipv4.tcp_syncookies", "1"), sysctl("kernel.dmesg_restrict", "1"), sysctl("kernel.kptr_restrict", "2"),
-            sysctl("kernel.randomize_va_space", "2"), sysctl("fs.protected_symlinks", "1"), sysctl("fs.suid_dumpable", "0"), sysctl("net.core.somaxconn", "1024"), sysctl("vm.swappiness", "10"),
-        ])),
+        (
+            "network.interfaces",
+            json!([{"name": "eth0", "mac": format!("02:00:00:{:02x}:{:02x}:{:02x}", i >> 16 & 255, i >> 8 & 255, i & 255), "mtu": 1500, "state": "up", "addresses": [format!("10.{}.{}.{}/16", i / 65_536, i / 256 % 256, i % 256)]}]),
+        ),
+        (
+            "network.listeners",
+            json!(
+                (0..20)
+                    .map(|n| json!({"protocol": "tcp", "address": "0.0.0.0", "port": 1000 + n, "process": "daemon"}))
+                    .collect::<Vec<_>>()
+            ),
+        ),
+        (
+            "sysctl",
+            map([
+                sysctl("net.ipv4.ip_forward", if deviates { "1" } else { "0" }),
+                sysctl("net.ipv4.conf.all.accept_redirects", "0"),
+                sysctl("net.ipv4.conf.all.send_redirects", "0"),
+                sysctl("net.ipv4.conf.all.rp_filter", "1"),
+                sysctl("net.ipv4.tcp_syncookies", "1"),
+                sysctl("kernel.dmesg_restrict", "1"),
+                sysctl("kernel.kptr_restrict", "2"),
+                sysctl("kernel.randomize_va_space", "2"),
+                sysctl("fs.protected_symlinks", "1"),
+                sysctl("fs.suid_dumpable", "0"),
+                sysctl("net.core.somaxconn", "1024"),
+                sysctl("vm.swappiness", "10"),
+            ]),
+        ),
         ("modules", map(["cramfs", "usb-storage"].map(|n| (n.to_owned(), json!({"loaded": false, "blocked": true, "available": true}))))),
-        ("files", map([
-            file("/etc/motd", "0644", if deviates { "Hello\n" } else { "Property of Example Ltd.\n" }), file("/etc/ssh/sshd_config", "0600", &name(i)), file("/etc/passwd", "0644", &name(i)),
-            ("/etc/hosts.equiv".to_owned(), json!({"type": "absent"})),
-        ])),
+        (
+            "files",
+            map([
+                file("/etc/motd", "0644", if deviates { "Hello\n" } else { "Property of Example Ltd.\n" }),
+                file("/etc/ssh/sshd_config", "0600", &name(i)),
+                file("/etc/passwd", "0644", &name(i)),
+                ("/etc/hosts.equiv".to_owned(), json!({"type": "absent"})),
+            ]),
+        ),
     ]
 }
 

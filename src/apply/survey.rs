@@ -115,6 +115,7 @@ impl<'a> Survey<'a> {
         let mut answers: HashMap<String, bool> = HashMap::new();
         self.store.facts_fleet_map(
             &as_strs(&sections),
+            &BTreeMap::new(),
             None,
             |name, facts| Some((name.to_owned(), means(self.set.devices.get(name)?, &facts))),
             |answer| answers.extend(answer),
@@ -169,6 +170,7 @@ impl<'a> Survey<'a> {
         let mut alike = Alike::default();
         self.store.facts_fleet_map(
             &as_strs(&planner.sections()),
+            &planner.members(),
             Some(&names),
             |name, facts| Some((name.to_owned(), due(self.set.devices.get(name)?, &facts))),
             |found| known.extend(found.map(|(name, request)| (name, alike.share(request)))),
@@ -227,7 +229,7 @@ impl<'a> Survey<'a> {
     /// Observes devices and keeps what is seen. One attempt each; results are written in batches.
     pub async fn observe(
         &self,
-        work: Vec<(Arc<Device>, Arc<Request>)>,
+        work: Vec<Asked>,
         merge: Merge,
         concurrency: Option<u32>,
         cancel: &CancellationToken,
@@ -401,12 +403,13 @@ impl<'a> Survey<'a> {
         if !names.is_empty() {
             let judged = |name: &str, facts: Facts| {
                 let device = missing.get(name)?;
-                let evaluated = planner.evaluate(device, &facts, options, now);
+                let whole = || self.store.facts(name, None).ok();
+                let evaluated = planner.evaluate_members(device, &facts, &whole, options, now);
                 let input = inputs.get(name).filter(|_| evaluated.keep).copied();
                 let blob = input.and_then(|input| Some((input, serde_json::to_vec(&evaluated).ok()?)));
                 Some((name.to_owned(), blob, planner.decide(device, evaluated, options, now)))
             };
-            self.store.facts_fleet_map(&as_strs(&planner.sections()), Some(&names), judged, |found| {
+            self.store.facts_fleet_map(&as_strs(&planner.sections()), &planner.members(), Some(&names), judged, |found| {
                 let Some((name, blob, plan)) = found else { return };
                 seen.insert(name);
                 if let Some((input, blob)) = blob {

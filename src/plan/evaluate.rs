@@ -41,7 +41,7 @@ pub struct Evaluated {
 pub(super) fn evaluate(
     planner: &Planner<'_>,
     device: &Device,
-    facts: &Facts,
+    (facts, whole): (&Facts, &dyn Fn() -> Option<Facts>),
     resolution: &Resolution,
     options: &PlanOptions,
     now: DateTime<Utc>,
@@ -87,7 +87,10 @@ pub(super) fn evaluate(
                 // A kept verdict would outlive a change of the secret.
                 out.keep &= !verdict.too_old && !resolved.secret;
                 if matches!(verdict.state, State::Change | State::Report) && resolved.def.program.has("unsupported") {
-                    let host = host.get_or_insert_with(|| Arc::new(Mutex::new(Recorder::new(&device.name, Arc::new(facts.clone())))));
+                    let host = host.get_or_insert_with(|| {
+                        let all = whole().unwrap_or_else(|| facts.clone());
+                        Arc::new(Mutex::new(Recorder::new(&device.name, Arc::new(all))))
+                    });
                     if let Ok(Some(why)) = resolved.def.program.unsupported(host) {
                         verdict = Verdict { observed_at: verdict.observed_at, ..Verdict::unsupported(why) };
                     }

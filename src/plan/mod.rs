@@ -16,6 +16,8 @@ mod scope;
 mod secrets;
 mod summary;
 mod template;
+#[cfg(test)]
+mod tests;
 mod verdict;
 
 pub use compare::compliant;

@@ -1,6 +1,6 @@
 //! The planner: a policy set made ready for many devices.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -9,6 +9,7 @@ use super::membership::{Membership, Selectors, Targeting};
 use super::resolve::{Cache, Resolution};
 use super::secrets::SecretLookup;
 use super::{Evaluated, Needs, Scope};
+use crate::model::facts::probe_key;
 use crate::model::plan::{DevicePlan, PLAN_SCHEMA, Plan};
 use crate::model::{Device, Facts, Policy};
 use crate::repo::PolicySet;
@@ -95,6 +96,32 @@ impl<'a> Planner<'a> {
         names
     }
 
+    /// Sections of which judging only looks at these members, for reading less of them. What is found wrong by them may need
+    /// the whole: see [`Planner::evaluate_members`].
+    pub fn members(&self) -> BTreeMap<String, BTreeSet<String>> {
+        let whole = self.membership_sections(&Scope::default());
+        let mut members: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        if whole.is_empty() {
+            return members;
+        }
+        let mut refused: BTreeSet<String> = whole.into_iter().collect();
+        for setting in self.set.policies.iter().flat_map(|policy| &policy.settings) {
+            let Some(def) = self.set.catalog.settings.get(&setting.name) else { continue };
+            let key = setting.key.as_deref().filter(|_| !super::resolve::templated(setting));
+            let wanted =
+                key.and_then(|key| def.program.probes(key, &super::placeholders(&setting.value)).ok()).filter(|lists| !lists.is_empty());
+            let section = super::scope::section_of(&def.observe);
+            match wanted.filter(|_| section == def.observe) {
+                Some(lists) => members.entry(section).or_default().extend(lists.iter().map(|args| probe_key(args))),
+                None => drop(refused.insert(section)),
+            }
+        }
+        // A name that stands for a section is a beginning too: `security` covers `security.users`.
+        let covers = |whole: &String, name: &str| name == whole || name.strip_prefix(whole.as_str()).is_some_and(|r| r.starts_with('.'));
+        members.retain(|name, _| !refused.iter().any(|whole| covers(whole, name)));
+        members
+    }
+
     /// Names of the sections that tell which groups a device is in. Empty where that may be any.
     pub fn membership_sections(&self, scope: &Scope) -> Vec<String> {
         let mut names = vec!["software.os".to_owned()];
@@ -121,7 +148,19 @@ impl<'a> Planner<'a> {
 
     /// The verdicts that do not depend on the time of day. `now` only decides which facts are too old to be evidence.
     pub fn evaluate(&self, device: &Device, facts: &Facts, options: &PlanOptions, now: DateTime<Utc>) -> Evaluated {
-        super::evaluate::evaluate(self, device, facts, &self.resolve(device, facts), options, now)
+        self.evaluate_members(device, facts, &|| None, options, now)
+    }
+
+    /// The same from facts that were limited to [`Planner::members`]. `whole` gives all of them where a script asks.
+    pub fn evaluate_members(
+        &self,
+        device: &Device,
+        facts: &Facts,
+        whole: &dyn Fn() -> Option<Facts>,
+        options: &PlanOptions,
+        now: DateTime<Utc>,
+    ) -> Evaluated {
+        super::evaluate::evaluate(self, device, (facts, whole), &self.resolve(device, facts), options, now)
     }
 
     /// What depends on the time, on top: windows, guards, exceptions, approvals.

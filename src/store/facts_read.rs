@@ -1,10 +1,11 @@
 //! Reads what is known of one device, now or on a past day.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::facts::{KEYS_PER_DEVICE, is_volatile};
@@ -55,6 +56,71 @@ pub(super) fn status(row: &Row<'_>, column: usize) -> rusqlite::Result<Status> {
 pub(super) fn document(row: &Row<'_>, column: usize) -> rusqlite::Result<Value> {
     let bytes = row.get_ref(column)?.as_bytes()?;
     serde_json::from_slice(bytes).map_err(|e| rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(e)))
+}
+
+/// Of the document in a column only these members; all of it where it is not a map.
+pub(super) fn members(row: &Row<'_>, column: usize, wanted: &BTreeSet<String>) -> rusqlite::Result<Value> {
+    let bytes = row.get_ref(column)?.as_bytes()?;
+    if bytes.first() != Some(&b'{') {
+        return document(row, column);
+    }
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    Members(wanted)
+        .deserialize(&mut reader)
+        .map_err(|e| rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(e)))
+}
+
+/// Reads a map and steps over the members that are not wanted.
+struct Members<'a>(&'a BTreeSet<String>);
+
+impl<'de> DeserializeSeed<'de> for Members<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Members<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a map")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut found = serde_json::Map::new();
+        while let Some(name) = map.next_key_seed(Name(self.0))? {
+            match name {
+                Some(name) => drop(found.insert(name.to_owned(), map.next_value()?)),
+                None => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(Value::Object(found))
+    }
+}
+
+/// The name of a member, where it is wanted.
+struct Name<'a>(&'a BTreeSet<String>);
+
+impl<'de, 'a> DeserializeSeed<'de> for Name<'a> {
+    type Value = Option<&'a str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'a> Visitor<'_> for Name<'a> {
+    type Value = Option<&'a str>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(self.0.get(name).map(String::as_str))
+    }
 }
 
 impl Store {

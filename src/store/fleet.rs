@@ -1,6 +1,6 @@
 //! Reads the facts of the whole fleet: one pass over the file, parsed on all cores, handed over in a fixed order.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
@@ -32,6 +32,9 @@ pub struct Fingerprint {
     pub oldest: DateTime<Utc>,
 }
 
+/// Sections that are read, by id: name, and which members where not all.
+type Names<'a> = HashMap<i64, (Arc<str>, Option<&'a BTreeSet<String>>)>;
+
 impl Store {
     /// One small row per device that has facts, by name.
     pub fn fingerprints(&self) -> Result<Vec<Fingerprint>, StoreError> {
@@ -56,22 +59,33 @@ impl Store {
     /// `sections` are names or their beginnings (`security`, `software.os`); none means all. `devices` are names; none
     /// means all that are declared. Devices without facts are left out. Each device is read at one moment.
     pub fn facts_fleet(&self, sections: &[&str], devices: Option<&[&str]>, mut f: impl FnMut(&str, Facts)) -> Result<(), StoreError> {
-        self.facts_fleet_map(sections, devices, |name, facts| (name.to_owned(), facts), |(name, facts)| f(&name, facts))
+        let all = BTreeMap::new();
+        self.facts_fleet_map(sections, &all, devices, |name, facts| (name.to_owned(), facts), |(name, facts)| f(&name, facts))
     }
 
     /// The same with work per device: `map` runs on all cores, beside the reading, and `f` gets what it makes of the facts,
     /// in the same fixed order. The facts of a few hundred devices are in memory at a time, never those of all.
+    ///
+    /// Of a section in `members` only these members are read, where it is a map: most of the time goes into documents of
+    /// which a handful of entries matters, such as the list of packages.
     pub fn facts_fleet_map<T: Send>(
         &self,
         sections: &[&str],
+        members: &BTreeMap<String, BTreeSet<String>>,
         devices: Option<&[&str]>,
         map: impl Fn(&str, Facts) -> T + Sync,
         mut f: impl FnMut(T),
     ) -> Result<(), StoreError> {
         let (wanted, names) = self.read(|connection| {
             let names = facts_read::names(connection)?;
-            let names: HashMap<i64, Arc<str>> =
-                names.into_iter().filter(|(_, name)| sections.is_empty() || sections.iter().any(|s| covers(s, name))).collect();
+            let names: Names<'_> = names
+                .into_iter()
+                .filter(|(_, name)| sections.is_empty() || sections.iter().any(|s| covers(s, name)))
+                .map(|(id, name)| {
+                    let members = members.get(&*name);
+                    (id, (name, members))
+                })
+                .collect();
             Ok((wanted(connection, devices)?, names))
         })?;
         let workers = std::thread::available_parallelism().map_or(1, usize::from).clamp(1, 8).min(wanted.len().div_ceil(CHUNK));
@@ -104,7 +118,7 @@ impl Store {
     fn work<'a, T>(
         &self,
         chunks: impl Iterator<Item = &'a [(i64, String)]>,
-        names: &HashMap<i64, Arc<str>>,
+        names: &Names<'_>,
         map: impl Fn(&str, Facts) -> T,
         out: &SyncSender<Result<Vec<T>, StoreError>>,
     ) {
@@ -170,7 +184,7 @@ struct Shared {
 fn read_chunk(
     connection: &Connection,
     chunk: &[(i64, String)],
-    names: &HashMap<i64, Arc<str>>,
+    names: &Names<'_>,
     shared: &mut Shared,
 ) -> Result<Vec<(String, Facts)>, Failure> {
     let mut state = connection.prepare_cached("SELECT Seen FROM FactsState WHERE Device = ?1")?;
@@ -186,12 +200,15 @@ fn read_chunk(
         let mut sections = BTreeMap::new();
         while let Some(row) = rows.next()? {
             let id = row.get::<_, i64>(0)? - first;
-            let Some(section) = names.get(&id) else { continue };
+            let Some((section, members)) = names.get(&id) else { continue };
             let hash = row.get(1)?;
             let data = if let Some(data) = shared.documents.get(&hash) {
                 data.clone()
             } else {
-                let data = Arc::new(facts_read::document(row, 5)?);
+                let data = Arc::new(match members {
+                    Some(members) => facts_read::members(row, 5, members)?,
+                    None => facts_read::document(row, 5)?,
+                });
                 let size = row.get_ref(5)?.as_bytes().map_or(0, <[u8]>::len);
                 if shared.bytes + size <= SHARED {
                     shared.bytes += size;

@@ -192,3 +192,25 @@ fn the_inventory_view_shows_one_document_per_device_and_category() {
     let os: String = db.query_row("SELECT OSName || ' ' || FQDN FROM Devices WHERE DeviceId = 'a'", [], |row| row.get(0)).unwrap();
     assert_eq!(os, "Debian 12 a.example.com");
 }
+
+#[test]
+fn of_a_section_only_the_members_that_are_asked_for_are_read() {
+    let house = house();
+    let packages = json!({"curl": "8 \"q\"", "\u{e9}t\u{e9}": {"deep": [1, {}]}, "zsh": "5"});
+    let users = json!(["not", "a", "map"]);
+    house
+        .store
+        .put_observations(&[observation("a", noon(), &[("software.packages", packages), ("security.users", users.clone())])])
+        .unwrap();
+    let wanted = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect();
+    let members = BTreeMap::from([
+        ("software.packages".to_owned(), wanted(&["curl", "nothing", "\u{e9}t\u{e9}"])),
+        ("security.users".to_owned(), wanted(&["not"])),
+    ]);
+    let mut seen = Vec::new();
+    house.store.facts_fleet_map(&[], &members, None, |_, facts| facts, |facts| seen.push(facts)).unwrap();
+    let data = |name: &str| (*seen[0].sections[name].data).clone();
+    assert_eq!(data("software.packages"), json!({"curl": "8 \"q\"", "\u{e9}t\u{e9}": {"deep": [1, {}]}}));
+    assert_eq!(data("security.users"), users);
+    assert_eq!(seen[0].sections["software.packages"].hash, house.store.facts("a", None).unwrap().sections["software.packages"].hash);
+}
