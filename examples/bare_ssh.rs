@@ -1,7 +1,8 @@
 //! Runs a command or a script on many SSH addresses with nothing but the SSH library, as a yardstick for `rmm`.
 //!
-//! `bare_ssh KEY PORT IN_FLIGHT FIRST LAST -- COMMAND` reaches 127.0.1.FIRST to 127.0.1.LAST as the current user and
-//! prints seconds and bytes. With `--rmm` first, the same goes through the sessions of `rmm`, twice: cold, then warm.
+//! `bare_ssh KEY PORT IN_FLIGHT FIRST LAST [--input FILE] -- COMMAND` reaches 127.0.1.FIRST to 127.0.1.LAST as the
+//! current user, gives the command the file as its standard input, and prints seconds and bytes.
+//! With `--rmm` first, the same goes through the sessions of `rmm`, twice: cold, then warm.
 //! Host keys are not checked by the bare client, and are recorded in a directory of its own by the other.
 #![allow(clippy::print_stdout, reason = "a tool for people")]
 
@@ -29,7 +30,7 @@ impl russh::client::Handler for Trusting {
     }
 }
 
-async fn bare(address: String, port: u16, user: String, key: Arc<PrivateKey>, line: String) -> Result<usize, Failure> {
+async fn bare(address: String, port: u16, user: String, key: Arc<PrivateKey>, line: String, input: Arc<Vec<u8>>) -> Result<usize, Failure> {
     let config = Arc::new(russh::client::Config { nodelay: true, ..russh::client::Config::default() });
     let mut handle = russh::client::connect(config, (address, port), Trusting).await?;
     if !handle.authenticate_publickey(user, PrivateKeyWithHashAlg::new(key, None)).await?.success() {
@@ -37,6 +38,10 @@ async fn bare(address: String, port: u16, user: String, key: Arc<PrivateKey>, li
     }
     let mut channel = handle.channel_open_session().await?;
     channel.exec(true, line).await?;
+    if !input.is_empty() {
+        channel.data_bytes(input.as_slice().to_vec()).await?;
+        channel.eof().await?;
+    }
     let mut bytes = 0;
     while let Some(message) = channel.wait().await {
         if let russh::ChannelMsg::Data { data } = message {
@@ -51,8 +56,13 @@ async fn main() -> Result<(), Failure> {
     let mut args: Vec<String> = std::env::args().skip(1).collect();
     let ours = args.first().is_some_and(|a| a == "--rmm");
     args.drain(..usize::from(ours));
+    let input = match args.iter().position(|a| a == "--input") {
+        Some(at) if args.len() > at + 1 => std::fs::read(args.drain(at..at + 2).next_back().unwrap_or_default())?,
+        _ => Vec::new(),
+    };
+    let input = Arc::new(input);
     let [key, port, in_flight, first, last, _, line] = args.as_slice() else {
-        return Err("bare_ssh [--rmm] KEY PORT IN_FLIGHT FIRST LAST -- COMMAND".into());
+        return Err("bare_ssh [--rmm] KEY PORT IN_FLIGHT FIRST LAST [--input FILE] -- COMMAND".into());
     };
     let (port, in_flight): (u16, usize) = (port.parse()?, in_flight.parse()?);
     let (first, last): (u8, u8) = (first.parse()?, last.parse()?);
@@ -61,7 +71,7 @@ async fn main() -> Result<(), Failure> {
         let key = Arc::new(russh::keys::load_secret_key(key, None)?);
         let began = Instant::now();
         let answers = futures::stream::iter(first..=last)
-            .map(|n| tokio::spawn(bare(format!("127.0.1.{n}"), port, user.clone(), Arc::clone(&key), line.clone())))
+            .map(|n| tokio::spawn(bare(format!("127.0.1.{n}"), port, user.clone(), Arc::clone(&key), line.clone(), Arc::clone(&input))))
             .buffer_unordered(in_flight);
         report("bare", began, answers.map(|a| a?).collect().await)?;
         return Ok(());
@@ -74,7 +84,7 @@ async fn main() -> Result<(), Failure> {
         let began = Instant::now();
         let answers = futures::stream::iter(first..=last)
             .map(|n| {
-                let (sessions, line) = (sessions.clone(), line.clone());
+                let (sessions, line, input) = (sessions.clone(), line.clone(), input.to_vec());
                 let connection = Connection {
                     user: Some(user.clone()),
                     port: Some(port),
@@ -85,7 +95,7 @@ async fn main() -> Result<(), Failure> {
                 tokio::spawn(async move {
                     let cancel = CancellationToken::new();
                     let target = Target { name: n.to_string(), address: format!("127.0.1.{n}"), connection };
-                    let command = Command { line, ..Command::default() };
+                    let command = Command { line, input, ..Command::default() };
                     let output = sessions.open(&target, &cancel).await?.run(command, &cancel).await?;
                     Ok::<_, Failure>(output.stdout.len())
                 })

@@ -21,6 +21,8 @@ use crate::transport::{Sessions, Target, TransportError};
 
 /// Results that wait to be written together: one transaction for many devices.
 const BATCH: usize = 32;
+/// How long a batch that is not full waits for more. Nobody sees so short a delay.
+const MOMENT: Duration = Duration::from_millis(50);
 /// Results on their way to the writer. Where it is full, collecting waits for the disk.
 const WAITING: usize = 64;
 
@@ -253,7 +255,7 @@ impl<'a> Survey<'a> {
         let mut outcome = Outcome::default();
         let mut done = 0;
         let mut batch: Vec<Collected<Arc<Device>>> = Vec::with_capacity(BATCH);
-        while receiver.recv_many(&mut batch, BATCH).await > 0 {
+        while gather(&mut receiver, &mut batch).await {
             self.keep(&mut batch, merge, (&mut done, total), &mut outcome, on)?;
         }
         // The task owns its children and has ended with its channel; a panic in it has been reported by then.
@@ -307,26 +309,29 @@ impl<'a> Survey<'a> {
         let now = self.clock.now();
         outcome.changed += self.store.put_observations(&observations)?.changed;
         self.store.put_metrics(&samples)?;
-        for report in reports {
-            let (status, reason) = match &report.error {
-                None => (Some(Status::Online), None),
-                Some(TransportError::Cancelled) => (None, None),
-                Some(error) if matches!(error.category(), Category::Device | Category::Transient) => {
-                    (Some(Status::Offline), Some(error.to_string()))
-                }
-                Some(error) => (Some(Status::Error), Some(error.to_string())),
-            };
-            let device = report.device.as_str();
-            if let Some(reason) = &reason {
+        let statuses: Vec<_> = reports
+            .iter()
+            .filter_map(|report| {
+                let (status, reason) = match &report.error {
+                    None => (Status::Online, None),
+                    Some(TransportError::Cancelled) => return None,
+                    Some(error) if matches!(error.category(), Category::Device | Category::Transient) => {
+                        (Status::Offline, Some(error.to_string()))
+                    }
+                    Some(error) => (Status::Error, Some(error.to_string())),
+                };
+                Some((&*report.device, status, reason))
+            })
+            .collect();
+        for (device, _, reason) in &statuses {
+            if let Some(reason) = reason {
                 tracing::warn!(device, reason = reason.as_str(), "not observed");
             } else {
-                tracing::debug!(device, milliseconds = report.took.as_millis() as u64, "observed");
+                tracing::debug!(device, "observed");
             }
-            if let Some(status) = status {
-                self.store.set_status(&report.device, status, reason.as_deref(), now)?;
-            }
-            on(report);
         }
+        self.store.set_statuses(&statuses, now)?;
+        reports.into_iter().for_each(on);
         Ok(())
     }
 
@@ -445,6 +450,21 @@ impl Alike {
             _ => Arc::clone(self.0.insert(Arc::new(request))),
         }
     }
+}
+
+/// Fills the batch with what comes within a moment: each transaction waits for the disk, and a fleet answers in a stream.
+/// Whether there is anything.
+async fn gather<T>(receiver: &mut mpsc::Receiver<T>, batch: &mut Vec<T>) -> bool {
+    if receiver.recv_many(batch, BATCH).await == 0 {
+        return false;
+    }
+    let until = tokio::time::Instant::now() + MOMENT;
+    while batch.len() < BATCH
+        && let Ok(Some(next)) = tokio::time::timeout_at(until, receiver.recv()).await
+    {
+        batch.push(next);
+    }
+    true
 }
 
 /// Everything that verdicts depend on, besides the time: the repository, the facts, this program.

@@ -134,7 +134,7 @@ fn show(global: &Global, outcome: &Outcome, rows: &[Observed], seconds: f64) -> 
     if rows.is_empty() {
         return super::print("Everything is fresh; --force asks all the same.\n");
     }
-    let mut line = format!("{} observed in {seconds:.1} s", count(outcome.observed, "device", "devices"));
+    let mut line = format!("{} observed in {seconds:.2} s", count(outcome.observed, "device", "devices"));
     line += &format!(", {} new or different", count(outcome.changed, "section", "sections"));
     let mut line = paint(Tone::Strong, line + ".");
     if outcome.unreachable > 0 {

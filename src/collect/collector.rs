@@ -75,13 +75,9 @@ impl Collector {
         let nonce = script::nonce();
         let text =
             script::script(request, &nonce).map_err(|error| TransportError::Setup { what: "collect".into(), reason: error.to_string() })?;
-        let command = Command {
-            line: "/bin/sh".into(),
-            input: text.into_bytes(),
-            elevate: true,
-            timeout: Some(limits.timeout),
-            max_output: Some(limits.max_output),
-        };
+        // As the command itself, not as the input of another shell: that saves a device three processes.
+        let command =
+            Command { line: text, input: Vec::new(), elevate: true, timeout: Some(limits.timeout), max_output: Some(limits.max_output) };
         let output = session.run(command, cancel).await?;
         let mut observation = observe::parse(request, &nonce, &output.stdout, clock.now());
         if output.code != 0 {

@@ -204,17 +204,19 @@ impl Store {
 
     /// Records whether a device answers. Returns the status before; the reason and the time are those of the transition.
     pub fn set_status(&self, device: &str, status: Status, reason: Option<&str>, at: DateTime<Utc>) -> Result<Status, StoreError> {
-        let at = moment::text(at);
+        self.write(|tx| set_status(tx, device, status, reason, at, self.now()))
+    }
+
+    /// The same for many devices, all of it in one transaction.
+    pub fn set_statuses(&self, all: &[(&str, Status, Option<String>)], at: DateTime<Utc>) -> Result<(), StoreError> {
+        if all.is_empty() {
+            return Ok(());
+        }
         self.write(|tx| {
-            let id = intern(tx, device, self.now())?;
-            let before: String = tx.prepare_cached("SELECT Status FROM Devices WHERE Id = ?1")?.query_row([id], |row| row.get(0))?;
-            tx.prepare_cached(
-                "UPDATE Devices SET StatusSince = CASE WHEN Status = ?2 THEN StatusSince ELSE ?4 END, Status = ?2, StatusReason = ?3,
-                     LastSeen = CASE WHEN ?2 = 'Online' THEN max(coalesce(LastSeen, ''), ?4) ELSE LastSeen END
-                 WHERE Id = ?1",
-            )?
-            .execute(params![id, status.as_str(), reason.map(|r| super::clip(r, 2000)), at])?;
-            Ok(Status::parse(&before))
+            for (device, status, reason) in all {
+                set_status(tx, device, *status, reason.as_deref(), at, self.now())?;
+            }
+            Ok(())
         })
     }
 
@@ -239,4 +241,23 @@ impl Store {
             Ok(rows.collect::<Result<_, rusqlite::Error>>()?)
         })
     }
+}
+
+fn set_status(
+    tx: &Transaction<'_>,
+    device: &str,
+    status: Status,
+    reason: Option<&str>,
+    at: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<Status, Failure> {
+    let id = intern(tx, device, now)?;
+    let before: String = tx.prepare_cached("SELECT Status FROM Devices WHERE Id = ?1")?.query_row([id], |row| row.get(0))?;
+    tx.prepare_cached(
+        "UPDATE Devices SET StatusSince = CASE WHEN Status = ?2 THEN StatusSince ELSE ?4 END, Status = ?2, StatusReason = ?3,
+             LastSeen = CASE WHEN ?2 = 'Online' THEN max(coalesce(LastSeen, ''), ?4) ELSE LastSeen END
+         WHERE Id = ?1",
+    )?
+    .execute(params![id, status.as_str(), reason.map(|r| super::clip(r, 2000)), moment::text(at)])?;
+    Ok(Status::parse(&before))
 }

@@ -142,6 +142,55 @@ impl Diagnose for TransportError {
             | Self::Setup { .. } => Category::Configuration,
         }
     }
+
+    fn advice(&self) -> Option<String> {
+        Some(match self {
+            Self::Unreachable { address, .. } => {
+                let (host, port) = host_and_port(address);
+                format!("check the device's address, port and proxyJump, and that `ssh -p {port} {host}` reaches it from here")
+            }
+            Self::Authentication { user, .. } => format!(
+                "put a public key of yours into authorized_keys of {user} on the device, or name another user or key (connection.user, \
+                 connection.identityFiles); keys of an agent need SSH_AUTH_SOCK"
+            ),
+            Self::UnknownHostKey { address, .. } => {
+                let (host, port) = host_and_port(address);
+                format!(
+                    "compare the fingerprint with the device's own, then answer yes to `ssh -p {port} USER@{host}` once; \
+                     `connection.hostKey: accept-new` trusts a key when it is first seen"
+                )
+            }
+            Self::ChangedHostKey { address, known_hosts, .. } => {
+                let (host, port) = host_and_port(address);
+                let name = if port == "22" { host.to_owned() } else { format!("[{host}]:{port}") };
+                format!(
+                    "somebody may be in between: ask who looks after the device. Where it was installed anew, remove the old key \
+                     ({known_hosts}) with `ssh-keygen -R '{name}'`, and compare the new fingerprint with the device's own"
+                )
+            }
+            Self::Timeout { .. } => {
+                "raise connections.command_timeout in rmm.toml where the command needs longer; see on the device what it \
+                                     waits for"
+                    .into()
+            }
+            Self::OutputLimit { .. } => "have the command print less, or raise connections.max_output_bytes in rmm.toml".into(),
+            Self::Sudo { .. } => {
+                "let the user run sudo without a password, or name one with connection.sudoPassword; `sudo -l` on the device \
+                                  shows what is allowed"
+                    .into()
+            }
+            Self::Lost { .. } => "it is tried again; where it happens often, look into the device's own log".into(),
+            // Somebody asked for it.
+            Self::Cancelled => return None,
+            Self::Setup { .. } => "mend the file or the setting that is named, or remove it from the connection".into(),
+        })
+    }
+}
+
+/// The two halves of `host:port`, the host without its brackets.
+fn host_and_port(address: &str) -> (&str, &str) {
+    let (host, port) = address.rsplit_once(':').unwrap_or((address, "22"));
+    (host.trim_start_matches('[').trim_end_matches(']'), port)
 }
 
 /// A signed-in session on one device. Cheap to share; commands may run side by side.
@@ -149,4 +198,28 @@ impl Diagnose for TransportError {
 pub trait Session: Send + Sync {
     /// Runs a command to its end. Cancellation and the time limit end the remote command too.
     async fn run(&self, command: Command, cancel: &CancellationToken) -> Result<Output, TransportError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_names_the_very_command() {
+        let unknown = TransportError::UnknownHostKey {
+            address: "[2001:db8::1]:2222".into(),
+            fingerprint: "ssh-ed25519 SHA256:x".into(),
+            known_hosts: "/k".into(),
+        };
+        assert!(unknown.advice().unwrap().contains("`ssh -p 2222 USER@2001:db8::1`"));
+        let changed = |address: &str| TransportError::ChangedHostKey {
+            address: address.into(),
+            known: "a".into(),
+            offered: "b".into(),
+            known_hosts: "/k:3".into(),
+        };
+        assert!(changed("web:22").advice().unwrap().contains("(/k:3) with `ssh-keygen -R 'web'`"));
+        assert!(changed("web:2222").advice().unwrap().contains("`ssh-keygen -R '[web]:2222'`"));
+        assert_eq!(TransportError::Cancelled.advice(), None);
+    }
 }

@@ -12,6 +12,9 @@ use crate::script::quote;
 /// Linux takes at most 128 KiB as one argument; the rest is for the login shell's own words.
 const LONGEST_ARGUMENT: usize = 120 * 1024;
 
+/// `sudo` writes its command to the log of the device: a long one is kept out of it.
+const LONGEST_LOGGED: usize = 8 * 1024;
+
 /// How a command becomes root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rise {
@@ -54,9 +57,11 @@ pub(super) fn ask_mark(nonce: &str) -> String {
 
 /// Wraps a command. `nonce` is letters and digits.
 pub(super) fn wrap(line: &str, input: Vec<u8>, rise: Rise, nonce: &str) -> Wrapped {
-    let inline = for_any_shell(&risen(&guarded(&quote(line), 0, input.len()), rise, nonce));
-    if inline.len() <= LONGEST_ARGUMENT {
-        return Wrapped { line: inline, input };
+    if rise == Rise::None || line.len() <= LONGEST_LOGGED {
+        let inline = for_any_shell(&risen(&guarded(&quote(line), 0, input.len()), rise, nonce));
+        if inline.len() <= LONGEST_ARGUMENT {
+            return Wrapped { line: inline, input };
+        }
     }
     // A long text travels on standard input instead, in front of the input.
     let mut all = line.as_bytes().to_vec();

@@ -201,8 +201,8 @@ pub(crate) struct Account {
 
 impl Account {
     pub(crate) fn create(password: &str, shell: &str) -> Self {
-        assert!(is_root(), "this test makes a user and needs root");
         static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+        assert!(is_root(), "this test makes a user and needs root");
         let next = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let name = format!("rmmtest{}x{next}", std::process::id());
         // The account files are locked while they are written, also by tests in other processes.

@@ -13,9 +13,13 @@ finish() {
 printf '@%s done\n' "$N"
 }
 # Every command that could hang is called through t and has 10 seconds. Where the kernel lists a shell's children, one
-# watchdog looks once a second whether the same child still runs: that costs nothing per command.
+# watchdog looks once a second whether the same child still runs: that costs nothing per command. $$ would be another
+# process where this runs in a subshell.
 W=
-if [ -r "/proc/$$/task/$$/children" ]; then
+A=
+S=
+read -r S rest </proc/self/stat
+if [ -r "/proc/$S/task/$S/children" ]; then
 t() { "$@"; }
 (
 read -r me rest </proc/self/stat
@@ -27,7 +31,7 @@ sleep 1 &
 s=$!
 wait "$s"
 now=
-read -r now <"/proc/$$/task/$$/children"
+read -r now <"/proc/$S/task/$S/children"
 [ -n "$now" ] || exit
 [ "$now" = "$old" ] && n=$((n + 1)) || n=0
 old=$now
@@ -61,11 +65,20 @@ kill "$k"
 return "$r"
 }
 fi
-# System, node name, kernel release, machine, user id.
+# System, node name, kernel release, machine, user id. Since 6.1 the kernel's own files say it without a process.
 host() {
+if [ -r /proc/sys/kernel/arch ]; then
+read -r K </proc/sys/kernel/ostype
+read -r n </proc/sys/kernel/hostname
+read -r K_RELEASE </proc/sys/kernel/osrelease
+read -r m </proc/sys/kernel/arch
+else
 set -- $(uname -snrm)
 K=$1
+n=$2
 K_RELEASE=$3
+m=$4
+fi
 u=
 if [ -r /proc/self/status ]; then
 while read -r k u r; do [ "$k" = Uid: ] && break; done </proc/self/status
@@ -73,5 +86,5 @@ else
 u=$(id -u)
 fi
 U=$u
-printf '%s %s %s %s %s\n' "$1" "$2" "$3" "$4" "$u"
+printf '%s %s %s %s %s\n' "$K" "$n" "$K_RELEASE" "$m" "$u"
 }

@@ -210,7 +210,9 @@ pub(in crate::collect) fn listeners(raw: &Raw<'_>) -> Parsed {
     if text.is_empty() && !matches!(raw.code("listeners"), Some(0..=2)) {
         return unknown("/proc/net cannot be read");
     }
-    let open = sockets(text).filter(|s| matches!(s.state, "listen" | "unconnected"));
+    // Where there are few sockets, they are all in the other block.
+    let others = raw.block("connections").unwrap_or_default();
+    let open = sockets(text).chain(sockets(others)).filter(|s| matches!(s.state, "listen" | "unconnected"));
     let mut list: Vec<_> = open.map(|s| (s.protocol, s.local.1, s.local.0)).take(MAX_SOCKETS).collect();
     list.sort();
     list.dedup();
