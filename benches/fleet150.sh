@@ -45,7 +45,9 @@ trap clean EXIT
 trap 'exit 130' INT TERM
 
 # The server: keys of its own, and room for everybody at once. It takes at most 16 addresses to listen on, so it listens on
-# all of them, and lets nobody in who comes from elsewhere. Privilege separation wants a directory of its own.
+# all of them, and lets nobody in who comes from elsewhere. SHLVL keeps bash from reading
+# ~/.bashrc for every command, which would measure what the user of this machine has put there.
+# Privilege separation wants a directory of its own.
 [ "$(id -u)" != 0 ] || mkdir -p /run/sshd
 ssh-keygen -q -t ed25519 -N '' -C fleet150 -f "$work/host"
 ssh-keygen -q -t ed25519 -N '' -C fleet150 -f "$work/key"
@@ -67,6 +69,7 @@ PermitRootLogin yes
 MaxStartups 1000:1:2000
 MaxSessions 50
 UseDNS no
+SetEnv SHLVL=2
 LogLevel VERBOSE
 CONFIG
     /usr/sbin/sshd -D -f "$work/sshd_config" -E "$work/sshd.log" &

@@ -20,11 +20,11 @@ use crate::time::Clock;
 use crate::transport::{Sessions, Target, TransportError};
 
 /// Results that wait to be written together: one transaction for many devices.
-const BATCH: usize = 32;
+const BATCH: usize = 16;
 /// How long a batch that is not full waits for more. Nobody sees so short a delay.
 const MOMENT: Duration = Duration::from_millis(50);
 /// Results on their way to the writer. Where it is full, collecting waits for the disk.
-const WAITING: usize = 64;
+const WAITING: usize = 8;
 
 /// Whether devices are observed before they are planned.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]

@@ -25,7 +25,7 @@ impl Secrets for Known {
 fn options(sshd: &Sshd) -> SessionOptions {
     SessionOptions {
         ssh_timeout: Duration::from_secs(20),
-        command_timeout: Duration::from_secs(60),
+        command_timeout: Duration::from_mins(1),
         home: Some(sshd.home().to_owned()),
         agent: Some(PathBuf::new()),
         ..SessionOptions::default()
@@ -49,8 +49,8 @@ fn target(sshd: &Sshd) -> Target {
     }
 }
 
-fn secret(name: &str) -> Option<SecretRef> {
-    Some(SecretRef { secret: name.into() })
+fn secret(name: &str) -> SecretRef {
+    SecretRef { secret: name.into() }
 }
 
 fn line(line: &str) -> Command {
@@ -147,7 +147,7 @@ async fn encrypted_keys_need_their_passphrase() {
     target.connection.identity_files = vec!["~/locked".into()];
     let error = ask(&sessions(&sshd), &target, line("true")).await.unwrap_err();
     assert!(error.to_string().contains("is encrypted and no passphrase is given"), "{error}");
-    target.connection.passphrase = secret("p");
+    target.connection.passphrase = Some(secret("p"));
     ask(&sessions_with(options(&sshd), &[("p", "open sesame")]), &target, line("true")).await.unwrap();
 }
 
@@ -212,7 +212,7 @@ async fn a_password_signs_in() {
     let sshd = Sshd::with(&["127.0.0.1"], "PasswordAuthentication yes");
     let mut target = target(&sshd);
     target.connection.user = Some(account.name.clone());
-    target.connection.password = secret("p");
+    target.connection.password = Some(secret("p"));
     target.connection.identity_files = vec!["~/none".into()];
     let output = ask(&sessions_with(options(&sshd), &[("p", "correct horse")]), &target, line("id -un")).await.unwrap();
     assert_eq!(String::from_utf8(output.stdout).unwrap().trim(), account.name);
