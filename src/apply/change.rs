@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use serde_json::Value;
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
 
 use super::executor::Executor;
 use super::host::LiveHost;
@@ -37,7 +38,9 @@ pub(super) struct Work<'a> {
     device: &'a Device,
     session: Arc<dyn Session>,
     facts: Arc<Facts>,
+    /// What this run has really seen, and when: not what was known before.
     observed: BTreeMap<Arc<str>, Section>,
+    answers: BTreeMap<Arc<str>, (Map<String, Value>, DateTime<Utc>)>,
     /// Labels of what was changed in this run, also before it was resumed, for `restart_on`.
     changed: Vec<String>,
 }
@@ -75,12 +78,14 @@ impl Trouble {
 
 impl<'a> Work<'a> {
     pub(super) fn new(executor: &'a Executor, device: &'a Device, session: Arc<dyn Session>, facts: Facts, changed: Vec<String>) -> Self {
-        Self { executor, device, session, facts: Arc::new(facts), observed: BTreeMap::new(), changed }
+        Self { executor, device, session, facts: Arc::new(facts), observed: BTreeMap::new(), answers: BTreeMap::new(), changed }
     }
 
     /// What was observed on the way; newer than what the store has.
     pub(super) fn into_observed(self) -> BTreeMap<Arc<str>, Section> {
-        self.observed
+        let mut observed = self.observed;
+        observed.extend(self.answers.into_iter().map(|(kind, (answers, at))| (kind, Section::new(Value::Object(answers), Status::Ok, at))));
+        observed
     }
 
     /// Carries out one change to a final state, or to one that says what it waits for.
@@ -167,6 +172,14 @@ impl<'a> Work<'a> {
                 executor.step(change, ChangeState::Skipped, Step { before: Some(seen), error, ..Step::default() })?;
                 return Ok(Ok(After::Fine));
             }
+            // Somebody has changed the service meanwhile, and nothing asks for a restart: starting it was not in the plan.
+            State::Change | State::Report
+                if restart && !recovering && !change.change.restart_on.iter().any(|label| self.changed.contains(label)) =>
+            {
+                let error = Some("the observed value is no longer the one in the plan".to_owned());
+                executor.step(change, ChangeState::Stale, Step { before: Some(seen), error, ..Step::default() })?;
+                return Ok(Ok(After::Fine));
+            }
             State::Unknown | State::Unsupported => {
                 let why = before.reason.unwrap_or_else(|| "it could not be observed".into());
                 return Ok(Err(Trouble::Unmet(format!("not changed, since its state is {}: {why}", before.state))));
@@ -225,9 +238,13 @@ impl<'a> Work<'a> {
 
     /// Looks at everything before anything is done, and leaves out what somebody else has changed since the plan: what
     /// was shown is no longer what would happen. Returns what is left, or everything where the device does not answer.
+    ///
+    /// Where this run has been at work on the device before, it may itself be why something looks different: then only what
+    /// differs from what the run saw last is stale.
     pub(super) async fn leave_out_stale(
         &mut self,
         changes: Vec<RunChange>,
+        begun: bool,
     ) -> Result<Result<Vec<RunChange>, (Vec<RunChange>, TransportError)>, StoreError> {
         let mut request = Request::default();
         for change in &changes {
@@ -235,15 +252,24 @@ impl<'a> Work<'a> {
                 request.merge(super::survey::to_request(&Needs::of(def, change.change.key.as_deref(), &change.change.desired)));
             }
         }
+        let setting = |change: &RunChange| self.executor.set.catalog.settings.get(&change.change.setting).cloned();
+        let last: Vec<Option<Value>> = changes
+            .iter()
+            .map(|change| {
+                let verdict = self.judge(change, &setting(change)?);
+                Some(evidence(verdict.observed.as_ref(), holds_secret(&change.change.desired)))
+            })
+            .collect();
         if let Err(error) = self.observe(&request).await {
             return Ok(Err((changes, error)));
         }
         let mut fresh = Vec::with_capacity(changes.len());
-        for change in changes {
+        for (change, last) in changes.into_iter().zip(last) {
             let verdict = self.executor.set.catalog.settings.get(&change.change.setting).map(|def| self.judge(&change, def));
-            let stale = verdict.filter(|v| v.state == State::Change && !change.change.restart).and_then(|verdict| {
+            let open = verdict.filter(|v| v.state == State::Change && !change.change.restart && change.attempts == 0);
+            let stale = open.and_then(|verdict| {
                 let seen = evidence(verdict.observed.as_ref(), holds_secret(&change.change.desired));
-                (seen != change.change.observed).then_some(seen)
+                (seen != change.change.observed && !(begun && Some(&seen) == last.as_ref())).then_some(seen)
             });
             if let Some(seen) = stale {
                 let error = Some("the observed value is no longer the one in the plan".to_owned());
@@ -268,12 +294,26 @@ impl<'a> Work<'a> {
         let seen = Collector::collect(self.session.as_ref(), request, executor.clock.as_ref(), &executor.abort, limits).await?;
         let facts = Arc::make_mut(&mut self.facts);
         for (name, section) in seen.sections {
-            let section = match facts.sections.get(&name) {
-                Some(old) if is_probe(&name) => merged(old, section),
-                _ => section,
+            let fresh = section.data.as_object().filter(|_| section.status == Status::Ok && is_probe(&name));
+            let Some(fresh) = fresh else {
+                self.observed.insert(Arc::clone(&name), section.clone());
+                facts.sections.insert(name, section);
+                continue;
             };
-            self.observed.insert(Arc::clone(&name), section.clone());
-            facts.sections.insert(name, section);
+            let (answers, at) = self.answers.entry(Arc::clone(&name)).or_insert_with(|| (Map::new(), section.collected_at));
+            answers.extend(fresh.clone());
+            // The oldest of the answers says how old they are.
+            *at = (*at).min(section.collected_at);
+            // Answers join those that are known in place: a device may have thousands. The hash is that of before, and
+            // nobody asks for it here.
+            match facts.sections.get_mut(&name).filter(|old| old.status == Status::Ok && old.data.is_object()) {
+                Some(old) => {
+                    if let Value::Object(known) = Arc::make_mut(&mut old.data) {
+                        known.extend(fresh.clone());
+                    }
+                }
+                None => drop(facts.sections.insert(name, section)),
+            }
         }
         Ok(())
     }
@@ -331,18 +371,6 @@ impl<'a> Work<'a> {
 
 fn is_probe(section: &str) -> bool {
     crate::collect::Request::probe_kinds().any(|kind| kind == section)
-}
-
-/// Answers to single probes join those that are known.
-fn merged(old: &Section, new: Section) -> Section {
-    match (&*old.data, &*new.data) {
-        (Value::Object(known), Value::Object(fresh)) if old.status == Status::Ok && new.status == Status::Ok => {
-            let mut all = known.clone();
-            all.extend(fresh.iter().map(|(k, v)| (k.clone(), v.clone())));
-            Section::new(Value::Object(all), Status::Ok, new.collected_at)
-        }
-        _ => new,
-    }
 }
 
 fn shorten(value: &Value) -> String {

@@ -1,12 +1,18 @@
 //! One device of a run: a session, then its changes one after another.
 
+use std::collections::BTreeMap;
+
 use super::change::{After, Work};
 use super::events::Event;
 use super::executor::{DeviceOutcome, Executor};
 use crate::diagnose::{Category, Diagnose as _};
+use crate::model::plan::Held;
 use crate::model::run::{ChangeState, RunChange};
 use crate::store::{Merge, Observation, Status, Step, StoreError};
 use crate::transport::TransportError;
+
+/// How long an answer of windows and guards holds.
+const ASK_AGAIN: chrono::TimeDelta = chrono::TimeDelta::seconds(1);
 
 impl Executor {
     /// Carries out what is left to do on one device, of which `changes` are all in this run. Only a failing database is
@@ -39,16 +45,31 @@ impl Executor {
         };
         let facts = self.store.facts(name, None)?;
         let mut work = Work::new(self, &device, session, facts, done);
-        // What this run has done may change what its other changes see: whether somebody else has been at work can only be
-        // told before the first of them.
-        if !begun && !self.stop.is_cancelled() {
-            changes = match work.leave_out_stale(changes).await? {
+        // What this run has done may change what its other changes see. Where its process died, what it saw last is not
+        // known, and whether somebody else has been at work cannot be told any more.
+        let lost = begun && self.crashed.load(std::sync::atomic::Ordering::SeqCst);
+        if !lost && !self.stop.is_cancelled() {
+            changes = match work.leave_out_stale(changes, begun).await? {
                 Ok(fresh) => fresh,
                 Err((changes, error)) => return self.unopened(name, &changes, &error),
             };
         }
+        let mut asked_at = self.clock.now();
+        let mut held = self.held(&changes)?;
         let mut rest = changes.into_iter();
         while let Some(change) = rest.next() {
+            // Windows close while a run goes on.
+            if self.clock.now() - asked_at >= ASK_AGAIN {
+                asked_at = self.clock.now();
+                held = self.held(std::slice::from_ref(&change))?;
+                held.extend(self.held(rest.as_slice())?);
+            }
+            if change.attempts == 0
+                && let Some(held) = held.get(&change.seq)
+            {
+                self.step(&change, ChangeState::Cancelled, Step { error: Some(format!("held: {}", held.reason)), ..Step::default() })?;
+                continue;
+            }
             if self.stop.is_cancelled() {
                 let left: Vec<RunChange> = std::iter::once(change).chain(rest).collect();
                 self.cancel_rest(&left, "the run was stopped")?;
@@ -71,6 +92,11 @@ impl Executor {
             self.store.put_observations(&[Observation { device: name.to_owned(), sections, merge: Merge::Probes }])?;
         }
         Ok(outcome)
+    }
+
+    /// What a window, guard or exception holds back by now.
+    fn held(&self, changes: &[RunChange]) -> Result<BTreeMap<i64, Held>, StoreError> {
+        super::saved::held_now(&self.set, &self.store, &self.secrets, self.clock.now(), changes)
     }
 
     /// What waited or was cancelled before gets its turn again.

@@ -1,7 +1,7 @@
 //! The executor: devices in parallel within limits, stages one after the other, stopped by failures or by a person.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -125,6 +125,8 @@ pub struct Executor {
     pub stop: CancellationToken,
     /// What is in flight is ended too.
     pub abort: CancellationToken,
+    /// Set where the run's process died: then nobody has kept what it saw last.
+    pub crashed: AtomicBool,
     /// Takes events.
     pub on: Box<dyn Fn(Event) + Send + Sync>,
 }
@@ -209,7 +211,9 @@ impl Executor {
                 let wanted: BTreeSet<i64> = wanted.iter().map(|c| c.seq).collect();
                 let missing = || StoreError::Missing { what: "run", name: self.run.clone() };
                 let run = self.store.run(&self.run)?.ok_or_else(missing)?;
-                if run.state != RunState::Running {
+                if run.state == RunState::Running {
+                    self.crashed.store(true, Ordering::SeqCst);
+                } else {
                     self.store.set_run_state(&self.run, RunState::Running, &self.actor)?;
                 }
                 let expired = self.clock.now() >= run.expires_at;
@@ -300,6 +304,7 @@ impl Executor {
         let mut sites: HashMap<String, Arc<Semaphore>> = HashMap::new();
         let failures = Arc::new(AtomicUsize::new(failures_before));
         let outcomes = Arc::new(Mutex::new(BTreeMap::new()));
+        let tripped = Arc::new(AtomicBool::new(false));
         let mut tasks: JoinSet<Result<(), StoreError>> = JoinSet::new();
         let mut fatal = None;
         for (device, changes) in work {
@@ -320,14 +325,27 @@ impl Executor {
                 .options
                 .per_site
                 .map(|most| Arc::clone(sites.entry(site).or_insert_with(|| Arc::new(Semaphore::new(most.max(1) as usize)))));
-            let (this, failures, outcomes) = (Arc::clone(&self), Arc::clone(&failures), Arc::clone(&outcomes));
+            let (this, failures, outcomes, tripped) =
+                (Arc::clone(&self), Arc::clone(&failures), Arc::clone(&outcomes), Arc::clone(&tripped));
             tasks.spawn(async move {
                 let _place = place;
                 let _at_site = match &at_site {
                     Some(semaphore) => semaphore.acquire().await.ok(),
                     None => None,
                 };
-                let outcome = this.device(&device, changes).await?;
+                // Devices may have failed while this one waited for its turn at the site.
+                if failures.load(Ordering::SeqCst) >= allowed && !this.stop.is_cancelled() {
+                    tripped.store(true, Ordering::SeqCst);
+                    this.stop.cancel();
+                }
+                let outcome = match this.device(&device, changes).await {
+                    // A step that the journal does not take is a fault of ours on this device; the others go on.
+                    Err(error @ StoreError::Transition { .. }) => {
+                        tracing::error!(device = device.as_str(), run = this.run.as_str(), error = %error, "the journal refused a step");
+                        DeviceOutcome { failed: true, unreachable: false }
+                    }
+                    other => other?,
+                };
                 if outcome.failed {
                     failures.fetch_add(1, Ordering::SeqCst);
                 }
@@ -350,6 +368,10 @@ impl Executor {
         }
         if let Some(error) = fatal {
             return Err(error.into());
+        }
+        if tripped.load(Ordering::SeqCst) && finished.stopped.is_none() {
+            let n = failures.load(Ordering::SeqCst);
+            self.give_up(finished, format!("{n} devices failed (max_failures {})", self.options.max_failures));
         }
         let outcomes = outcomes.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Ok(outcomes)

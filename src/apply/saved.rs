@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::limits::Refused;
 use super::stages::{self, Stage};
 use crate::access::{SecretStore, Secrets as _};
 use crate::model::Facts;
-use crate::model::plan::{Held, Plan, State};
+use crate::model::plan::{Change, Held, Plan, State};
 use crate::model::run::{ChangeState, RunChange};
-use crate::plan::{PlanOptions, Planner, Scope, summarize};
+use crate::plan::{PlanOptions, Planner, Scope, UNCERTAIN, summarize};
 use crate::repo::PolicySet;
 use crate::store::{Store, StoreError};
 
@@ -45,8 +45,12 @@ pub fn reassure(
     for device_plan in &mut plan.devices {
         let altered = |setting: String| Refused::Altered { device: device_plan.device.clone(), setting };
         let Some(device) = set.devices.get(&device_plan.device) else { return Err(altered("the device itself".into()).into()) };
-        let facts = store.facts(&device_plan.device, None)?;
+        let facts = Arc::new(store.facts(&device_plan.device, None)?);
         let evaluated = planner.evaluate(device, &facts, &options, now);
+        let mut labels = BTreeSet::new();
+        if let Some(twice) = device_plan.changes.iter().map(Change::label).find(|label| !labels.insert(label.clone())) {
+            return Err(altered(twice).into());
+        }
         let mut wanted = evaluated.clone();
         // Ask the windows about every change of the plan, also about those whose facts have changed since.
         for change in &mut wanted.changes {
@@ -62,11 +66,22 @@ pub fn reassure(
                 return Err(altered(change.label()).into());
             };
             let remediates = set.policies.iter().any(|p| p.name == asked.policy && p.remediate != crate::model::Remediate::Report);
-            if asked.desired != change.desired || asked.policy != change.policy || !remediates {
+            // In conflict, or not certainly for this device any more: the policy set does not ask for it as it did.
+            let certain = matches!(asked.state, State::Change | State::Report | State::Compliant) || !uncertain(asked);
+            if asked.desired != change.desired || asked.policy != change.policy || !remediates || !certain {
                 return Err(altered(change.label()).into());
             }
             (change.risk, change.reboot, change.phase) = (asked.risk, asked.reboot, asked.phase);
             change.restart_on.clone_from(&asked.restart_on);
+            // What is confirmed and recorded are our words, not the file's.
+            change.place = asked.place.clone();
+            change.severity = asked.severity;
+            if !change.restart {
+                change.to.clone_from(&asked.to);
+            }
+            if asked.observed == change.observed {
+                change.from.clone_from(&asked.from);
+            }
             match decided.changes.iter().find(|c| c.label() == change.label()) {
                 Some(now) if now.state == State::Held => {
                     change.state = State::Held;
@@ -77,6 +92,7 @@ pub fn reassure(
                 None => change.state = State::Compliant,
             }
         }
+        planner.show_commands(device_plan, &facts);
         device_plan.changes.sort_by(|a, b| (a.phase, &a.setting, &a.key).cmp(&(b.phase, &b.setting, &b.key)));
     }
     plan.summary = summarize(&plan.devices);
@@ -101,6 +117,7 @@ pub fn held_now(
         let Some(device) = set.devices.get(&of_device[0].device) else { continue };
         let facts = store.facts(&device.name, None)?;
         let mut evaluated = planner.evaluate(device, &facts, &options, now);
+        let asked: BTreeSet<String> = evaluated.changes.iter().filter(|c| !uncertain(c)).map(Change::label).collect();
         for change in &mut evaluated.changes {
             change.state = State::Change;
         }
@@ -109,10 +126,20 @@ pub fn held_now(
             let of_plan = decided.changes.iter().find(|c| c.label() == change.change.label());
             if let Some(reason) = of_plan.and_then(|c| c.held.clone()) {
                 held.insert(change.seq, reason);
+            } else if !asked.contains(&change.change.label()) {
+                let reason = "the policy set does not certainly ask for it any more".to_owned();
+                held.insert(change.seq, Held { by: "policy".into(), until: None, reason });
             }
         }
     }
     Ok(held)
+}
+
+/// Whether it is not certain any more that, and what, the policy set asks: a conflict, or a target that is not known.
+/// An observation that is merely old says nothing about that.
+fn uncertain(change: &Change) -> bool {
+    matches!(change.state, State::Conflict | State::Unsupported)
+        || change.state == State::Unknown && change.reason.as_deref().is_some_and(|r| r.starts_with(UNCERTAIN))
 }
 
 /// The stages of a run's devices, by their groups as they are known now.

@@ -263,6 +263,7 @@ fn carry_out(global: &Global, context: &Context, store: &Store, run: &str, optio
             options,
             stop: signals.stop.clone(),
             abort: signals.abort.clone(),
+            crashed: std::sync::atomic::AtomicBool::new(false),
             on: Box::new(on),
         });
         executor.carry_out(task, planned).await

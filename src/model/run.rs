@@ -65,7 +65,7 @@ impl ChangeState {
             // A retry writes a new intent; a resumed run looks again and may find it done.
             Started => matches!(next, Started | Done | Failed | RolledBack | Queued | Interrupted),
             Queued | Cancelled => matches!(next, Pending | Cancelled | Stale | Failed),
-            Interrupted => matches!(next, Started | Done | Failed | Cancelled),
+            Interrupted => matches!(next, Started | Done | Failed | Cancelled | Queued),
             Done | Skipped | Failed | RolledBack | Stale => false,
         }
     }

@@ -137,6 +137,9 @@ pub(super) fn evaluate(
     out
 }
 
+/// How the reason begins where it is not known whether a policy is for a device.
+pub const UNCERTAIN: &str = "not known to be for this device";
+
 /// Settings of policies of which it is not known whether they apply: unknown too, unless another policy decides them.
 fn uncertain(planner: &Planner<'_>, resolution: &Resolution, out: &mut Evaluated) {
     for (policy, why) in &resolution.uncertain {
@@ -166,7 +169,7 @@ fn uncertain(planner: &Planner<'_>, resolution: &Resolution, out: &mut Evaluated
                 restart_on: Vec::new(),
                 restart: false,
                 held: None,
-                reason: Some(format!("whether the policy is for this device: {why}")),
+                reason: Some(format!("{UNCERTAIN}: {why}")),
                 observed_at: None,
                 commands: Vec::new(),
             });

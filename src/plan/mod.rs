@@ -21,7 +21,7 @@ mod tests;
 mod verdict;
 
 pub use compare::compliant;
-pub use evaluate::Evaluated;
+pub use evaluate::{Evaluated, UNCERTAIN};
 pub use membership::{Membership, Targeting};
 pub use needs::Needs;
 pub use planner::{PlanOptions, Planner, ScopeMatcher};

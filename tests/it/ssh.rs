@@ -340,7 +340,7 @@ async fn sudo_works_with_and_without_a_password_and_its_refusal_is_told() {
         let mut target = target(&sshd);
         target.connection.user = Some(account.name.clone());
         target.connection.elevate = Some(Elevate::Sudo);
-        target.connection.sudo_password = password.and_then(secret);
+        target.connection.sudo_password = password.map(secret);
         target
     };
     let command = || Command { line: "id -u; cat; echo e >&2".into(), input: b"input".to_vec(), elevate: true, ..Command::default() };

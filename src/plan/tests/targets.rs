@@ -57,7 +57,7 @@ fn a_rule_over_a_fact_that_is_not_known_makes_the_settings_unknown_not_absent() 
     let set = fleet(SMALL);
     let plan = plan(&set, "web-1", &facts(&[]));
     assert_eq!(only(&plan).state, State::Unknown);
-    assert!(only(&plan).reason.as_deref().unwrap().starts_with("whether the policy is for this device: "));
+    assert!(only(&plan).reason.as_deref().unwrap().starts_with("not known to be for this device: "));
 }
 
 #[test]
