@@ -34,6 +34,10 @@ pub(super) fn unreadable(at: &Place, why: &str) -> Diagnostic {
     Diagnostic::error("RMM0106", format!("cannot be read: {why}")).at(at)
 }
 
+pub(super) fn linked_folder(at: &Place) -> Diagnostic {
+    Diagnostic::warning("RMM0106", "is not read: it is a symbolic link to a folder; only files of the repository itself are read").at(at)
+}
+
 pub(super) fn duplicate_name(kind: &str, name: &str, at: &Place, first: &Place) -> Diagnostic {
     Diagnostic::error("RMM0107", format!("the {kind} '{name}' is declared twice"))
         .at(at)

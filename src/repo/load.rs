@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+use rustix::fs::{Mode, OFlags};
+
 use super::compile::{FileKind, LoadOptions, Loaded, World, compile_after, kind_of};
 use super::{codes, yaml};
 use crate::diagnose::{Category, Diagnose, Diagnostic};
@@ -95,9 +97,14 @@ impl Reader<'_> {
             let name = entry.file_name();
             let Some(name) = name.to_str().filter(|name| !name.starts_with('.')) else { continue };
             let child = if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
-            // A link to a folder is not followed: it may lead in a circle.
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                let counts = matches!(child.split('/').next(), Some("devices" | "policies" | "scripts" | "thresholds" | "workflows"));
+            let kind = entry.file_type().ok();
+            let counts = matches!(child.split('/').next(), Some("devices" | "policies" | "scripts" | "thresholds" | "workflows"));
+            // A link to a folder is not followed: it may lead in a circle, or out of the repository.
+            if counts && kind_of(&child).is_none() && kind.is_some_and(|k| k.is_symlink()) && entry.path().is_dir() {
+                self.problems.push(codes::linked_folder(&Place::file(child)));
+                continue;
+            }
+            if kind.is_some_and(|kind| kind.is_dir()) {
                 if counts && depth < MAX_FOLDERS {
                     self.folder(&child, depth + 1);
                 }
@@ -118,8 +125,17 @@ impl Reader<'_> {
     }
 
     fn file(&mut self, path: &str) {
-        let full = self.root.join(path);
-        match std::fs::metadata(&full) {
+        // A link could lead to a secret, which a message would then quote. Opening refuses it, so nothing can be put in the
+        // file's place after the look; without waiting, so that a pipe does not hold everything up.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = match rustix::fs::open(self.root.join(path), flags, Mode::empty()) {
+            Ok(file) => std::fs::File::from(file),
+            Err(rustix::io::Errno::LOOP) => {
+                return self.refuse(path, "it is a symbolic link; only files of the repository itself are read");
+            }
+            Err(error) => return self.refuse(path, &std::io::Error::from(error).to_string()),
+        };
+        match file.metadata() {
             Err(error) => return self.refuse(path, &error.to_string()),
             Ok(data) if !data.is_file() => return self.refuse(path, "it is not a regular file"),
             Ok(data) if data.len() > yaml::MAX_BYTES => {
@@ -130,8 +146,7 @@ impl Reader<'_> {
             Ok(_) => {}
         }
         let mut bytes = Vec::new();
-        let read = std::fs::File::open(&full).and_then(|file| file.take(yaml::MAX_BYTES + 1).read_to_end(&mut bytes));
-        if let Err(error) = read {
+        if let Err(error) = file.take(yaml::MAX_BYTES + 1).read_to_end(&mut bytes) {
             return self.refuse(path, &error.to_string());
         }
         self.total += bytes.len() as u64;

@@ -170,6 +170,30 @@ fn a_directory_is_read_from_disk_and_a_huge_file_is_refused_unread() {
 }
 
 #[test]
+fn a_symbolic_link_is_never_read_and_a_linked_folder_is_reported() {
+    let outside = tempfile::tempdir().unwrap();
+    let target = outside.path().join("secret");
+    std::fs::write(&target, "hunter2: [\n").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let link = |to: &std::path::Path, path: &str| std::os::unix::fs::symlink(to, dir.path().join(path)).unwrap();
+    std::fs::create_dir(dir.path().join("policies")).unwrap();
+    link(&target, "rmm.toml");
+    link(&target, "policies/x.yaml");
+    link(outside.path(), "policies/shared");
+    link(outside.path(), "unrelated");
+    let loaded = load(&LoadOptions { root: dir.path().into(), ..options() });
+    assert!(loaded.set.is_none());
+    let mut seen: Vec<_> = loaded.problems.iter().map(|p| format!("{} {}", p.place.as_ref().unwrap().file, p.message)).collect();
+    seen.sort();
+    assert_eq!(seen.len(), 3, "{seen:?}");
+    assert_eq!(seen[0], "policies/shared is not read: it is a symbolic link to a folder; only files of the repository itself are read");
+    for (text, file) in seen[1..].iter().zip(["policies/x.yaml", "rmm.toml"]) {
+        assert_eq!(text, &format!("{file} cannot be read: it is a symbolic link; only files of the repository itself are read"));
+    }
+    assert!(!format!("{:?}", loaded.problems).contains("hunter2"));
+}
+
+#[test]
 fn a_folder_outside_every_repository_is_an_error_with_advice() {
     let dir = tempfile::tempdir().unwrap();
     let error = find_root(dir.path()).unwrap_err();
