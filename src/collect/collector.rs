@@ -10,7 +10,7 @@ use super::observe::{self, Observation};
 use super::{Request, script};
 use crate::model::facts::{Section, Status, probe_key};
 use crate::time::Clock;
-use crate::transport::{Command, Session, TransportError};
+use crate::transport::{Command, Output, Session, TransportError};
 
 /// Bounds of one collection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl Collector {
         let mut asked = request.clone();
         let refused = asked.take_refused();
         let mut observation =
-            if asked.is_empty() { Observation::default() } else { Self::ask(session, &asked, clock, cancel, limits).await? };
+            if asked.is_empty() { Observation::default() } else { Self::ask(session, asked, clock, cancel, limits).await? };
         for (name, args, error) in refused {
             observation.problems.push(error.to_string());
             let name: Arc<str> = name.into();
@@ -67,23 +67,26 @@ impl Collector {
 
     async fn ask(
         session: &dyn Session,
-        request: &Request,
+        request: Request,
         clock: &dyn Clock,
         cancel: &CancellationToken,
         limits: Limits,
     ) -> Result<Observation, TransportError> {
         let nonce = script::nonce();
-        let text =
-            script::script(request, &nonce).map_err(|error| TransportError::Setup { what: "collect".into(), reason: error.to_string() })?;
+        let failed = |reason: String| TransportError::Setup { what: "collect".into(), reason };
+        let text = script::script(&request, &nonce).map_err(|error| failed(error.to_string()))?;
         // As the command itself, not as the input of another shell: that saves a device three processes.
         let command =
             Command { line: text, input: Vec::new(), elevate: true, timeout: Some(limits.timeout), max_output: Some(limits.max_output) };
-        let output = session.run(command, cancel).await?;
-        let mut observation = observe::parse(request, &nonce, &output.stdout, clock.now());
-        if output.code != 0 {
-            let words = String::from_utf8_lossy(&output.stderr);
+        let Output { code, stdout, stderr } = session.run(command, cancel).await?;
+        let now = clock.now();
+        // A device decides how much there is to read: it must not hold up the workers that serve the others.
+        let parsed = tokio::task::spawn_blocking(move || observe::parse(&request, &nonce, &stdout, now)).await;
+        let mut observation = parsed.map_err(|error| failed(error.to_string()))?;
+        if code != 0 {
+            let words = String::from_utf8_lossy(&stderr);
             let words: String = words.trim().chars().filter(|c| !c.is_control()).take(200).collect();
-            observation.problems.push(format!("the collecting shell ended with exit code {}: {words}", output.code));
+            observation.problems.push(format!("the collecting shell ended with exit code {code}: {words}"));
         }
         Ok(observation)
     }

@@ -9,12 +9,21 @@ use super::glob;
 use super::script::FILES;
 use crate::model::facts::Status;
 
+/// Most colons of a line at which its path is looked for, and the longest path (the kernel's own bound).
+const MAX_COLONS: usize = 16;
+const MAX_PATH: usize = 4096;
+
 /// A parsed section, or why there is none.
 pub(super) type Parsed = Result<serde_json::Value, Status>;
 
 /// Not observed, and why.
 pub(super) fn unknown<T>(reason: impl Into<String>) -> Result<T, Status> {
     Err(Status::Unknown(reason.into()))
+}
+
+/// What stands before the first special character of a pattern.
+fn fixed(pattern: &str) -> &str {
+    pattern.split(['*', '?', '[']).next().unwrap_or(pattern)
 }
 
 /// Texts of the blocks, made UTF-8.
@@ -45,9 +54,10 @@ impl<'a> Raw<'a> {
     /// Sorts the answer; `patterns` are the files that were asked for.
     pub(super) fn new(texts: &'a Texts<'a>, patterns: &[&str]) -> Self {
         let mut raw = Self { texts, files: BTreeMap::new(), system: "", uname: [""; 3], root: false };
+        let patterns: Vec<(&str, &str)> = patterns.iter().map(|p| (fixed(p), *p)).collect();
         for (_, block) in FILES {
             if let Some((_, text)) = texts.blocks.get(block) {
-                raw.read_files(text, patterns);
+                raw.read_files(text, &patterns);
             }
         }
         let mut words = raw.block("host").unwrap_or_default().split_whitespace();
@@ -58,12 +68,15 @@ impl<'a> Raw<'a> {
     }
 
     /// Lines `PATH:TEXT`. A path may hold a colon: it ends at the first one that makes it a path that was asked for.
-    fn read_files(&mut self, text: &'a str, patterns: &[&str]) {
+    /// `patterns` come with what stands before their first special character.
+    fn read_files(&mut self, text: &'a str, patterns: &[(&str, &str)]) {
         let mut last: Option<&'a str> = None;
         for line in text.split('\n') {
             let known = last.filter(|path| line.strip_prefix(path).is_some_and(|rest| rest.starts_with(':')));
             let path = known.or_else(|| {
-                line.match_indices(':').map(|(at, _)| &line[..at]).find(|path| patterns.iter().any(|p| glob::matches(p, path)))
+                let near: Vec<&str> = patterns.iter().filter(|(fixed, _)| line.starts_with(fixed)).map(|(_, p)| *p).collect();
+                let ends = line.match_indices(':').map(|(at, _)| at).take(MAX_COLONS).take_while(|at| *at <= MAX_PATH);
+                ends.map(|at| &line[..at]).find(|path| near.iter().any(|p| glob::matches(p, path)))
             });
             if let Some(path) = path {
                 last = Some(path);
@@ -99,8 +112,7 @@ impl<'a> Raw<'a> {
 
     /// Files whose path matches a pattern, by path.
     pub(super) fn glob<'s>(&'s self, pattern: &'s str) -> impl Iterator<Item = (&'a str, &'s [&'a str])> {
-        let fixed = pattern.find(['*', '?', '[']).unwrap_or(pattern.len());
-        let prefix = &pattern[..fixed];
+        let prefix = fixed(pattern);
         self.files
             .range::<str, _>((Bound::Included(prefix), Bound::Unbounded))
             .take_while(move |(path, _)| path.starts_with(prefix))
