@@ -6,6 +6,12 @@ use super::{Observation, Request, parse};
 use crate::model::facts::{Facts, Status};
 
 fn observe(sample: &str, paths: &[&str]) -> Facts {
+    let Observation { sections, problems } = answer(sample, paths);
+    assert!(problems.is_empty());
+    Facts { sections }
+}
+
+fn answer(sample: &str, paths: &[&str]) -> Observation {
     let mut raw = String::new();
     for block in sample.split("@@ ").skip(1) {
         let (head, body) = block.split_once('\n').unwrap();
@@ -13,9 +19,7 @@ fn observe(sample: &str, paths: &[&str]) -> Facts {
         raw += &["@n begin ", name, "\n", body, "\n@n end ", name, " ", code, "\n"].concat();
     }
     raw += "@n done\n";
-    let Observation { sections, problems } = parse(&Request::for_paths(paths), "n", raw.as_bytes(), chrono::DateTime::UNIX_EPOCH);
-    assert!(problems.is_empty());
-    Facts { sections }
+    parse(&Request::for_paths(paths), "n", raw.as_bytes(), chrono::DateTime::UNIX_EPOCH)
 }
 
 #[test]
@@ -73,4 +77,60 @@ fn a_rocky_machine_without_root_is_read_and_what_needs_root_is_unknown() {
     for name in ["network.firewall_rules", "security.sshd"] {
         assert!(matches!(status(name), Status::Unknown(_)), "{name}");
     }
+}
+
+const HOST: &str = "@@ host 0\nLinux a 6.1.0 x86_64 0\n@@ files-etc 2\n@@ exists 0\n@@ procs 0\n/proc/1/comm:systemd\n";
+
+/// The status of each section, for an answer of these blocks.
+fn status(blocks: &str, path: &str) -> Status {
+    observe(&[HOST, blocks].concat(), &[path]).sections[path].status.clone()
+}
+
+fn unknown(reason: &str) -> Status {
+    Status::Unknown(reason.into())
+}
+
+#[test]
+fn services_are_unknown_unless_systemd_answered_to_the_end() {
+    let whole = "@@ services 0\n#systemd-files\nauditd.service enabled enabled\n#systemd-units\nauditd.service loaded active running x\n#systemd-end\n";
+    for path in ["software.services", "security.audit", "security.time_sync", "security.antivirus"] {
+        assert_eq!(status(whole, path), Status::Ok, "{path}");
+        for kept in [5, 4, 3, 2] {
+            let cut: String = whole.split_inclusive('\n').take(kept).collect();
+            assert_eq!(status(&cut, path), unknown("systemd did not answer"), "{path}: {cut}");
+        }
+    }
+}
+
+#[test]
+fn packages_of_a_manager_that_failed_are_unknown() {
+    let list = |code: i32| status(&format!("@@ packages {code}\n#rpm\nbash\t5.1-1\n"), "software.packages");
+    assert_eq!(list(0), Status::Ok);
+    for code in [1, 2, 255] {
+        assert_eq!(list(code), unknown("the package manager did not list everything"), "{code}");
+    }
+    assert_eq!(status("@@ packages 1\n#apk\n", "software.packages"), unknown("the package manager listed nothing"));
+}
+
+#[test]
+fn sockets_that_could_not_be_listed_are_unknown_and_not_none() {
+    let failed = unknown("the sockets could not be listed");
+    let listeners = |blocks: &str| status(blocks, "network.listeners");
+    assert_eq!(listeners("@@ listeners 0\n#connections\n@@ connections 0\n"), Status::Ok);
+    assert_eq!(listeners("@@ listeners 0\n"), Status::Ok, "alone: it asked by itself");
+    assert_eq!(listeners("@@ listeners 1\n@@ connections 1\n"), Status::Ok, "no line matched");
+    assert_eq!(listeners("@@ listeners 0\n#connections\n"), failed);
+    assert_eq!(listeners("@@ listeners 0\n#connections\n@@ connections 255\n"), failed);
+    assert_eq!(listeners("@@ listeners 0\n\n@@ connections 143\n"), failed);
+    assert_eq!(listeners("@@ listeners 255\ntcp LISTEN 0 128 0.0.0.0:22 0.0.0.0:*\n"), failed);
+    assert_eq!(status("@@ connections 255\n", "network.connections"), failed);
+}
+
+#[test]
+fn a_line_of_nothing_but_colons_is_read_in_no_time() {
+    let lines = ["/etc/cron.d/", &":".repeat(40_000), "\n", "/etc/cron.d/a:b:* * * * * root x\n"].concat();
+    let start = std::time::Instant::now();
+    let facts = observe(&HOST.replace("@@ exists", &format!("{lines}@@ exists")), &["software.scheduled", "security.sshd"]);
+    assert!(start.elapsed() < std::time::Duration::from_secs(5), "{:?}", start.elapsed());
+    assert!(facts.sections.contains_key("software.scheduled"));
 }

@@ -4,8 +4,7 @@ if command -v ss >/dev/null; then
 n=
 while read -r k w n rest; do [ "$k" = TCP: ] && break; done </proc/net/sockstat
 if [ "${n:-1000}" -lt 1000 ]; then
-A=1
-t ss -Htun exclude time-wait exclude syn-recv
+t ss -Htun exclude time-wait exclude syn-recv && A=1
 else
 t ss -Htun | t head -n 1000
 fi

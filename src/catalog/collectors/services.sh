@@ -1,9 +1,10 @@
-# systemd is asked where it runs. Elsewhere: OpenRC's own links, or unit files and init scripts with the process table.
+# systemd is asked where it runs; the last mark says that it answered everything. Elsewhere: OpenRC's own links, or unit files and init scripts with the process table.
 if [ -d /run/systemd/system ] && command -v systemctl >/dev/null; then
 echo '#systemd-files'
-t systemctl list-unit-files --type=service --no-legend --no-pager --full
-echo '#systemd-units'
-t systemctl list-units --type=service --all --no-legend --no-pager --plain --full
+t systemctl list-unit-files --type=service --no-legend --no-pager --full &&
+echo '#systemd-units' &&
+t systemctl list-units --type=service --all --no-legend --no-pager --plain --full &&
+echo '#systemd-end'
 elif [ -d /run/openrc ] || [ -d /lib/rc/init.d/started ]; then
 echo '#openrc'
 printf '%s\n' /etc/init.d/* /etc/runlevels/*/* /run/openrc/started/* /run/openrc/failed/* /lib/rc/init.d/started/* /lib/rc/init.d/failed/*

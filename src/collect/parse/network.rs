@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use serde_json::{Value, json};
 
 use crate::collect::raw::{Parsed, Raw, unknown};
+use crate::model::facts::Status;
 
 /// Most sockets that are kept of each kind.
 const MAX_SOCKETS: usize = 1000;
@@ -204,13 +205,24 @@ fn sockets(text: &str) -> impl Iterator<Item = Socket> {
     })
 }
 
+const NOT_LISTED: &str = "the sockets could not be listed";
+
+/// Whether the command of a block looked at everything: grep ends with 1 where nothing matched, with 2 where a kernel
+/// without IPv6 lacks a file, and with more only where it could not look.
+fn listed(raw: &Raw<'_>, block: &str) -> Result<(), Status> {
+    if matches!(raw.code(block), Some(0..=2)) { Ok(()) } else { unknown(NOT_LISTED) }
+}
+
 pub(in crate::collect) fn listeners(raw: &Raw<'_>) -> Parsed {
     let text = raw.block("listeners").unwrap_or_default();
-    // The command ends with 1 where nothing listens, with more where it could not look.
-    if text.is_empty() && !matches!(raw.code("listeners"), Some(0..=2)) {
-        return unknown("/proc/net cannot be read");
-    }
+    listed(raw, "listeners")?;
     // Where there are few sockets, they are all in the other block.
+    if text.lines().next() == Some("#connections") && raw.code("connections") != Some(0) {
+        return unknown(NOT_LISTED);
+    }
+    if text.trim().is_empty() && raw.code("connections").is_some() {
+        listed(raw, "connections")?;
+    }
     let others = raw.block("connections").unwrap_or_default();
     let open = sockets(text).chain(sockets(others)).filter(|s| matches!(s.state, "listen" | "unconnected"));
     let mut list: Vec<_> = open.map(|s| (s.protocol, s.local.1, s.local.0)).take(MAX_SOCKETS).collect();
@@ -221,6 +233,7 @@ pub(in crate::collect) fn listeners(raw: &Raw<'_>) -> Parsed {
 }
 
 pub(in crate::collect) fn connections(raw: &Raw<'_>) -> Parsed {
+    listed(raw, "connections")?;
     let list =
         sockets(raw.block("connections").unwrap_or_default()).filter(|s| !matches!(s.state, "listen" | "unconnected")).filter_map(|s| {
             let text = |(address, port)| std::net::SocketAddr::new(address, port).to_string();

@@ -20,6 +20,10 @@ pub(in crate::collect) fn packages(raw: &Raw<'_>) -> Parsed {
     if list.is_empty() {
         return unknown("the package manager listed nothing");
     }
+    // What it left out would look as if it were not installed. The 1 of a grep that found nothing has an empty list.
+    if raw.code("packages") != Some(0) {
+        return unknown("the package manager did not list everything");
+    }
     let mut packages: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (name, version) in list {
         packages.entry(name).or_default().insert(version);

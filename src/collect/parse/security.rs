@@ -43,8 +43,11 @@ pub(in crate::collect) fn firewall(raw: &Raw<'_>) -> Parsed {
     if ufw.get("ENABLED").is_some_and(|v| v.eq_ignore_ascii_case("yes")) {
         return Ok(json!({"enabled": true, "backend": "ufw"}));
     }
-    if marks.contains("+firewall-cmd") && services::runs(raw, &["firewalld"]) == Some(true) {
-        return Ok(json!({"enabled": true, "backend": "firewalld"}));
+    if marks.contains("+firewall-cmd") {
+        services::answered(raw)?;
+        if services::runs(raw, &["firewalld"]) == Some(true) {
+            return Ok(json!({"enabled": true, "backend": "firewalld"}));
+        }
     }
     let text = raw.block("firewall").unwrap_or_default();
     let (kind, rules) = text.split_once('\n').unwrap_or((text, ""));
@@ -181,6 +184,7 @@ const TIME: [TimeService; 4] = [
 ];
 
 pub(in crate::collect) fn time_sync(raw: &Raw<'_>) -> Parsed {
+    services::answered(raw)?;
     let configured = |files: &[&str]| files.iter().any(|f| raw.glob(f).next().is_some());
     let running = |names| services::runs(raw, names) == Some(true);
     let on = |s: &&TimeService| running(s.1) || services::enabled(raw, s.1);
@@ -213,10 +217,12 @@ pub(in crate::collect) fn time_sync(raw: &Raw<'_>) -> Parsed {
 }
 
 pub(in crate::collect) fn audit(raw: &Raw<'_>) -> Parsed {
+    services::answered(raw)?;
     services::runs(raw, &["auditd"]).map_or_else(|| unknown("the process table cannot be read"), |runs| Ok(json!({ "auditd": runs })))
 }
 
 pub(in crate::collect) fn antivirus(raw: &Raw<'_>) -> Parsed {
+    services::answered(raw)?;
     let known: [(&str, &[&str]); 6] = [
         ("ClamAV", &["clamd", "clamav-daemon", "clamd@scan"]),
         ("Microsoft Defender", &["wdavdaemon", "mdatp"]),

@@ -5,11 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use crate::collect::raw::{Parsed, Raw, unknown};
+use crate::model::facts::Status;
 
 /// State and startup by name.
 type Services<'a> = BTreeMap<&'a str, (Option<&'static str>, &'static str)>;
 
+/// Whether systemd, where it is asked, listed everything: what a part leaves out would look stopped.
+pub(super) fn answered(raw: &Raw<'_>) -> Result<(), Status> {
+    let text = raw.block("services").unwrap_or_default();
+    let cut = text.lines().next() == Some("#systemd-files") && text.lines().next_back() != Some("#systemd-end");
+    if cut { unknown("systemd did not answer") } else { Ok(()) }
+}
+
 pub(in crate::collect) fn services(raw: &Raw<'_>) -> Parsed {
+    answered(raw)?;
     let text = raw.block("services").unwrap_or_default();
     let (kind, body) = text.split_once('\n').unwrap_or((text, ""));
     let services = match kind {
