@@ -346,6 +346,7 @@ impl<'a> Work<'a> {
             Arc::clone(&self.session),
             Arc::clone(&self.facts),
             self.executor.abort.clone(),
+            self.executor.redactor.clone(),
         )));
         let done = tokio::task::spawn_blocking(move || work(&host)).await;
         done.unwrap_or_else(|error| Err(ScriptError::Runtime { message: format!("the script ended early: {error}"), line: 0 }))

@@ -6,6 +6,7 @@ use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::Redactor;
 use crate::diagnose::Diagnose as _;
 use crate::model::Facts;
 use crate::model::operation::{Operation, Reply};
@@ -19,12 +20,13 @@ pub(super) struct LiveHost {
     facts: Arc<Facts>,
     runtime: Handle,
     abort: CancellationToken,
+    redactor: Redactor,
 }
 
 impl LiveHost {
     /// Must be made within the runtime.
-    pub(super) fn new(device: String, session: Arc<dyn Session>, facts: Arc<Facts>, abort: CancellationToken) -> Self {
-        Self { device, session, facts, runtime: Handle::current(), abort }
+    pub(super) fn new(device: String, session: Arc<dyn Session>, facts: Arc<Facts>, abort: CancellationToken, redactor: Redactor) -> Self {
+        Self { device, session, facts, runtime: Handle::current(), abort, redactor }
     }
 }
 
@@ -32,7 +34,9 @@ impl Host for LiveHost {
     fn perform(&mut self, operation: &Operation) -> Result<Reply, HostError> {
         let rendered = crate::script::render(operation);
         let command = Command { line: rendered.line, input: rendered.input.unwrap_or_default(), elevate: true, ..Command::default() };
-        tracing::debug!(device = self.device.as_str(), "run {}", command.line);
+        // Replaced before it is quoted: a secret that holds a quote looks different afterwards.
+        let shown = || crate::script::shown(operation, &|text| self.redactor.redact(text).into_owned()).line;
+        tracing::debug!(device = self.device.as_str(), "run {}", shown());
         let answer = self.runtime.block_on(self.session.run(command, &self.abort));
         let output =
             answer.map_err(|error| HostError::Transport { code: error.code(), category: error.category(), message: error.to_string() })?;

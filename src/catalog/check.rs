@@ -135,7 +135,7 @@ impl Schema {
 }
 
 /// Replaces every `{secret: NAME}` by a text, noting where.
-fn replace_secrets(value: &mut Value, pointer: String, secrets: &mut Vec<String>) {
+pub(super) fn replace_secrets(value: &mut Value, pointer: String, secrets: &mut Vec<String>) {
     let is_secret = value.as_object().is_some_and(|map| map.len() == 1 && map.get("secret").is_some_and(Value::is_string));
     match value {
         Value::Object(_) if is_secret => {

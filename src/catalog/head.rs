@@ -10,7 +10,7 @@ use crate::diagnose::{Diagnostic, did_you_mean};
 use crate::model::{Phase, Place, Platform, Reboot, Risk};
 use crate::script::Program;
 
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "setting",
     "summary",
     "description",
@@ -23,6 +23,7 @@ const KEYS: [&str; 14] = [
     "phase",
     "risk",
     "reboot",
+    "secrets",
     "examples",
     "action",
 ];
@@ -50,6 +51,8 @@ struct Head {
     risk: Risk,
     #[serde(default)]
     reboot: Reboot,
+    #[serde(default)]
+    secrets: bool,
     #[serde(default)]
     examples: Vec<Value>,
 }
@@ -80,6 +83,7 @@ pub(super) fn read(file: &Arc<str>, text: &str, program: Program) -> Result<Sett
         phase: head.phase,
         risk: head.risk,
         reboot: head.reboot,
+        secrets: head.secrets,
         examples: head.examples,
         file: Arc::clone(file),
         program,
@@ -106,7 +110,7 @@ fn unreadable(file: &Arc<str>, yaml: &str, error: &serde_yaml::Error) -> Diagnos
         let problem = Diagnostic::error("RMM0605", format!("unknown key '{key}' in the head of the script")).at(&at);
         return match did_you_mean(key, KEYS) {
             Some(meant) => problem.advice(format!("did you mean '{meant}'?")),
-            None => problem.advice(format!("the head may hold {}", KEYS[..13].join(", "))),
+            None => problem.advice(format!("the head may hold {}", KEYS[..14].join(", "))),
         };
     }
     let (line, column) = error.location().map_or((1, 0), |at| (at.line() as u32, at.column() as u32 + 4));

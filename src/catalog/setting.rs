@@ -77,6 +77,8 @@ pub struct SettingDef {
     pub risk: Risk,
     /// Whether it restarts the device.
     pub reboot: Reboot,
+    /// Whether a value may hold `{secret: NAME}`: what the device answers does not hold it, the two are compared by a hash.
+    pub secrets: bool,
     /// Examples of values (of `{key: value}` maps for a map-valued setting).
     pub examples: Vec<Value>,
     /// Path of the script: `scripts/motd.rhai`, or `builtin:settings/files.rhai`.
@@ -101,7 +103,8 @@ impl SettingDef {
     }
 
     /// What is wrong with a desired value (of one key for a map-valued setting): every violation of its schema, as
-    /// (JSON pointer into the value, message). A `{secret: NAME}` is accepted wherever the schema allows a string.
+    /// (JSON pointer into the value, message). A `{secret: NAME}` is a text to the schema; whether the
+    /// setting takes one at all is said by [`SettingDef::refused_secrets`].
     pub fn check(&self, key: Option<&str>, value: &Value) -> Vec<(String, String)> {
         let schema = match self.schema() {
             Ok(schema) => schema,
@@ -116,6 +119,15 @@ impl SettingDef {
         }
         violations.extend(schema.violations(value));
         violations
+    }
+
+    /// Where a value holds a secret that this setting does not take, since the facts would hold it too: JSON pointers.
+    pub fn refused_secrets(&self, value: &Value) -> Vec<String> {
+        let mut found = Vec::new();
+        if !self.secrets {
+            super::check::replace_secrets(&mut value.clone(), String::new(), &mut found);
+        }
+        found
     }
 
     /// The compiled schema, or why it does not compile.

@@ -132,7 +132,7 @@ fn codes() -> Table {
 fn setting_value(s: &SettingDef) -> Value {
     json!({
         "schema": "rmm.setting/1", "setting": s.name, "summary": s.summary, "description": s.description, "platforms": s.platforms,
-        "key": s.keyed.as_ref().map(|k| &k.name), "risk": s.risk, "reboot": s.reboot, "remediable": s.remediable(),
+        "key": s.keyed.as_ref().map(|k| &k.name), "risk": s.risk, "reboot": s.reboot, "remediable": s.remediable(), "secrets": s.secrets,
         "value": s.value, "examples": s.examples, "file": s.file.to_string(),
     })
 }
@@ -163,6 +163,8 @@ fn setting_page(s: &SettingDef) -> String {
     if s.program.has("rollback") {
         row("undo", "a failed change is rolled back".into());
     }
+    let secrets = if s.secrets { "a text may be {secret: NAME}" } else { "refused: what the device answers is stored" };
+    row("secrets", secrets.into());
     row("defined in", s.file.to_string());
     out.push_str("\n\nValue (JSON Schema):\n");
     indent(&mut out, &serde_yaml::to_string(&s.value).unwrap_or_default());

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::membership::platform;
+use super::planner::is_volatile;
 use super::resolve::{Resolution, ResolvedSetting};
 use super::template::Templates;
 use super::verdict::{Question, Verdict, evidence, judge_again};
@@ -34,7 +35,7 @@ pub struct Evaluated {
     pub changes: Vec<Change>,
     /// When the oldest fact behind this was observed.
     pub facts_at: Option<DateTime<Utc>>,
-    /// Whether it may be kept: false where a fact was too old to be evidence.
+    /// Whether it may be kept: false where a fact was too old to be evidence, or changes all the time.
     pub keep: bool,
 }
 
@@ -53,7 +54,7 @@ pub(super) fn evaluate(
         groups: resolution.membership.groups.iter().cloned().collect(),
         policies: resolution.policies.iter().map(|&i| Arc::clone(&planner.set.policies[i].name)).collect(),
         facts_at: resolution.set.observes.iter().filter_map(|path| facts.section(path)).map(|(s, _)| s.collected_at).min(),
-        keep: true,
+        keep: !planner.volatile && !resolution.set.observes.iter().any(|path| is_volatile(&super::scope::section_of(path))),
         ..Evaluated::default()
     };
     let mut templates = None;

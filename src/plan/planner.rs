@@ -31,6 +31,8 @@ pub struct Planner<'a> {
     pub(super) selectors: Selectors,
     pub(super) secrets: SecretLookup<'a>,
     pub(super) policies: BTreeMap<&'a str, &'a Arc<Policy>>,
+    /// Whether targets depend on facts that change without moving the fingerprint of a device.
+    pub(super) volatile: bool,
     cache: Cache,
 }
 
@@ -57,7 +59,10 @@ impl<'a> Planner<'a> {
     /// Makes a policy set ready. `secrets` is asked for `{secret: …}` values to compare with.
     pub fn new(set: &'a PolicySet, secrets: SecretLookup<'a>) -> Self {
         let policies = set.policies.iter().map(|p| (&*p.name, p)).collect();
-        Self { set, selectors: Selectors::new(set), secrets, policies, cache: Cache::default() }
+        let selectors = Selectors::new(set);
+        let reads_volatile = |text| super::scope::sections_in(text).is_none_or(|names| names.iter().any(|name| is_volatile(name)));
+        let volatile = selectors.expressions().any(reads_volatile);
+        Self { set, selectors, secrets, policies, volatile, cache: Cache::default() }
     }
 
     /// Which groups a device belongs to.
@@ -191,4 +196,9 @@ impl<'a> Planner<'a> {
             summary,
         }
     }
+}
+
+/// Whether a section (or all that begin with this name) changes from one collection to the next without counting as a change.
+pub(super) fn is_volatile(section: &str) -> bool {
+    section == "performance" || section.starts_with("performance.") || section == "network" || section == "network.connections"
 }

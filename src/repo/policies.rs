@@ -159,6 +159,12 @@ impl Compiler<'_> {
     }
 
     fn check(&mut self, definition: &SettingDef, key: Option<&str>, value: &Value, node: &Node) {
+        for pointer in definition.refused_secrets(value) {
+            let name = crate::model::policy::label(&definition.name, key);
+            let message = format!("{name}: a secret cannot be compared here: what the device answers would be stored with the facts");
+            let advice = "use Files: it compares the content by its hash (see rmm explain RMM0120)";
+            self.problems.push(Diagnostic::error("RMM0120", message).at(&self.place(node.at_pointer(&pointer))).advice(advice));
+        }
         // What holds a template is known for each device only: the planner checks it again once it is filled in.
         let known_key = key.filter(|key| !key.contains("{{"));
         for (pointer, message) in definition.check(known_key, value) {

@@ -64,7 +64,8 @@ fn settings_of(catalog: &Catalog) -> Map<String, Value> {
         let schema = match &setting.keyed {
             // `restartOn` stands beside the members of a value, so a closed object of the catalog cannot be repeated here.
             Some(_) => json!({"description": setting.summary, "type": ["object", "null"]}),
-            None => json!({"description": setting.summary, "anyOf": [setting.value, secret]}),
+            None if setting.secrets => json!({"description": setting.summary, "anyOf": [setting.value, secret]}),
+            None => json!({"description": setting.summary, "anyOf": [setting.value]}),
         };
         properties.insert(name.to_string(), schema);
     }

@@ -6,6 +6,7 @@ use rhai::{Array, Dynamic, Engine, EvalAltResult, Map};
 use serde_json::Value;
 
 use super::failure::{host, thrown};
+use super::own::own;
 use super::value::to_dynamic;
 use super::{Host, HostError, SharedHost, edit, engine};
 use crate::model::operation::{Operation, Reply};
@@ -46,29 +47,17 @@ impl DeviceObject {
     }
 
     fn write_file(&self, path: &str, content: &str, options: &Map) -> Fallible<()> {
-        if !path.starts_with('/') || path.contains('\0') || path.ends_with('/') {
-            return Err(thrown(format!("'{path}' is not the absolute path of a file")));
-        }
-        let text = |name: &str| match options.get(name) {
-            None => Ok(None),
-            Some(value) if value.is_unit() => Ok(None),
-            Some(value) => match value.clone().into_string() {
-                Ok(text) if !text.is_empty() && !text.contains(['\0', '\n', ':']) => Ok(Some(text)),
-                _ => Err(thrown(format!("{name} of {path} is not a name: {value}"))),
-            },
-        };
-        if let Some(other) = options.keys().find(|key| !["mode", "owner", "group"].contains(&key.as_str())) {
-            return Err(thrown(format!("write_file knows mode, owner and group, not '{other}'")));
-        }
-        let mode = text("mode")?;
-        if let Some(mode) = &mode
-            && !(matches!(mode.len(), 3 | 4) && mode.bytes().all(|b| (b'0'..=b'7').contains(&b)))
-        {
-            return Err(thrown(format!("'{mode}' is not an octal mode such as 0644")));
-        }
-        let (owner, group) = (text("owner")?, text("group")?);
+        let [mode, owner, group] = ownership("write_file", path, options)?;
         let operation = Operation::WriteFile { path: path.to_owned(), content: content.to_owned(), mode, owner, group };
         must(path, self.perform(&operation)?).map(drop)
+    }
+
+    fn own(&self, path: &str, options: &Map) -> Fallible<()> {
+        let [mode, owner, group] = ownership("own", path, options)?;
+        if mode.is_none() && owner.is_none() && group.is_none() {
+            return Ok(());
+        }
+        must("own", self.perform(&own(path, mode.as_deref(), owner.as_deref(), group.as_deref()))?).map(drop)
     }
 
     /// The fact at a path; `()` where it was not observed. `key` is one more member, taken as a whole (it may hold dots).
@@ -95,6 +84,7 @@ pub(super) fn register(engine: &mut Engine) {
     engine.register_fn("write_file", |device: &mut DeviceObject, path: &str, content: &str, options: Map| {
         device.write_file(path, content, &options)
     });
+    engine.register_fn("own", |device: &mut DeviceObject, path: &str, options: Map| device.own(path, &options));
     engine.register_fn("set_line", |device: &mut DeviceObject, path: &str, pattern: &str, line: &str| -> Fallible<()> {
         must("set_line", device.perform(&edit::set_line(path, pattern, line).map_err(thrown)?)?).map(drop)
     });
@@ -104,6 +94,31 @@ pub(super) fn register(engine: &mut Engine) {
     engine.register_fn("remove_lines", |device: &mut DeviceObject, path: &str, pattern: &str, line: &str| -> Fallible<()> {
         must("remove_lines", device.perform(&edit::remove_lines(path, pattern, line).map_err(thrown)?)?).map(drop)
     });
+}
+
+/// Mode, owner and group among the options of a call.
+fn ownership(call: &str, path: &str, options: &Map) -> Fallible<[Option<String>; 3]> {
+    if !path.starts_with('/') || path.contains('\0') || path.ends_with('/') {
+        return Err(thrown(format!("'{path}' is not the absolute path of a file")));
+    }
+    let text = |name: &str| match options.get(name) {
+        None => Ok(None),
+        Some(value) if value.is_unit() => Ok(None),
+        Some(value) => match value.clone().into_string() {
+            Ok(text) if !text.is_empty() && !text.contains(['\0', '\n', ':']) => Ok(Some(text)),
+            _ => Err(thrown(format!("{name} of {path} is not a name: {value}"))),
+        },
+    };
+    if let Some(other) = options.keys().find(|key| !["mode", "owner", "group"].contains(&key.as_str())) {
+        return Err(thrown(format!("{call} knows mode, owner and group, not '{other}'")));
+    }
+    let mode = text("mode")?;
+    if let Some(mode) = &mode
+        && !(matches!(mode.len(), 3 | 4) && mode.bytes().all(|b| (b'0'..=b'7').contains(&b)))
+    {
+        return Err(thrown(format!("'{mode}' is not an octal mode such as 0644")));
+    }
+    Ok([mode, text("owner")?, text("group")?])
 }
 
 /// A list of a script as arguments: texts and whole numbers, each one argument.

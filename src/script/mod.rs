@@ -10,6 +10,7 @@ mod engine;
 mod facts_path;
 mod failure;
 mod host;
+mod own;
 mod program;
 mod pure;
 mod quote;

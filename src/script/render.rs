@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::own::owner_and_group;
 use super::quote;
 use crate::model::operation::{Operation, ShownCommand};
 
@@ -57,30 +58,27 @@ pub fn shown(operation: &Operation, redact: &dyn Fn(&str) -> String) -> ShownCom
 }
 
 /// Written beside the file under a name that nobody else can have prepared (`set -C` refuses what exists, links too),
-/// then owner, mode and rename. On any failure the old file stays as it was.
+/// then owner, mode and rename. On any failure the old file stays as it was. Who may write to the folder may exchange the new
+/// file for a link meanwhile: owner and mode are set through the open descriptor, or where there is no /proc not on a link.
 fn write_line(path: &str, beside: &str, mode: Option<&str>, owner: Option<&str>, group: Option<&str>) -> String {
-    let mut line = format!("f={} t={}; umask 077; set -C; [ ! -d \"$f\" ] && rm -f -- \"$t\" && cat >\"$t\"", quote(path), quote(beside));
+    let mut line =
+        format!("f={} t={} p=/proc/self/fd/7 h=; umask 077; set -C; [ ! -d \"$f\" ] && rm -f -- \"$t\"", quote(path), quote(beside));
+    line.push_str(r#" && { cat >&7 && { [ -e "$p" ] || { p=$t h=-h; [ ! -L "$t" ]; }; }"#);
     if owner.is_none() || group.is_none() {
-        line.push_str(r#" && { [ ! -e "$f" ] || chown "$(stat -L -c %u:%g "$f" 2>/dev/null || stat -L -f %u:%g "$f")" "$t"; }"#);
+        line.push_str(r#" && { [ ! -e "$f" ] || chown $h "$(stat -L -c %u:%g "$f" 2>/dev/null || stat -L -f %u:%g "$f")" "$p"; }"#);
     }
-    let chown = match (owner, group) {
-        (Some(owner), Some(group)) => Some(format!("{owner}:{group}")),
-        (Some(owner), None) => Some(owner.to_owned()),
-        (None, Some(group)) => Some(format!(":{group}")),
-        (None, None) => None,
-    };
-    if let Some(chown) = chown {
-        let _ = write!(line, " && chown -- {} \"$t\"", quote(&chown));
+    if let Some(chown) = owner_and_group(owner, group) {
+        let _ = write!(line, " && chown $h -- {} \"$p\"", quote(&chown));
     }
     match mode {
         Some(mode) => {
-            let _ = write!(line, " && chmod -- {} \"$t\"", quote(mode));
+            let _ = write!(line, " && chmod -- {} \"$p\"", quote(mode));
         }
         None => {
-            line.push_str(r#" && chmod "$(stat -L -c %a "$f" 2>/dev/null || { [ -e "$f" ] && stat -L -f %Lp "$f"; } || echo 0644)" "$t""#);
+            line.push_str(r#" && chmod "$(stat -L -c %a "$f" 2>/dev/null || { [ -e "$f" ] && stat -L -f %Lp "$f"; } || echo 0644)" "$p""#);
         }
     }
-    line.push_str(r#" && mv -f -- "$t" "$f" || { rm -f -- "$t"; echo "$f was not written and is as it was" >&2; exit 1; }"#);
+    line.push_str(r#" && mv -f -- "$t" "$f"; } 7>"$t" || { rm -f -- "$t"; echo "$f was not written and is as it was" >&2; exit 1; }"#);
     line
 }
 

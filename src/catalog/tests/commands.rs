@@ -194,13 +194,10 @@ fn the_rest_of_the_system_is_set_in_its_own_way() {
     );
     assert_eq!(
         on("Directories", Some("/srv/a b"), json!({"mode": "750", "owner": "root"}), None),
-        ["mkdir -p -- '/srv/a b'", "chown -h -- root '/srv/a b'", "chmod -- 0750 '/srv/a b'"]
+        ["mkdir -p -- '/srv/a b'", "own '/srv/a b' root 0750"]
     );
     assert_eq!(on("Directories", Some("/srv/a"), json!({"state": "absent", "recurse": true}), None), ["rm -rf -- /srv/a"]);
-    assert_eq!(
-        on("Files", Some("/etc/x"), json!({"mode": "0600"}), Some(json!({"type": "file", "mode": "0644"}))),
-        ["chmod -- 0600 /etc/x"]
-    );
+    assert_eq!(on("Files", Some("/etc/x"), json!({"mode": "0600"}), Some(json!({"type": "file", "mode": "0644"}))), ["own /etc/x '' 0600"]);
     assert_eq!(on("Files", Some("/etc/x"), json!({"template": "a\n", "owner": "root"}), None), ["write /etc/x - root:- <<< a\n"]);
     assert_eq!(undoing(debian(), "Files", Some("/etc/x"), Some(json!({"type": "absent"}))), ["rm -f -- /etc/x"]);
 }

@@ -151,7 +151,12 @@ fn rendered(recorder: &Arc<Mutex<Recorder>>) -> Vec<String> {
                 let or = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".into());
                 return format!("write {path} {} {}:{}{input}", or(mode), or(owner), or(group));
             }
-            rendered.line + input.as_str()
+            match operation {
+                crate::model::Operation::Run { argv, .. } if argv.get(3).is_some_and(|name| name == "own") => {
+                    argv[3..].iter().map(|word| crate::script::quote(word)).collect::<Vec<_>>().join(" ")
+                }
+                _ => rendered.line + input.as_str(),
+            }
         })
         .collect()
 }

@@ -284,6 +284,72 @@ fn files_and_lines_are_written_in_the_same_way_by_busybox() {
     apply("LineInFile", "y", json!({"path": key, "line": "-e end", "state": "absent"}));
     apply("Files", key, json!({"content": "new"}));
     assert_eq!((read().as_str(), mode()), ("new", 0o640));
+    setting("Files").program.apply(&host, Some(key), &json!({"mode": "0604"}), Some(&json!({"type": "file"}))).unwrap();
+    assert_eq!(mode(), 0o604);
     apply("Directories", dir.path().join("-d/e").to_str().unwrap(), json!({"mode": "0700"}));
     assert!(dir.path().join("-d/e").is_dir());
+}
+
+/// What a user can do in a folder of their own while root works there: the name becomes a link to a file of somebody else.
+#[test]
+fn owner_and_mode_never_reach_a_file_through_a_planted_link() {
+    let dir = tempfile::tempdir().unwrap();
+    let (programs, own) = (dir.path().join("bin"), dir.path().join("home"));
+    let (victim, file) = (dir.path().join("victim"), own.join("f"));
+    std::fs::create_dir(&programs).unwrap();
+    std::fs::create_dir(&own).unwrap();
+    std::fs::write(&victim, "safe").unwrap();
+    std::fs::set_permissions(&victim, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let untouched = |what: &str| {
+        assert_eq!(std::fs::read_to_string(&victim).unwrap(), "safe", "{what}");
+        assert_eq!(std::fs::metadata(&victim).unwrap().permissions().mode() & 0o7777, 0o600, "{what}");
+    };
+    let key = file.to_str().unwrap();
+
+    // Between the probe and the change.
+    std::os::unix::fs::symlink(&victim, &file).unwrap();
+    let seen = json!({"type": "file", "mode": "0600"});
+    let error = setting("Files").program.apply(&host(), Some(key), &json!({"mode": "0666"}), Some(&seen)).unwrap_err();
+    assert!(format!("{error:?}").contains("is a link"), "{error:?}");
+    untouched("Files");
+    setting("Directories").program.apply(&host(), Some(key), &json!({"mode": "0777"}), Some(&json!({"type": "dir"}))).unwrap_err();
+    untouched("Directories");
+    std::fs::remove_file(&file).unwrap();
+
+    // Between writing the new file and giving it a mode: the programs that write plant the link when they are done.
+    let path = std::env::var("PATH").unwrap();
+    for name in ["sh", "rm", "mv", "chmod", "chown", "stat", "grep", "cut", "tr", "ln"] {
+        let real = path.split(':').map(|folder| std::path::Path::new(folder).join(name)).find(|p| p.exists()).unwrap();
+        std::os::unix::fs::symlink(real, programs.join(name)).unwrap();
+    }
+    let temporary = own.join(".f.rmm-tmp");
+    for name in ["cat", "awk"] {
+        let script = format!("#!/bin/sh\nPATH='{path}'\n{name} \"$@\"\nln -sf '{}' '{}'\n", victim.display(), temporary.display());
+        let program = programs.join(name);
+        std::fs::write(&program, script).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let host: SharedHost = Arc::new(Mutex::new(Local { programs: Some(programs) }));
+    let attempts = [("Files", key, json!({"content": "x", "mode": "0666"})), ("LineInFile", "l", json!({"path": key, "line": "x"}))];
+    for (name, key, desired) in attempts {
+        // Whether it fails is of no matter: the name is the user's.
+        let _ = setting(name).program.apply(&host, Some(key), &desired, None);
+        assert!(file.is_symlink(), "{name}: the link was planted");
+        untouched(name);
+        std::fs::remove_file(&file).unwrap();
+    }
+}
+
+#[test]
+fn mode_of_files_and_directories_that_exist_is_set() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in NAMES {
+        let (file, folder) = (dir.path().join(name), dir.path().join(format!("{name} d")));
+        std::fs::write(&file, "x").unwrap();
+        std::fs::create_dir(&folder).unwrap();
+        carry_out("Files", file.to_str().unwrap(), json!({"mode": "0604"}), Some(json!({"type": "file"})));
+        carry_out("Directories", folder.to_str().unwrap(), json!({"mode": "1705"}), Some(json!({"type": "dir"})));
+        let mode = |path| std::fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+        assert_eq!((mode(&file), mode(&folder)), (0o604, 0o1705));
+    }
 }

@@ -138,3 +138,22 @@ fn equal_priorities_that_agree_are_no_conflict() {
     let set = fleet("policies:\n  A: {targets: '*', settings: {Timezone: UTC}}\n  B: {targets: [Web], settings: {Timezone: UTC}}\n");
     assert_eq!(plan(&set, "web-1", &facts(&[])).compliant, 1);
 }
+
+#[test]
+fn verdicts_that_hang_on_facts_that_change_all_the_time_are_not_kept() {
+    let keep = |target: &str| {
+        let set = fleet(&format!("policies:\n  P: {{targets: [{target}], settings: {{Timezone: UTC}}}}\n"));
+        let planner = Planner::new(&set, &no_secrets);
+        planner.evaluate(&set.devices["web-1"], &facts(&[]), &PlanOptions::default(), at(NOON)).keep
+    };
+    assert!(keep("'*'"));
+    assert!(keep("{where: 'facts.network.dns.servers.is_empty()'}"));
+    for target in [
+        "{where: 'facts.performance.cpu.load_1 > 4'}",
+        "{where: 'facts.performance[\"cpu\"].load_1 > 4'}",
+        "{where: 'facts.network.connections.is_empty()'}",
+        "{where: 'facts[\"performance\"].cpu.load_1 > 4'}",
+    ] {
+        assert!(!keep(target), "{target}");
+    }
+}

@@ -164,3 +164,20 @@ fn a_key_may_be_a_template_and_its_form_is_then_not_checked_here() {
     assert_eq!(files("{{ vars.dir }}/a").problems, Vec::new());
     assert_eq!(spots(&files("not/absolute")), ["RMM0110 policies/p.yaml:1:54"]);
 }
+
+#[test]
+fn a_secret_is_refused_where_the_answer_of_the_device_would_hold_it() {
+    for (settings, spot) in [
+        ("LineInFile: {a: {path: /etc/a, line: {secret: A}}}", "RMM0120 policies/p.yaml:1:67"),
+        ("SshdConfig: {Banner: {secret: A}}", "RMM0120 policies/p.yaml:1:51"),
+        ("AuthorizedKeys: {kim: {keys: [{secret: A}]}}", "RMM0120 policies/p.yaml:1:60"),
+    ] {
+        let (found, message, advice) = only(&format!("P: {{targets: '*', settings: {{{settings}}}}}"));
+        assert_eq!(found, spot, "{settings}");
+        assert!(message.ends_with("a secret cannot be compared here: what the device answers would be stored with the facts"), "{message}");
+        assert!(advice.contains("Files"), "{advice}");
+    }
+    let text = "P: {targets: '*', settings: {Files: {/etc/a: {content: {secret: A}}}}}".to_owned();
+    let world = World { commit: None, catalog: None, packs: BTreeMap::new() };
+    assert_eq!(compile(vec![("rmm.toml".into(), String::new()), ("policies/p.yaml".into(), text)], &options(), world).problems, Vec::new());
+}
