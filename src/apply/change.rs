@@ -32,6 +32,9 @@ pub(super) enum After {
     DeviceLost(String),
 }
 
+/// Answers of one kind of probe, and when the oldest of them was given.
+type Answers = (Map<String, Value>, DateTime<Utc>);
+
 /// The work on one device.
 pub(super) struct Work<'a> {
     executor: &'a Executor,
@@ -40,7 +43,7 @@ pub(super) struct Work<'a> {
     facts: Arc<Facts>,
     /// What this run has really seen, and when: not what was known before.
     observed: BTreeMap<Arc<str>, Section>,
-    answers: BTreeMap<Arc<str>, (Map<String, Value>, DateTime<Utc>)>,
+    answers: BTreeMap<Arc<str>, Answers>,
     /// Labels of what was changed in this run, also before it was resumed, for `restart_on`.
     changed: Vec<String>,
 }

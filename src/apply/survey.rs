@@ -24,7 +24,7 @@ const BATCH: usize = 16;
 /// How long a batch that is not full waits for more. Nobody sees so short a delay.
 const MOMENT: Duration = Duration::from_millis(50);
 /// Results on their way to the writer. Where it is full, collecting waits for the disk.
-const WAITING: usize = 8;
+const WAITING: usize = 4;
 
 /// Whether devices are observed before they are planned.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]

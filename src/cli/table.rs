@@ -144,7 +144,9 @@ pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
                 lines.push(String::new());
                 used = 0;
             }
-            lines.last_mut().map(|l| l.push(c));
+            if let Some(line) = lines.last_mut() {
+                line.push(c);
+            }
             used += w;
         }
     }
@@ -160,7 +162,9 @@ pub(super) fn document(value: &Value, output: Output) -> Result<String, Failure>
             let mut table = Table::new("rmm.values/1", &["PATH", "VALUE"]);
             let mut flat = Vec::new();
             flatten("", value, &mut flat);
-            flat.into_iter().for_each(|(path, value)| table.push(vec![json!(path), value]));
+            for (path, value) in flat {
+                table.push(vec![json!(path), value]);
+            }
             table.render(output)
         }
         Output::Yaml => serde_yaml::to_string(value).map_err(|_| failed("YAML")),

@@ -58,17 +58,12 @@ pub(super) fn run(global: &Global, args: UninstallArgs) -> Result<Exit, Failure>
         Failure::new(Exit::Error, Diagnostic::error("RMM0001", format!("{}: {error}", what.display())))
     };
     if let Some(file) = &args.keep_audit {
-        let text = match &store {
-            Some(store) => super::audit::export(store)?,
-            None => {
-                let problem =
-                    Diagnostic::error("RMM0005", format!("{} cannot be opened, so its audit record cannot be kept", db.display()));
-                return Err(Failure::new(
-                    Exit::Refused,
-                    problem.advice("nothing was removed; mend it with `rmm init --repair`, or leave out --keep-audit"),
-                ));
-            }
+        let Some(store) = &store else {
+            let message = format!("{} cannot be opened, so its audit record cannot be kept", db.display());
+            let advice = "nothing was removed; mend it with `rmm init --repair`, or leave out --keep-audit";
+            return Err(Failure::new(Exit::Refused, Diagnostic::error("RMM0005", message).advice(advice)));
         };
+        let text = super::audit::export(store)?;
         std::fs::write(file, text).map_err(|e| failed(file, e))?;
     }
     drop(store);

@@ -71,11 +71,11 @@ pub async fn collect_fleet<D, I, O, F>(
                 Err(error) => Err(error),
             };
             let done = Collected { device, result, took: start.elapsed() };
-            // The place is free as soon as the device is done; a slow reader holds back only through the channel.
-            drop(place);
             if results.send(done).await.is_err() {
                 cancel.cancel();
             }
+            // Only now: with a slow reader, observations that nobody has taken yet would otherwise pile up without bound.
+            drop(place);
         });
     }
     drop(results);
