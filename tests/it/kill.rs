@@ -8,7 +8,8 @@ use crate::fleet::Fleet;
 
 const DEVICES: usize = 20;
 
-/// Counts its executions: its effect and the mark that it is looked at by are one append of one line.
+/// A team's own setting, idempotent as every setting has to be: the last command of a process that was killed may still be
+/// under way on the device when the resumed run looks, and is then carried out a second time.
 const APPENDED: &str = r#"//! setting: Appended
 //! summary: A line that is written once.
 //! platforms: [linux]
@@ -22,7 +23,7 @@ const APPENDED: &str = r#"//! setting: Appended
 //!   - {/tmp/x: y}
 fn probes(key, desired) { [[key]] }
 fn compliant(observed, desired) { observed != () && observed.sha256 == sha256(desired + "\n") }
-fn apply(device, key, desired) { device.run(["sh", "-c", "printf '%s\\n' \"$2\" >>\"$1\"", "sh", key, desired]); }
+fn apply(device, key, desired) { device.run(["sh", "-c", "grep -qxF -e \"$2\" \"$1\" 2>/dev/null || printf '%s\\n' \"$2\" >>\"$1\"", "sh", key, desired]); }
 "#;
 
 const SETTINGS: &str = "      Directories:\n        \"{{ vars.dir }}/d\": {mode: \"0750\"}\n      Files:\n        \"{{ vars.dir }}/d/app.conf\": {template: \"round = {{ vars.round }}\\n\", mode: \"0640\"}\n        \"{{ vars.dir }}/old\": absent\n      LineInFile:\n        log: {path: \"{{ vars.dir }}/log\", line: \"round {{ vars.round }}\"}\n      Appended:\n        \"{{ vars.dir }}/once-{{ vars.round }}\": \"round {{ vars.round }}\"\n";
