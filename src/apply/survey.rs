@@ -358,6 +358,23 @@ impl<'a> Survey<'a> {
         Ok(planner.assemble(plans, scope, now))
     }
 
+    /// A kept verdict holds as long as nothing changed; its evidence may have been seen again since.
+    fn date(&self, evaluated: &mut Evaluated, device: &str) -> Result<(), StoreError> {
+        let times = self.store.section_times(device)?;
+        let mut oldest: Option<DateTime<Utc>> = None;
+        for change in &mut evaluated.changes {
+            let Some(def) = self.set.catalog.settings.get(&change.setting) else { continue };
+            let path = def.probe.as_deref().unwrap_or(&def.observe);
+            let at = times.get(path).or_else(|| times.get(&path.splitn(3, '.').take(2).collect::<Vec<_>>().join(".")));
+            if let (Some(at), true) = (at, change.observed_at.is_some()) {
+                change.observed_at = Some(*at);
+                oldest = Some(oldest.map_or(*at, |o| o.min(*at)));
+            }
+        }
+        evaluated.facts_at = oldest.or(evaluated.facts_at);
+        Ok(())
+    }
+
     fn judge(
         &self,
         planner: &Planner<'_>,
@@ -394,6 +411,9 @@ impl<'a> Survey<'a> {
             match kept.remove(&device.name) {
                 Some(mut evaluated) => {
                     evaluated.facts_at = evaluated.facts_at.max(observed_at.get(&device.name).copied());
+                    if !evaluated.changes.is_empty() {
+                        self.date(&mut evaluated, &device.name)?;
+                    }
                     plans.push(planner.decide(device, evaluated, options, now));
                 }
                 None => {

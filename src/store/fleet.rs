@@ -54,6 +54,18 @@ impl Store {
         })
     }
 
+    /// When each section of a device was last observed, whether or not it had changed.
+    pub fn section_times(&self, device: &str) -> Result<HashMap<String, DateTime<Utc>>, StoreError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT n.Name, j.value FROM Devices d JOIN FactsState f ON f.Device = d.Id, json_each(f.Seen) j
+                 JOIN SectionNames n ON n.Id = CAST(j.key AS INTEGER) WHERE d.DeviceId = ?1",
+            )?;
+            let rows = statement.query_map([device], |row| Ok((row.get(0)?, moment::from_millis(row.get(1)?))))?;
+            Ok(rows.collect::<Result<_, rusqlite::Error>>()?)
+        })
+    }
+
     /// Hands the facts of many devices to `f`, one device after another, in the order in which they became known.
     ///
     /// `sections` are names or their beginnings (`security`, `software.os`); none means all. `devices` are names; none

@@ -50,3 +50,15 @@ fn a_fleet_that_was_never_observed_is_a_few_lines() {
     let verbose = fleet.rmm(&["plan", "--refresh", "never", "-v"]).code(0);
     assert!(verbose.out.lines().count() > 120, "{}", verbose.out);
 }
+
+#[test]
+fn evidence_that_was_seen_again_is_as_old_as_the_last_look() {
+    let fleet = Fleet::small();
+    let age = |fleet: &Fleet| -> chrono::DateTime<chrono::Utc> {
+        let out = fleet.rmm(&["plan", "--refresh", "always", "--output", "json"]).out;
+        let plan: serde_json::Value = serde_json::from_str(&out).unwrap();
+        plan["devices"][0]["factsAt"].as_str().unwrap().parse().unwrap()
+    };
+    let first = age(&fleet);
+    assert!(age(&fleet) > first, "nothing changed, and yet it was looked at again");
+}
