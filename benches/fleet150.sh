@@ -9,7 +9,7 @@
 #   true     a bare SSH client runs `true` on every device
 #   script   the bare client runs the very script that rmm runs for a full inventory
 #   collect  rmm collect --force: the same, parsed and stored
-#   first    rmm collect --every 1s --rounds 2: the first round, which connects ...
+#   first    rmm collect --force --every 1s --rounds 2: the first round, which connects ...
 #   second   ... and the second, over the same sessions
 # It prints seconds, MB of memory at the peak (where /usr/bin/time is GNU time), and the medians.
 #
@@ -141,7 +141,7 @@ for round in $(seq "$rounds"); do
     keep script "$(seconds <"$work/out")"
     checked run "$rmm" -C "$work/fleet" collect --force --concurrency "$in_flight"
     keep collect "$(seconds <"$work/out")" mb
-    checked run "$rmm" -C "$work/fleet" collect --every 1s --rounds 2 --concurrency "$in_flight"
+    checked run "$rmm" -C "$work/fleet" collect --force --every 1s --rounds 2 --concurrency "$in_flight"
     keep first "$(seconds <"$work/out" | sed -n 1p)"
     keep second "$(seconds <"$work/out" | sed -n 2p)" mb
     echo

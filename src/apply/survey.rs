@@ -38,6 +38,18 @@ pub enum Refresh {
     Never,
 }
 
+/// What an inventory asks for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Ask {
+    /// What is older than its interval.
+    #[default]
+    Due,
+    /// That, and what changes by itself: performance, connections, what policies name one by one.
+    Again,
+    /// Everything.
+    Everything,
+}
+
 /// One device has been observed, or could not be.
 #[derive(Debug, Clone)]
 pub struct Observed {
@@ -189,12 +201,12 @@ impl<'a> Survey<'a> {
     }
 
     /// Takes the inventory: everything of these categories (all where none is named), and what policies name one by one.
-    /// What is fresh is not asked again unless `force` is set.
+    /// `ask` says what is fresh enough.
     pub async fn inventory(
         &self,
         scope: &Scope,
         categories: &[crate::model::Category],
-        force: bool,
+        ask: Ask,
         concurrency: Option<u32>,
         cancel: &CancellationToken,
         on: &(dyn Fn(Observed) + Send + Sync),
@@ -210,14 +222,17 @@ impl<'a> Survey<'a> {
         let mut work = Vec::new();
         let mut alike = Alike::default();
         for device in self.candidates(scope)? {
-            let facts = if force && !probes { Facts::default() } else { self.store.facts(&device.name, None)? };
+            let facts = if ask == Ask::Everything && !probes { Facts::default() } else { self.store.facts(&device.name, None)? };
             let mut request = wanted.clone();
             if probes {
                 request.probes = to_request(&planner.needs(&device, &facts)).probes;
             }
-            if !force {
+            if ask != Ask::Everything {
                 let oldest = |name: &str| if name.starts_with("performance.") || !name.contains('.') { status } else { inventory };
-                let is_fresh = |name: &str| facts.sections.get(name).is_some_and(|s| s.collected_at > oldest(name));
+                let again = |name: &str| {
+                    ask == Ask::Again && (name.starts_with("performance.") || name == "network.connections" || !name.contains('.'))
+                };
+                let is_fresh = |name: &str| !again(name) && facts.sections.get(name).is_some_and(|s| s.collected_at > oldest(name));
                 request.sections.retain(|name| !is_fresh(name));
                 request.probes.retain(|kind, _| !is_fresh(kind));
             }

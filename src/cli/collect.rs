@@ -13,7 +13,7 @@ use super::failure::Failure;
 use super::progress::Progress;
 use super::style::{Tone, count, paint};
 use super::table::{Output, Table};
-use crate::apply::survey::{Observed, Outcome, Survey};
+use crate::apply::survey::{Ask, Observed, Outcome, Survey};
 use crate::model::Category;
 use crate::plan::Scope;
 use crate::time::Span;
@@ -35,7 +35,7 @@ pub(super) struct CollectArgs {
     /// Devices observed at once
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=500))]
     pub(super) concurrency: Option<u32>,
-    /// Observe again and again, over the same sessions, until Ctrl-C
+    /// Observe again and again, over the same sessions, until Ctrl-C: what changes by itself each time, the rest when it is due
     #[arg(long, value_name = "DURATION")]
     pub(super) every: Option<Span>,
     /// With --every: stop after so many rounds
@@ -87,9 +87,13 @@ pub(super) fn run(global: &Global, args: &CollectArgs) -> Result<Exit, Failure> 
             let progress = Progress::new(global, "observing");
             let rows = Mutex::new(Vec::new());
             let start = Instant::now();
-            let force = args.force || args.every.is_some();
+            let ask = match (args.force, args.every) {
+                (true, _) => Ask::Everything,
+                (false, Some(_)) => Ask::Again,
+                (false, None) => Ask::Due,
+            };
             let outcome = survey
-                .inventory(&scope, &categories, force, args.concurrency, &signals.stop, &|event: Observed| {
+                .inventory(&scope, &categories, ask, args.concurrency, &signals.stop, &|event: Observed| {
                     progress.observed(&event);
                     rows.lock().unwrap_or_else(PoisonError::into_inner).push(event);
                 })

@@ -13,7 +13,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::style::{Tone, clean, count, paint};
 use super::table::{Output, document};
-use crate::apply::survey::Survey;
+use crate::apply::survey::{Ask, Survey};
 use crate::diagnose::{Diagnose as _, Diagnostic};
 use crate::model::Device;
 use crate::model::device::TransportKind;
@@ -102,7 +102,7 @@ pub(super) fn run(global: &Global, args: InitArgs) -> Result<Exit, Failure> {
         context = import(&global, &context, file)?;
     }
     if context.set.commit.is_none() && !dir.join(".git").exists() {
-        say(&global, &format!("{} not a Git repository yet: git init {}", paint(Tone::Dim, "i"), dir.display()));
+        say(&global, &format!("{} not a Git repository yet: git init {}", paint(Tone::Dim, "i"), quoted(&dir)));
     }
     if args.no_local_device {
         return Ok(Exit::Done);
@@ -243,6 +243,11 @@ fn import(global: &Global, context: &Context, file: &Path) -> Result<Context, Fa
     Context::open(global)
 }
 
+/// A folder as it is typed in a shell.
+fn quoted(dir: &Path) -> String {
+    crate::script::quote(&dir.display().to_string()).into_owned()
+}
+
 /// Observes this machine and says in a few lines what it looks like.
 fn health_check(global: &Global, context: &Context, store: &Store, dir: &Path) -> Result<Exit, Failure> {
     let local: Vec<String> = context
@@ -255,7 +260,7 @@ fn health_check(global: &Global, context: &Context, store: &Store, dir: &Path) -
     let Some(name) = local.first() else { return Ok(Exit::Done) };
     let scope = Scope::parse(&context.set, std::slice::from_ref(name), &[])?;
     let survey = Survey::new(&context.set, store, &context.secrets, &context.clock);
-    super::signals::block_on(async |signals| survey.inventory(&scope, &[], true, None, &signals.stop, &|_| {}).await)?;
+    super::signals::block_on(async |signals| survey.inventory(&scope, &[], Ask::Everything, None, &signals.stop, &|_| {}).await)?;
     let state = store.device_states()?.into_iter().find(|s| &s.name == name);
     if let Some(state) = state.filter(|s| s.status != Status::Online) {
         let problem = Diagnostic::error("RMM0401", format!("{name} could not be observed: {}", state.reason.unwrap_or_default()));
@@ -300,7 +305,7 @@ fn health_check(global: &Global, context: &Context, store: &Store, dir: &Path) -
     out.push('\n');
     out.push_str(&super::plan_text::summary(&plan));
     super::print(&out)?;
-    let cd = if dir == Path::new(".") { String::new() } else { format!("cd {} && ", dir.display()) };
+    let cd = if dir == Path::new(".") { String::new() } else { format!("cd {} && ", quoted(dir)) };
     say(global, &format!("\nNext: {cd}rmm plan"));
     Ok(Exit::Done)
 }
