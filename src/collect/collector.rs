@@ -27,6 +27,9 @@ impl Default for Limits {
     }
 }
 
+/// Answers that are parsed at the same time.
+static PARSING: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(2);
+
 /// Observes devices.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Collector;
@@ -81,6 +84,8 @@ impl Collector {
         let Output { code, stdout, stderr } = session.run(command, cancel).await?;
         let now = clock.now();
         // A device decides how much there is to read: it must not hold up the workers that serve the others.
+        // And few at once: each thread that parses keeps memory of its own.
+        let _place = PARSING.acquire().await.map_err(|error| failed(error.to_string()))?;
         let parsed = tokio::task::spawn_blocking(move || observe::parse(&request, &nonce, &stdout, now)).await;
         let mut observation = parsed.map_err(|error| failed(error.to_string()))?;
         if code != 0 {
