@@ -61,8 +61,11 @@ pub fn shown(operation: &Operation, redact: &dyn Fn(&str) -> String) -> ShownCom
 /// then owner, mode and rename. On any failure the old file stays as it was. Who may write to the folder may exchange the new
 /// file for a link meanwhile: owner and mode are set through the open descriptor, or where there is no /proc not on a link.
 fn write_line(path: &str, beside: &str, mode: Option<&str>, owner: Option<&str>, group: Option<&str>) -> String {
-    let mut line =
-        format!("f={} t={} p=/proc/self/fd/7 h=; umask 077; set -C; [ ! -d \"$f\" ] && rm -f -- \"$t\"", quote(path), quote(beside));
+    let mut line = format!(
+        "f={} t={} p=/proc/self/fd/7 h=; umask 077; set -C; [ ! -d \"$f\" ] && rm -f -- \"$t\" && trap 'rm -f -- \"$t\"; exit 143' HUP INT TERM",
+        quote(path),
+        quote(beside)
+    );
     line.push_str(r#" && { cat >&7 && { [ -e "$p" ] || { p=$t h=-h; [ ! -L "$t" ]; }; }"#);
     if owner.is_none() || group.is_none() {
         line.push_str(r#" && { [ ! -e "$f" ] || chown $h "$(stat -L -c %u:%g "$f" 2>/dev/null || stat -L -f %u:%g "$f")" "$p"; }"#);

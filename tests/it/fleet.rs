@@ -157,6 +157,11 @@ impl Fleet {
     pub(crate) fn intact(&self) {
         assert_eq!(self.sql("PRAGMA integrity_check"), ["ok"]);
         self.rmm(&["audit", "verify"]).ends(0);
+        // The last command of a process that was killed may still be under way on a device: it ends soon, and cleans up.
+        let patience = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while !litter(self.folder.path()).is_empty() && std::time::Instant::now() < patience {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
         assert_eq!(litter(self.folder.path()), Vec::<PathBuf>::new());
     }
 }
