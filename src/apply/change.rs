@@ -294,7 +294,7 @@ impl<'a> Work<'a> {
         let executor = self.executor;
         let connections = &executor.set.config.connections;
         let limits = Limits { timeout: connections.command_timeout.duration(), max_output: connections.max_output_bytes };
-        let seen = Collector::collect(self.session.as_ref(), request, executor.clock.as_ref(), &executor.abort, limits).await?;
+        let seen = Collector::collect(self.session.as_ref(), request, None, executor.clock.as_ref(), &executor.abort, limits).await?;
         let facts = Arc::make_mut(&mut self.facts);
         for (name, section) in seen.sections {
             let fresh = section.data.as_object().filter(|_| section.status == Status::Ok && is_probe(&name));

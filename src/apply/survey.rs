@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::{SecretStore, Secrets as _};
-use crate::collect::{self, Collected, Request};
+use crate::collect::{self, Collected, Request, Visit};
 use crate::diagnose::{Category, Diagnose as _};
 use crate::model::plan::{DevicePlan, Plan};
 use crate::model::{Device, Facts};
@@ -99,12 +99,14 @@ pub struct Survey<'a> {
     pub clock: &'a Arc<dyn Clock>,
     /// Open sessions, kept between observing and changing.
     pub sessions: Arc<Sessions>,
+    /// What becomes of them when a device has been observed.
+    pub visit: Visit,
 }
 
 impl<'a> Survey<'a> {
     /// A survey with sessions of its own.
     pub fn new(set: &'a Arc<PolicySet>, store: &'a Store, secrets: &'a Arc<SecretStore>, clock: &'a Arc<dyn Clock>) -> Self {
-        Self { set, store, secrets, clock, sessions: super::sessions(set, secrets) }
+        Self { set, store, secrets, clock, sessions: super::sessions(set, secrets), visit: Visit::default() }
     }
 
     /// The devices that a scope means for certain, judged by what is known of them. Only these are planned and changed.
@@ -266,7 +268,9 @@ impl<'a> Survey<'a> {
             timeout: self.set.config.connections.command_timeout.duration(),
             max_output: self.set.config.connections.max_output_bytes,
         };
-        let collecting = tokio::spawn(collect::collect_fleet(work, open, Arc::clone(self.clock), places, limits, cancel.clone(), sender));
+        let name: fn(&Arc<Device>) -> &str = |device| &device.name;
+        let (clock, visit) = (Arc::clone(self.clock), self.visit.clone());
+        let collecting = tokio::spawn(collect::collect_fleet(work, open, clock, places, limits, visit, name, cancel.clone(), sender));
         let mut outcome = Outcome::default();
         let mut done = 0;
         let mut batch: Vec<Collected<Arc<Device>>> = Vec::with_capacity(BATCH);

@@ -1,6 +1,6 @@
 //! `rmm collect`: observe devices now.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use clap::Args;
@@ -14,6 +14,7 @@ use super::progress::Progress;
 use super::style::{Tone, count, paint};
 use super::table::{Output, Table};
 use crate::apply::survey::{Ask, Observed, Outcome, Survey};
+use crate::collect::Visit;
 use crate::model::Category;
 use crate::plan::Scope;
 use crate::time::Span;
@@ -78,7 +79,8 @@ pub(super) fn run(global: &Global, args: &CollectArgs) -> Result<Exit, Failure> 
     let store = context.store()?;
     let scope = Scope::parse(&context.set, &args.selectors, &[])?;
     let categories: Vec<Category> = args.category.iter().map(|c| (*c).into()).collect();
-    let survey = Survey::new(&context.set, &store, &context.secrets, &context.clock);
+    let mut survey = Survey::new(&context.set, &store, &context.secrets, &context.clock);
+    survey.visit = args.every.map_or(Visit::Once, |_| Visit::Again(Arc::default()));
     super::signals::block_on(async |signals| {
         let mut exit = Exit::Done;
         let mut round = 0;

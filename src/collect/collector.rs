@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::observe::{self, Observation};
+use super::settled::{Kept, Question};
 use super::{Request, script};
 use crate::model::facts::{Section, Status, probe_key};
 use crate::time::Clock;
@@ -37,9 +38,11 @@ pub struct Collector;
 impl Collector {
     /// Observes everything in `request` over `session`. What cannot be asked for or observed is an unknown section (or
     /// `error` of the probe's answer); an error is returned only where the device could not be asked at all.
+    /// `kept` is for those who come back: what this device need not say twice, under this name.
     pub async fn collect(
         session: &dyn Session,
         request: &Request,
+        kept: Option<(&Arc<Kept>, &str)>,
         clock: &dyn Clock,
         cancel: &CancellationToken,
         limits: Limits,
@@ -47,7 +50,7 @@ impl Collector {
         let mut asked = request.clone();
         let refused = asked.take_refused();
         let mut observation =
-            if asked.is_empty() { Observation::default() } else { Self::ask(session, asked, clock, cancel, limits).await? };
+            if asked.is_empty() { Observation::default() } else { Self::ask(session, asked, kept, clock, cancel, limits).await? };
         for (name, args, error) in refused {
             observation.problems.push(error.to_string());
             let name: Arc<str> = name.into();
@@ -71,13 +74,19 @@ impl Collector {
     async fn ask(
         session: &dyn Session,
         request: Request,
+        kept: Option<(&Arc<Kept>, &str)>,
         clock: &dyn Clock,
         cancel: &CancellationToken,
         limits: Limits,
     ) -> Result<Observation, TransportError> {
         let nonce = script::nonce();
         let failed = |reason: String| TransportError::Setup { what: "collect".into(), reason };
-        let text = script::script(&request, &nonce).map_err(|error| failed(error.to_string()))?;
+        let again = kept.map(|(kept, device)| {
+            let (files, blocks) = script::needs(&request);
+            (Question::new(&files, &blocks), kept.of(device))
+        });
+        let text = script::compose(&request, &nonce, again.as_ref().map(|(question, known)| (question, known.as_deref())));
+        let text = text.map_err(|error| failed(error.to_string()))?;
         // As the command itself, not as the input of another shell: that saves a device three processes.
         let command =
             Command { line: text, input: Vec::new(), elevate: true, timeout: Some(limits.timeout), max_output: Some(limits.max_output) };
@@ -86,8 +95,14 @@ impl Collector {
         // A device decides how much there is to read: it must not hold up the workers that serve the others.
         // And few at once: each thread that parses keeps memory of its own.
         let _place = PARSING.acquire().await.map_err(|error| failed(error.to_string()))?;
-        let parsed = tokio::task::spawn_blocking(move || observe::parse(&request, &nonce, &stdout, now)).await;
-        let mut observation = parsed.map_err(|error| failed(error.to_string()))?;
+        let parse = move || {
+            let again = again.as_ref().map(|(question, known)| (question, known.as_ref()));
+            observe::parse_again(&request, &nonce, &stdout, now, again)
+        };
+        let (mut observation, settled) = tokio::task::spawn_blocking(parse).await.map_err(|error| failed(error.to_string()))?;
+        if let Some((kept, device)) = kept {
+            kept.put(device, settled);
+        }
         if code != 0 {
             let words = String::from_utf8_lossy(&stderr);
             let words: String = words.trim().chars().filter(|c| !c.is_control()).take(200).collect();

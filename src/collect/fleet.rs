@@ -8,7 +8,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Collector, Limits, Observation, Request};
+use super::{Collector, Kept, Limits, Observation, Request};
 use crate::time::Clock;
 use crate::transport::{Session, TransportError};
 
@@ -23,7 +23,20 @@ pub struct Collected<D> {
     pub took: Duration,
 }
 
-/// Observes devices, at most `concurrency` at once, one attempt each. `open` opens the session of a device.
+/// What becomes of a session when its device has been observed.
+#[derive(Debug, Clone, Default)]
+pub enum Visit {
+    /// It is closed: nothing follows.
+    Once,
+    /// It stays open for what follows.
+    #[default]
+    First,
+    /// It stays open for the next observation, and the device need not say twice what is kept.
+    Again(Arc<Kept>),
+}
+
+/// Observes devices, at most `concurrency` at once, one attempt each. `open` opens the session of a device, `name` is what
+/// the device is called.
 ///
 /// Results go to `results` in the order in which they come. Where that bounded channel is full, the work waits for its
 /// reader; where its reader is gone, the rest is cancelled. After a cancellation the devices that were not yet done
@@ -34,10 +47,12 @@ pub async fn collect_fleet<D, I, O, F>(
     clock: Arc<dyn Clock>,
     concurrency: usize,
     limits: Limits,
+    visit: Visit,
+    name: fn(&D) -> &str,
     cancel: CancellationToken,
     results: mpsc::Sender<Collected<D>>,
 ) where
-    D: Send + 'static,
+    D: Send + Sync + 'static,
     I: IntoIterator<Item = (D, Arc<Request>)>,
     O: Fn(&D) -> F,
     F: Future<Output = Result<Arc<dyn Session>, TransportError>> + Send + 'static,
@@ -58,7 +73,7 @@ pub async fn collect_fleet<D, I, O, F>(
             continue;
         }
         let opening = open(&device);
-        let (clock, cancel, results) = (Arc::clone(&clock), cancel.clone(), results.clone());
+        let (clock, cancel, results, visit) = (Arc::clone(&clock), cancel.clone(), results.clone(), visit.clone());
         tasks.spawn(async move {
             let start = Instant::now();
             let session = tokio::select! {
@@ -67,7 +82,14 @@ pub async fn collect_fleet<D, I, O, F>(
                 session = opening => session,
             };
             let result = match session {
-                Ok(session) => Collector::collect(session.as_ref(), &request, clock.as_ref(), &cancel, limits).await,
+                Ok(session) => {
+                    let kept = if let Visit::Again(kept) = &visit { Some((kept, name(&device))) } else { None };
+                    let seen = Collector::collect(session.as_ref(), &request, kept, clock.as_ref(), &cancel, limits).await;
+                    if matches!(visit, Visit::Once) {
+                        session.close().await;
+                    }
+                    seen
+                }
                 Err(error) => Err(error),
             };
             let done = Collected { device, result, took: start.elapsed() };

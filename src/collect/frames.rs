@@ -1,7 +1,7 @@
 //! The frames around each block of raw output: begin and end lines that carry the request's nonce, which no file on the
 //! device can know. A block counts only between its own begin and end; everything else is damage.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One intact block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub(super) struct Frames<'a> {
     pub(super) blocks: BTreeMap<String, Block<'a>>,
     /// Names of blocks that began but have no matching end, or came twice.
     pub(super) damaged: Vec<String>,
+    /// Names of blocks that the device did not send because their files are as they were.
+    pub(super) same: BTreeSet<String>,
     /// Whether the script's last line arrived.
     pub(super) finished: bool,
 }
@@ -26,6 +28,7 @@ pub(super) struct Frames<'a> {
 enum Mark<'a> {
     Begin(&'a str),
     End(&'a str, i32),
+    Same(&'a str),
     Done,
 }
 
@@ -36,6 +39,7 @@ fn mark<'a>(line: &'a [u8], nonce: &str) -> Option<Mark<'a>> {
     let found = match (words.next()?, words.next(), words.next()) {
         ("begin", Some(name), None) => Mark::Begin(name),
         ("end", Some(name), Some(code)) => Mark::End(name, code.parse().ok()?),
+        ("same", Some(name), None) => Mark::Same(name),
         ("done", None, None) => Mark::Done,
         _ => return None,
     };
@@ -72,8 +76,12 @@ pub(super) fn read<'a>(raw: &'a [u8], nonce: &str) -> Frames<'a> {
                 Some((begun, _)) => frames.damaged.extend([begun.to_owned(), name.to_owned()]),
                 None => frames.damaged.push(name.to_owned()),
             },
+            // Between the frames of a block it is content.
+            Some(Mark::Same(name)) if open.is_none() => {
+                frames.same.insert(name.to_owned());
+            }
+            Some(Mark::Same(_)) | None => {}
             Some(Mark::Done) => frames.finished = open.is_none(),
-            None => {}
         }
     }
     frames.damaged.extend(open.map(|(name, _)| name.to_owned()));

@@ -17,12 +17,14 @@ mod request;
 mod samples;
 mod script;
 mod sections;
+mod settled;
 #[cfg(test)]
 mod tests;
 
 pub use collector::{Collector, Limits};
 pub use error::CollectError;
-pub use fleet::{Collected, collect_fleet};
+pub use fleet::{Collected, Visit, collect_fleet};
 pub use observe::{Observation, parse};
 pub use request::Request;
 pub use script::{nonce, script};
+pub use settled::Kept;

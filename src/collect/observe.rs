@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::raw::{Parsed, Raw, Texts};
 use super::sections::{self, Probe, Spec};
+use super::settled::{Question, Settled};
 use super::{Request, frames, script};
 use crate::model::Section;
 use crate::model::facts::Status;
@@ -24,8 +25,31 @@ pub struct Observation {
 /// Reads the output of [`script::script`] for the same request and nonce. Never fails: what is not there or is damaged
 /// becomes an unknown section with the reason.
 pub fn parse(request: &Request, nonce: &str, raw: &[u8], at: DateTime<Utc>) -> Observation {
+    parse_again(request, nonce, raw, at, None).0
+}
+
+/// The same for a device that is asked again and again: with what it said before, and what to remember of it now.
+pub(super) fn parse_again(
+    request: &Request,
+    nonce: &str,
+    raw: &[u8],
+    at: DateTime<Utc>,
+    again: Option<(&Question, Option<&Arc<Settled>>)>,
+) -> (Observation, Option<Arc<Settled>>) {
     let mut observation = Observation::default();
-    let frames = frames::read(raw, nonce);
+    let mut frames = frames::read(raw, nonce);
+    let mut settled = None;
+    let unpacked;
+    match again {
+        Some((_, Some(known))) if !frames.same.is_empty() => {
+            unpacked = known.unpack();
+            known.fill(&unpacked, &mut frames);
+            settled = Some(Arc::clone(known));
+        }
+        Some((question, _)) => settled = question.keep(&frames).map(Arc::new),
+        None => {}
+    }
+    frames.damaged.extend(std::mem::take(&mut frames.same));
     if frames.blocks.is_empty() {
         observation.problems.push(if raw.is_empty() {
             "the device printed nothing".into()
@@ -55,7 +79,7 @@ pub fn parse(request: &Request, nonce: &str, raw: &[u8], at: DateTime<Utc>) -> O
         };
         observation.sections.insert(kind.as_str().into(), to_section(parsed, at));
     }
-    observation
+    (observation, settled)
 }
 
 pub(super) fn to_section(parsed: Parsed, at: DateTime<Utc>) -> Section {

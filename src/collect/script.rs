@@ -7,6 +7,7 @@ use include_dir::{Dir, include_dir};
 use rand::Rng;
 
 use super::sections::{self, Probe};
+use super::settled::{Question, Settled};
 use super::{CollectError, Request};
 
 /// The shell fragments, one per block.
@@ -62,29 +63,49 @@ pub(super) fn needs(request: &Request) -> (BTreeSet<&'static str>, BTreeSet<&'st
 ///
 /// Everything is one function that the last line calls: a text that was cut on its way does nothing.
 pub fn script(request: &Request, nonce: &str) -> Result<String, CollectError> {
+    compose(request, nonce, None)
+}
+
+/// The same; with a question, for a device that is asked again and again.
+pub(super) fn compose(request: &Request, nonce: &str, again: Option<(&Question, Option<&Settled>)>) -> Result<String, CollectError> {
     request.check()?;
     let (files, blocks) = needs(request);
     let mut out = String::with_capacity(16_384);
-    push_fragment(&mut out, "prelude");
-    let _ = writeln!(out, "N={}\nmain() {{\nb host\nhost\ne host $?", quote(nonce));
+    out.push_str("b host\nhost\ne host $?\n");
+    if let Some((question, known)) = again {
+        out.push_str(&question.ask(known));
+    }
+    let guarded = |name: &str, block: String| match again {
+        Some((question, known)) => question.guard(name, known, &block),
+        None => block,
+    };
     for (_, block) in FILES {
         let patterns: Vec<&str> = files.iter().copied().filter(|path| files_block(path) == block).collect();
         if !patterns.is_empty() {
-            let _ = writeln!(out, "b {block}\nt grep -sH '' {}\ne {block} $?", patterns.join(" "));
+            let text = format!("b {block}\nt grep -sH '' {}\ne {block} $?\n", patterns.join(" "));
+            out.push_str(&guarded(block, text));
         }
     }
     for block in blocks {
-        let _ = writeln!(out, "b {block}");
-        push_fragment(&mut out, block);
-        let _ = writeln!(out, "e {block} $?");
+        let mut text = format!("b {block}\n");
+        push_fragment(&mut text, block);
+        let _ = writeln!(text, "e {block} $?");
+        out.push_str(&guarded(block, text));
     }
     for (kind, all) in &request.probes {
         if let Some(probe) = sections::probe(kind) {
             push_probe(&mut out, probe, all);
         }
     }
-    out.push_str("}\nmain </dev/null\nfinish\n");
-    Ok(out)
+    Ok(framed(nonce, &out))
+}
+
+/// The whole script around these blocks.
+pub(super) fn framed(nonce: &str, blocks: &str) -> String {
+    let mut out = String::with_capacity(blocks.len() + 4096);
+    push_fragment(&mut out, "prelude");
+    let _ = write!(out, "N={}\nmain() {{\n{blocks}}}\nmain </dev/null\nfinish\n", quote(nonce));
+    out
 }
 
 /// One call per batch of arguments: short enough for a command line, and one bad batch does not cost the others.

@@ -289,7 +289,17 @@ fn a_fleet_answers_once_per_device_and_a_device_that_is_away_costs_only_itself()
                 if away { Err(unreachable) } else { Ok(Arc::new(Here) as Arc<dyn Session>) }
             }
         };
-        let work = collect_fleet(devices, open, Arc::new(crate::time::SystemClock), 4, Limits::default(), CancellationToken::new(), sender);
+        let work = collect_fleet(
+            devices,
+            open,
+            Arc::new(crate::time::SystemClock),
+            4,
+            Limits::default(),
+            Visit::Once,
+            |_| "",
+            CancellationToken::new(),
+            sender,
+        );
         let read = async {
             let mut seen = std::collections::BTreeMap::new();
             while let Some(done) = receiver.recv().await {

@@ -198,6 +198,9 @@ fn host_and_port(address: &str) -> (&str, &str) {
 pub trait Session: Send + Sync {
     /// Runs a command to its end. Cancellation and the time limit end the remote command too.
     async fn run(&self, command: Command, cancel: &CancellationToken) -> Result<Output, TransportError>;
+
+    /// Closes what it holds open, for everybody who shares it; a later command connects anew.
+    async fn close(&self) {}
 }
 
 #[cfg(test)]

@@ -242,4 +242,11 @@ impl Session for SshSession {
         dropped.disarm();
         answer.unwrap_or_else(|e| Err(TransportError::Lost { address: self.target.address.clone(), reason: e.to_string() }))
     }
+
+    async fn close(&self) {
+        let held = self.slot.connection.lock().await.take();
+        if let Some(connection) = held {
+            connection.close().await;
+        }
+    }
 }

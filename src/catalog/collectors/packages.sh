@@ -1,7 +1,8 @@
 # Installed packages. Text databases are read as they are, which is ten times cheaper than asking their manager.
 if [ -f /var/lib/dpkg/status ]; then
 echo '#dpkg'
-t grep -E '^(Package|Status|Version): ' /var/lib/dpkg/status
+# Nearly every package has the same status: only others are sent.
+t grep -E '^(Package|Version): |^Status: ([^i]|i[^n]|install ([^o]|ok [^i]))' /var/lib/dpkg/status
 elif [ -f /lib/apk/db/installed ]; then
 echo '#apk'
 t grep '^[PV]:' /lib/apk/db/installed

@@ -7,6 +7,7 @@ unset GREP_OPTIONS GREP_COLOR POSIXLY_CORRECT CDPATH
 exec 2>/dev/null
 # Frames of a block.
 b() { printf '@%s begin %s\n' "$N" "$1"; }
+s() { printf '@%s same %s\n' "$N" "$1"; }
 e() { printf '\n@%s end %s %s\n' "$N" "$1" "$2"; }
 finish() {
 [ -z "$W" ] || kill "$W"

@@ -36,13 +36,14 @@ fn own((name, version): (&str, &str)) -> (String, String) {
     (name.trim().to_owned(), version.trim().to_owned())
 }
 
-/// Stanzas of three lines: Package, Status, Version. Removed packages that left configuration stay in the file.
+/// Stanzas of Package, Status, Version, where the usual status, `install ok installed`, has been left out. Removed packages
+/// that left configuration stay in the file.
 fn dpkg(text: &str) -> Vec<(String, String)> {
     let mut list = Vec::new();
     let (mut name, mut installed) = ("", false);
     for line in text.lines() {
         if let Some(package) = line.strip_prefix("Package: ") {
-            (name, installed) = (package, false);
+            (name, installed) = (package, true);
         } else if let Some(status) = line.strip_prefix("Status: ") {
             installed = matches!(status.split(' ').nth(2), Some("installed" | "triggers-pending" | "triggers-awaited"));
         } else if let Some(version) = line.strip_prefix("Version: ")
@@ -89,8 +90,8 @@ mod tests {
     #[test]
     fn a_removed_package_with_configuration_left_is_not_installed() {
         let text =
-            "Package: a\nStatus: install ok installed\nVersion: 1:2.0-1\nPackage: b\nStatus: deinstall ok config-files\nVersion: 3\n";
-        assert_eq!(dpkg(text), [("a".to_owned(), "1:2.0-1".to_owned())]);
+            "Package: a\nVersion: 1:2.0-1\nPackage: b\nStatus: deinstall ok config-files\nVersion: 3\nPackage: c\nStatus: hold ok installed\nVersion: 4\n";
+        assert_eq!(dpkg(text), [("a".to_owned(), "1:2.0-1".to_owned()), ("c".to_owned(), "4".to_owned())]);
     }
 
     #[test]
