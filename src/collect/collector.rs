@@ -28,7 +28,11 @@ impl Default for Limits {
     }
 }
 
-/// Answers that are parsed at the same time.
+/// An answer of this many bytes is parsed in a few milliseconds, right where it came in: each further thread would keep
+/// memory of its own.
+const SHORT: usize = 512 * 1024;
+
+/// Longer answers that are parsed at the same time.
 static PARSING: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(2);
 
 /// Observes devices.
@@ -92,14 +96,18 @@ impl Collector {
             Command { line: text, input: Vec::new(), elevate: true, timeout: Some(limits.timeout), max_output: Some(limits.max_output) };
         let Output { code, stdout, stderr } = session.run(command, cancel).await?;
         let now = clock.now();
-        // A device decides how much there is to read: it must not hold up the workers that serve the others.
-        // And few at once: each thread that parses keeps memory of its own.
-        let _place = PARSING.acquire().await.map_err(|error| failed(error.to_string()))?;
+        let length = stdout.len();
         let parse = move || {
             let again = again.as_ref().map(|(question, known)| (question, known.as_ref()));
             observe::parse_again(&request, &nonce, &stdout, now, again)
         };
-        let (mut observation, settled) = tokio::task::spawn_blocking(parse).await.map_err(|error| failed(error.to_string()))?;
+        let (mut observation, settled) = if length <= SHORT {
+            parse()
+        } else {
+            // A device decides how much there is to read: it must not hold up the workers that serve the others.
+            let _place = PARSING.acquire().await.map_err(|error| failed(error.to_string()))?;
+            tokio::task::spawn_blocking(parse).await.map_err(|error| failed(error.to_string()))?
+        };
         if let Some((kept, device)) = kept {
             kept.put(device, settled);
         }

@@ -89,8 +89,7 @@ mod tests {
 
     #[test]
     fn a_removed_package_with_configuration_left_is_not_installed() {
-        let text =
-            "Package: a\nVersion: 1:2.0-1\nPackage: b\nStatus: deinstall ok config-files\nVersion: 3\nPackage: c\nStatus: hold ok installed\nVersion: 4\n";
+        let text = "Package: a\nVersion: 1:2.0-1\nPackage: b\nStatus: deinstall ok config-files\nVersion: 3\nPackage: c\nStatus: hold ok installed\nVersion: 4\n";
         assert_eq!(dpkg(text), [("a".to_owned(), "1:2.0-1".to_owned()), ("c".to_owned(), "4".to_owned())]);
     }
 
