@@ -211,10 +211,8 @@ impl Executor {
                 let wanted: BTreeSet<i64> = wanted.iter().map(|c| c.seq).collect();
                 let missing = || StoreError::Missing { what: "run", name: self.run.clone() };
                 let run = self.store.run(&self.run)?.ok_or_else(missing)?;
-                if run.state == RunState::Running {
+                if self.store.resume_run(&self.run, &self.actor)? == RunState::Running {
                     self.crashed.store(true, Ordering::SeqCst);
-                } else {
-                    self.store.set_run_state(&self.run, RunState::Running, &self.actor)?;
                 }
                 let expired = self.clock.now() >= run.expires_at;
                 for change in self.store.run_changes(&self.run)? {

@@ -15,6 +15,8 @@ mod saved;
 mod sessions;
 mod stages;
 pub mod survey;
+#[cfg(test)]
+mod tests;
 
 pub use declare::declare;
 pub use events::{EVENTS_SCHEMA, Event, OnEvent};

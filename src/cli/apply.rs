@@ -250,7 +250,7 @@ fn carry_out(global: &Global, context: &Context, store: &Store, run: &str, optio
         }
     };
     let planned = crate::apply::stages_of(&context.set, store, &options.stages, task.changes())?;
-    let finished = super::signals::block_on(async |signals| {
+    let finished = super::signals::block_on_changes(async |signals| {
         let executor = Arc::new(Executor {
             set: Arc::clone(&context.set),
             store: store.clone(),

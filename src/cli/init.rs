@@ -328,7 +328,7 @@ fn upgrade(global: &Global) -> Result<Exit, Failure> {
     let context = Context::open(global)?;
     let backup = context.db().with_extension(format!("before-{}.db", env!("CARGO_PKG_VERSION")));
     if context.db().exists() && !backup.exists() {
-        std::fs::copy(context.db(), &backup).map_err(|e| failed(&backup, &e))?;
+        Store::backup_of(context.db(), &backup)?;
     }
     let store = context.store()?;
     let mut changed = Vec::new();

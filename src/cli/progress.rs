@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::args::Global;
 use super::style::{Tone, clean, paint};
 use crate::apply::survey::Observed;
+use crate::diagnose::Diagnose as _;
 
 /// A bar on standard error.
 pub(super) struct Progress {
@@ -35,7 +36,7 @@ impl Progress {
             self.bar.set_message(format!("{} took {} s", clean(&event.device), event.took.as_secs()));
         }
         if let Some(error) = &event.error {
-            self.line(&format!("  {} {}: {}", paint(Tone::Bad, "x"), clean(&event.device), clean(&error.to_string())));
+            self.line(&format!("  {} {}: {}", paint(Tone::Bad, "x"), clean(&event.device), clean(&format!("{}: {error}", error.code()))));
         }
         for problem in &event.problems {
             self.line(&format!("  {} {}: {}", paint(Tone::Change, "!"), clean(&event.device), clean(problem)));

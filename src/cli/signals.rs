@@ -1,4 +1,5 @@
-//! Runs asynchronous work. Ctrl-C and SIGTERM let what is in flight finish; a second one stops at once.
+//! Runs asynchronous work. Ctrl-C and SIGTERM end it; where devices are changed they let what is in flight finish, and a
+//! second one stops at once.
 
 use tokio_util::sync::CancellationToken;
 
@@ -15,8 +16,17 @@ pub(super) struct Signals {
     pub(super) abort: CancellationToken,
 }
 
-/// Runs `work` to its end on a runtime of its own.
+/// Runs `work` to its end on a runtime of its own; an interrupt ends what is in flight.
 pub(super) fn block_on<T, E: Into<Failure>>(work: impl AsyncFnOnce(&Signals) -> Result<T, E>) -> Result<T, Failure> {
+    run("\nStopping: what is in flight is ended.", work)
+}
+
+/// The same for work that changes devices: the first interrupt lets what is in flight finish.
+pub(super) fn block_on_changes<T, E: Into<Failure>>(work: impl AsyncFnOnce(&Signals) -> Result<T, E>) -> Result<T, Failure> {
+    run("\nStopping: what is in flight is finished first. Press Ctrl-C again to stop at once.", work)
+}
+
+fn run<T, E: Into<Failure>>(said: &'static str, work: impl AsyncFnOnce(&Signals) -> Result<T, E>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -24,7 +34,7 @@ pub(super) fn block_on<T, E: Into<Failure>>(work: impl AsyncFnOnce(&Signals) -> 
         .map_err(|error| Failure::new(Exit::Error, Diagnostic::error("RMM0001", format!("threads cannot be started: {error}"))))?;
     let signals = Signals::default();
     let result = runtime.block_on(async {
-        let listener = tokio::spawn(listen(signals.clone()));
+        let listener = tokio::spawn(listen(signals.clone(), said));
         let result = work(&signals).await;
         listener.abort();
         result
@@ -34,14 +44,14 @@ pub(super) fn block_on<T, E: Into<Failure>>(work: impl AsyncFnOnce(&Signals) -> 
     result.map_err(Into::into)
 }
 
-async fn listen(signals: Signals) {
+async fn listen(signals: Signals, said: &str) {
     let mut asked = 0;
     let Some(mut interrupts) = Interrupts::new() else { return };
     while interrupts.next().await {
         asked += 1;
         signals.stop.cancel();
         if asked == 1 {
-            super::say("\nStopping: what is in flight is finished first. Press Ctrl-C again to stop at once.");
+            super::say(said);
         } else {
             signals.abort.cancel();
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::Planner;
+use super::{Planner, Scope};
 use super::resolve::Resolution;
 use super::template::Templates;
 use crate::catalog::SettingDef;
@@ -50,6 +50,10 @@ impl Needs {
 pub(super) fn needs(planner: &Planner<'_>, device: &Device, facts: &Facts, resolution: &Resolution) -> Needs {
     let mut needs = Needs::default();
     needs.paths.insert(ALWAYS.to_owned());
+    // What decides whether they apply, first of all.
+    if !resolution.uncertain.is_empty() {
+        needs.paths.extend(planner.membership_sections(&Scope::default()));
+    }
     let mut templates = None;
     let certain = resolution.set.settings.iter().map(|s| (&s.def, &planner.set.policies[s.policy].settings[s.index], s.templated));
     let uncertain = resolution.uncertain.iter().flat_map(|(p, _)| &planner.set.policies[*p].settings).filter_map(|s| {

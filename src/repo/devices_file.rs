@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::fs::{Mode, OFlags};
 use serde::Serialize;
 
 use super::fleet::{Document, Fleet};
@@ -170,7 +171,7 @@ fn own(set: &PolicySet, name: &str) -> Result<(), DevicesError> {
 fn change(root: &Path, edit: impl FnOnce(&mut Imported) -> Result<(), DevicesError>) -> Result<PathBuf, DevicesError> {
     let path = root.join(IMPORTED);
     let failed = |source: io::Error| DevicesError::Write { path: IMPORTED.into(), source };
-    let mut imported = match std::fs::read_to_string(&path) {
+    let mut imported = match text_of(&path) {
         Ok(text) => read(&text).map_err(|problems| DevicesError::Damaged { problems })?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => Imported::default(),
         Err(error) => return Err(failed(error)),
@@ -184,6 +185,22 @@ fn change(root: &Path, edit: impl FnOnce(&mut Imported) -> Result<(), DevicesErr
     let text = text.ok_or(DevicesError::NotReadable)?;
     replace(&path, text.as_bytes()).map_err(failed)?;
     Ok(path)
+}
+
+/// The text of the file itself: a link could lead anywhere, and what it leads to would be written into the repository.
+fn text_of(path: &Path) -> io::Result<String> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = rustix::fs::open(path, flags, Mode::empty()).map_err(|error| match error {
+        rustix::io::Errno::LOOP => io::Error::other("it is a symbolic link; put a file there"),
+        error => error.into(),
+    })?;
+    let file = File::from(file);
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut text = String::new();
+    file.take(yaml::MAX_BYTES + 1).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 fn reads_back(written: &Imported, text: &str) -> bool {
@@ -218,7 +235,7 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         let mut file = File::options().write(true).create_new(true).open(&temporary)?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        if let Ok(old) = std::fs::metadata(path) {
+        if let Ok(old) = std::fs::symlink_metadata(path) {
             std::fs::set_permissions(&temporary, old.permissions())?;
         }
         std::fs::rename(&temporary, path)?;

@@ -81,6 +81,31 @@ impl Store {
         })
     }
 
+    /// Takes a run up again that was interrupted, or whose process died, and writes the audit row. Returns in which state it
+    /// was left. The caller holds the run's lease: nobody else carries it out.
+    pub fn resume_run(&self, run: &str, actor: &Actor) -> Result<RunState, StoreError> {
+        let now = self.now();
+        self.write(|tx| {
+            let from = runs::run_state_in(tx, run)?;
+            if from != RunState::Running && !from.may_become(RunState::Running) {
+                return Err(StoreError::RunTransition { run: run.to_owned(), from, to: RunState::Running }.into());
+            }
+            tx.prepare_cached("UPDATE Runs SET State = ?2, FinishedAt = NULL WHERE Id = ?1")?
+                .execute(params![run, runs::state_name(RunState::Running)])?;
+            let event = AuditEvent {
+                at: now,
+                user: Some(actor.user.clone()),
+                action: "run.resumed".into(),
+                target: Some(run.to_owned()),
+                details: json!({ "was": runs::state_name(from) }),
+                ip: Some(actor.from.clone()),
+                success: true,
+            };
+            audit::append(tx, &event)?;
+            Ok(from)
+        })
+    }
+
     /// Moves a run on, and writes the audit row.
     pub fn set_run_state(&self, run: &str, next: RunState, actor: &Actor) -> Result<(), StoreError> {
         let now = self.now();

@@ -57,8 +57,10 @@ pub struct Store {
 struct Inner {
     path: PathBuf,
     clock: Arc<dyn Clock>,
-    writer: Mutex<Connection>,
     readers: pool::Readers,
+    // Closed last (members go in this order): only a connection that may write empties the log and removes the files beside
+    // the database, and only the last one does. Where another process has it open, SQLite leaves them to that one.
+    writer: Mutex<Connection>,
 }
 
 impl std::fmt::Debug for Store {

@@ -48,7 +48,7 @@ impl Store {
         {
             return Err(StoreError::Damaged { path: path.to_owned(), why });
         }
-        let inner = Inner { path: path.to_owned(), clock, writer: Mutex::new(connection), readers: pool::Readers::new(path.to_owned()) };
+        let inner = Inner { path: path.to_owned(), clock, readers: pool::Readers::new(path.to_owned()), writer: Mutex::new(connection) };
         Ok(Self { inner: Arc::new(inner) })
     }
 }

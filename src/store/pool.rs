@@ -2,7 +2,7 @@
 //! another from within without waiting for itself; only a few are kept idle.
 
 use std::ops::Deref;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use rusqlite::{Connection, OpenFlags};
@@ -26,18 +26,19 @@ impl Readers {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = match idle {
             Some(connection) => connection,
-            None => self.connect().map_err(|e| StoreError::of(&e, &self.path))?,
+            None => connect(&self.path).map_err(|e| StoreError::of(&e, &self.path))?,
         };
         Ok(Reader { connection: Some(connection), home: self })
     }
+}
 
-    fn connect(&self) -> rusqlite::Result<Connection> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.path, flags)?;
-        open::tune(&connection)?;
-        connection.pragma_update(None, "query_only", true)?;
-        Ok(connection)
-    }
+/// A connection that only reads.
+pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    open::tune(&connection)?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
 }
 
 /// A reader on loan.

@@ -191,6 +191,36 @@ fn too_many_failures_stop_the_run() {
     assert!((3..=8).all(|i| fleet.read(i, "note").is_none()));
 }
 
+/// What goes wrong on few devices is not lost among many.
+#[test]
+fn two_bad_devices_among_many_good_ones_are_counted_and_named_with_their_reason() {
+    let fleet = simple(22);
+    std::fs::create_dir_all(fleet.dir(3).join("note/x")).unwrap();
+    fleet.rmm(&["collect"]).ends(0);
+    // Another key than the one that is known.
+    let known = std::fs::read_to_string(fleet.sshd.path(".ssh/known_hosts")).unwrap();
+    crate::sshd::keygen(&fleet.sshd.path("other"), "ed25519", "");
+    let other = std::fs::read_to_string(fleet.sshd.path("other.pub")).unwrap();
+    let change = |line: &str| if line.starts_with("[127.0.1.7]") { format!("[127.0.1.7]:{} {other}", fleet.sshd.port) } else { format!("{line}\n") };
+    std::fs::write(fleet.sshd.path(".ssh/known_hosts"), known.lines().map(change).collect::<String>()).unwrap();
+    let said = fleet.apply(&["--refresh", "never"]).ends(8).says("20 done, 2 failed");
+    let failed: Vec<&str> = said.err.lines().filter(|line| line.trim_start().starts_with("failed")).collect();
+    assert_eq!(failed.len(), 2, "{}", said.err);
+    assert!(failed.iter().any(|line| line.contains("dev-03") && line.contains("note is a directory")), "{failed:?}");
+    assert!(failed.iter().any(|line| line.contains("dev-07") && line.contains("host key of") && line.contains("has changed")), "{failed:?}");
+    let read = fleet.rmm(&["status"]).ends(0);
+    assert!(!read.out.contains("unfinished"), "{}", read.out);
+    assert_eq!(fleet.states(), ["done 20", "failed 2"]);
+    assert!((1..=22).filter(|i| ![3, 7].contains(i)).all(|i| fleet.read(i, "note").as_deref() == Some("hello\n")));
+}
+
+#[test]
+fn a_device_that_cannot_be_observed_is_named_with_the_code_of_its_error() {
+    let mut fleet = simple(1);
+    fleet.sshd.stop();
+    fleet.rmm(&["collect"]).ends(9).says("dev-01: RMM0401: cannot reach 127.0.1.1:");
+}
+
 #[test]
 fn changes_wait_for_a_device_that_is_away_until_it_returns_or_they_expire() {
     let mut fleet = simple(2);

@@ -100,3 +100,16 @@ fn a_write_that_fails_leaves_no_trace() {
     assert!(replace(&target, b"x").is_err());
     assert_eq!(std::fs::read_dir(dir.path().join("devices")).unwrap().count(), 1);
 }
+
+#[test]
+fn a_link_in_the_place_of_the_file_is_not_followed() {
+    let dir = repository();
+    let elsewhere = dir.path().join("elsewhere");
+    std::fs::write(&elsewhere, "devices: {stranger: {}}\n").unwrap();
+    std::fs::create_dir(dir.path().join("devices")).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, dir.path().join(IMPORTED)).unwrap();
+    let error = write_devices(dir.path(), &[device("a")]).unwrap_err();
+    assert_eq!((error.code(), error.to_string().contains("symbolic link")), ("RMM0207", true), "{error}");
+    assert!(dir.path().join(IMPORTED).is_symlink());
+    assert_eq!(std::fs::read_to_string(&elsewhere).unwrap(), "devices: {stranger: {}}\n");
+}

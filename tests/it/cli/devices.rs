@@ -74,7 +74,11 @@ fn a_csv_file_is_previewed_imported_whole_and_comes_out_again() {
     assert!(!fleet.path("devices/imported.yaml").exists());
     fleet.rmm(&["devices", "import", "in.csv", "--create-missing"]).code(6).complains("import 2 devices").complains("--yes");
     fleet.rmm(&["devices", "import", "in.csv", "--create-missing", "--yes"]).code(0).complains("Imported 2 devices");
-    fleet.rmm(&["devices", "import", "in.csv", "--yes"]).code(4).complains("'web-1' exists already");
+    for more in [&["--yes"][..], &["--yes", "--create-missing"], &["--dry-run"]] {
+        let twice = fleet.rmm(&[&["devices", "import", "in.csv"], more].concat()).code(4).complains("'web-1' exists already").err;
+        // One error per device, whatever else is the matter with it.
+        assert_eq!(twice.matches("error[").count(), 2, "{twice}");
+    }
     fleet.rmm(&["devices", "import", "missing.csv"]).code(1).complains("missing.csv");
     let out = fleet.rmm(&["devices", "export", "site=Berlin"]).code(0).out;
     assert_eq!(out.lines().count(), 3, "{out}");

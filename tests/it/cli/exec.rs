@@ -32,3 +32,26 @@ fn several_devices_are_asked_about_first() {
     fleet.rmm(&["exec", "here"]).code(3);
     fleet.rmm(&["exec", "here", "--shell", "--", "a", "b"]).code(3).complains("quotes");
 }
+
+/// Over a real SSH server: the first interrupt ends the command on the device, and says so.
+#[test]
+fn an_interrupt_ends_the_command_on_the_device() {
+    let fleet = crate::fleet::Fleet::new(2);
+    let words = format!("sleep 3{}", std::process::id());
+    let seconds = words.split_once(' ').unwrap().1;
+    let args = ["exec", "*", "--yes", "--", "sleep", seconds];
+    let child = fleet.command(&args).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    let wait = |there: bool| {
+        while crate::sshd::runs(&words) != there {
+            assert!(std::time::Instant::now() < deadline, "the command is there: {}", !there);
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    };
+    wait(true);
+    assert!(std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let said = crate::fleet::Said::of(&child.wait_with_output().unwrap()).ends(130).says("cancelled");
+    assert!(said.err.contains("Stopping: what is in flight is ended."), "{}", said.err);
+    wait(false);
+    fleet.rmm(&["audit", "list", "--action", "exec.ended"]).ends(0).says("cancelled");
+}

@@ -71,3 +71,43 @@ fn a_damaged_database_is_put_aside_and_made_anew() {
     fleet.rmm(&["init", "--repair"]).code(0).complains("put aside");
     fleet.rmm(&["status"]).code(0);
 }
+
+#[test]
+fn the_copy_that_an_upgrade_makes_first_holds_what_is_only_in_the_log_yet() {
+    let fleet = Fleet::nothing();
+    fleet.rmm(&["init", "--no-local-device"]).code(0);
+    // Somebody has the database open, so that what is written stays in the log.
+    let open = rusqlite::Connection::open(fleet.path(".rmm/rmm.db")).unwrap();
+    open.pragma_update(None, "wal_autocheckpoint", 0).unwrap();
+    open.execute("INSERT OR REPLACE INTO Upkeep (Id, PrunedAt) VALUES (1, 12345)", []).unwrap();
+    fleet.rmm(&["init", "--upgrade"]).code(0);
+    drop(open);
+    let copy = fleet.path(&format!(".rmm/rmm.before-{}.db", env!("CARGO_PKG_VERSION")));
+    let copy = rusqlite::Connection::open_with_flags(copy, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+    let kept: i64 = copy.query_row("SELECT PrunedAt FROM Upkeep", [], |row| row.get(0)).unwrap();
+    assert_eq!(kept, 12345);
+}
+
+#[test]
+fn a_command_that_ends_leaves_the_database_as_one_file() {
+    let fleet = Fleet::small();
+    let files = || {
+        let mut names: Vec<String> =
+            std::fs::read_dir(fleet.path(".rmm")).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.retain(|name| name.starts_with("rmm.db"));
+        names
+    };
+    for command in [&["init"][..], &["collect"], &["plan"], &["status"], &["apply", "--auto-approve"], &["audit", "verify"]] {
+        fleet.rmm(command).code(0);
+        assert_eq!(files(), ["rmm.db"], "{command:?}");
+    }
+    // Beside somebody who reads, nothing is taken away, and the reader sees one state to its end.
+    let reader = rusqlite::Connection::open(fleet.path(".rmm/rmm.db")).unwrap();
+    let count = || reader.query_row("SELECT count(*) FROM AuditLog", [], |row| row.get::<_, i64>(0)).unwrap();
+    reader.execute_batch("BEGIN").unwrap();
+    let before = count();
+    fleet.rmm(&["collect", "--force"]).code(0);
+    assert_eq!(count(), before);
+    reader.execute_batch("COMMIT").unwrap();
+    assert!(count() > before);
+}
