@@ -55,6 +55,7 @@ fn every_shell_sees_this_machine_as_it_is() {
         assert_eq!(value("hardware.memory.total_bytes"), kilobytes * 1024);
         assert_eq!(value("performance.memory.total_bytes"), kilobytes * 1024);
         assert_eq!(value("security.users.root.uid"), 0);
+        assert_eq!(value("security.users.root.group"), "root");
         assert_eq!(value("hardware.cpu.threads"), std::thread::available_parallelism().unwrap().get());
         assert!(value("software.os.boot_time").as_str().unwrap().ends_with('Z'));
         assert!(!value("software.services").as_object().unwrap().is_empty());

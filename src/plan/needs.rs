@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Planner, Scope};
 use super::resolve::Resolution;
 use super::template::Templates;
+use super::{Planner, Scope};
 use crate::catalog::SettingDef;
 use crate::model::{Device, Facts};
 

@@ -201,13 +201,17 @@ fn two_bad_devices_among_many_good_ones_are_counted_and_named_with_their_reason(
     let known = std::fs::read_to_string(fleet.sshd.path(".ssh/known_hosts")).unwrap();
     crate::sshd::keygen(&fleet.sshd.path("other"), "ed25519", "");
     let other = std::fs::read_to_string(fleet.sshd.path("other.pub")).unwrap();
-    let change = |line: &str| if line.starts_with("[127.0.1.7]") { format!("[127.0.1.7]:{} {other}", fleet.sshd.port) } else { format!("{line}\n") };
+    let change =
+        |line: &str| if line.starts_with("[127.0.1.7]") { format!("[127.0.1.7]:{} {other}", fleet.sshd.port) } else { format!("{line}\n") };
     std::fs::write(fleet.sshd.path(".ssh/known_hosts"), known.lines().map(change).collect::<String>()).unwrap();
     let said = fleet.apply(&["--refresh", "never"]).ends(8).says("20 done, 2 failed");
     let failed: Vec<&str> = said.err.lines().filter(|line| line.trim_start().starts_with("failed")).collect();
     assert_eq!(failed.len(), 2, "{}", said.err);
-    assert!(failed.iter().any(|line| line.contains("dev-03") && line.contains("note is a directory")), "{failed:?}");
-    assert!(failed.iter().any(|line| line.contains("dev-07") && line.contains("host key of") && line.contains("has changed")), "{failed:?}");
+    assert!(failed.iter().any(|line| line.contains("dev-03") && line.contains("ended with exit code 1: ")), "{failed:?}");
+    assert!(
+        failed.iter().any(|line| line.contains("dev-07") && line.contains("host key of") && line.contains("has changed")),
+        "{failed:?}"
+    );
     let read = fleet.rmm(&["status"]).ends(0);
     assert!(!read.out.contains("unfinished"), "{}", read.out);
     assert_eq!(fleet.states(), ["done 20", "failed 2"]);

@@ -14,7 +14,8 @@ async fn later(policies: &str, time: DateTime<Utc>) -> (House, String, Finished)
 
 #[tokio::test]
 async fn changes_that_remain_are_held_when_the_active_hours_end_during_a_run() {
-    let policies = format!("policies:\n  P:\n    targets: ['*']\n    remediate: true\n    activeHours: '11:00-13:00'\n    timezone: UTC\n{TWO}");
+    let policies =
+        format!("policies:\n  P:\n    targets: ['*']\n    remediate: true\n    activeHours: '11:00-13:00'\n    timezone: UTC\n{TWO}");
     let (house, run, finished) = later(&policies, minutes(60)).await;
     assert_eq!(house.states(&run), ["1 done", "2 cancelled", "3 cancelled"]);
     assert_eq!(house.error(&run, 3), "held: active hours until 2026-11-22 11:00 (UTC)");
@@ -41,7 +42,8 @@ async fn changes_that_remain_are_held_when_a_guard_begins_during_a_run() {
 
 #[tokio::test]
 async fn a_change_that_was_begun_is_finished_also_after_the_active_hours() {
-    let policies = format!("policies:\n  P:\n    targets: ['*']\n    remediate: true\n    activeHours: '11:00-13:00'\n    timezone: UTC\n{TWO}");
+    let policies =
+        format!("policies:\n  P:\n    targets: ['*']\n    remediate: true\n    activeHours: '11:00-13:00'\n    timezone: UTC\n{TWO}");
     let house = House::new(&[("d", "")], &policies);
     steps(&house, &["d/1", "d/2", "d/3"]);
     let run = house.died(&house.plan().await, &[&[ChangeState::Started]]);

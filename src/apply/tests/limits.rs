@@ -4,7 +4,8 @@ use super::*;
 #[tokio::test]
 async fn nobody_begins_at_any_site_once_too_many_have_failed() {
     let devices = [("a1", ", site: A"), ("a2", ", site: A"), ("a3", ", site: A"), ("b1", ", site: B"), ("b2", ", site: B")];
-    let policy = "policies:\n  P:\n    targets: ['*']\n    remediate: true\n    settings:\n      Steps:\n        '{{ vars.dir }}/x': done\n";
+    let policy =
+        "policies:\n  P:\n    targets: ['*']\n    remediate: true\n    settings:\n      Steps:\n        '{{ vars.dir }}/x': done\n";
     let house = House::new(&devices, policy);
     steps(&house, &["a1/x", "a2/x", "a3/x", "b2/x"]);
     house.write("a1/x.fail", "");

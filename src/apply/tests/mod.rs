@@ -258,5 +258,7 @@ fn when(file: &'static str, state: ChangeState, act: impl Fn() + Send + Sync + '
 
 /// A step that may go on at once, once per name, for `settings`.
 fn steps(house: &House, names: &[&str]) {
-    names.iter().for_each(|name| house.write(&format!("{name}.go"), ""));
+    for name in names {
+        house.write(&format!("{name}.go"), "");
+    }
 }

@@ -12,7 +12,9 @@ fn all(device: &str) -> Vec<String> {
 }
 
 fn go(house: &House, device: &str) {
-    all(device).iter().for_each(|name| house.write(&format!("{name}.go"), ""));
+    for name in all(device) {
+        house.write(&format!("{name}.go"), "");
+    }
 }
 
 #[tokio::test]

@@ -43,7 +43,7 @@ fn house() -> House {
 fn trust(house: &House, plan: Plan) -> Result<Plan, Refused> {
     reassure(plan, &house.set, &house.store, &house.secrets, false, house.clock.now()).map_err(|error| match error {
         ApplyError::Refused(refused) => refused,
-        other => panic!("{other}"),
+        ApplyError::Store(other) => panic!("{other}"),
     })
 }
 
@@ -72,11 +72,13 @@ fn refused(house: &House, plan: &Plan, file: &str) {
 async fn a_plan_as_it_was_made_comes_back_the_same() {
     let house = house();
     let plan = house.plan().await;
-    let states = ["1", "2", "daemon", "seen", "asked", "spared", "both", "maybe"].map(|file| state(&plan, file));
-    use State::{Change, Conflict, Held, Report};
-    assert_eq!(states, [Change, Change, Change, Report, Held, Held, Conflict, Change]);
+    let states = ["1", "2", "daemon", "seen", "asked", "spared", "both", "maybe"].map(|file| state(&plan, file).to_string());
+    assert_eq!(states, ["change", "change", "change", "report", "held", "held", "conflict", "change"]);
     let again = trust(&house, plan.clone()).unwrap();
-    assert_eq!(from_plan(&again, "r").iter().map(|c| c.change.label()).collect::<Vec<_>>(), from_plan(&plan, "r").iter().map(|c| c.change.label()).collect::<Vec<_>>());
+    assert_eq!(
+        from_plan(&again, "r").iter().map(|c| c.change.label()).collect::<Vec<_>>(),
+        from_plan(&plan, "r").iter().map(|c| c.change.label()).collect::<Vec<_>>()
+    );
 }
 
 #[tokio::test]
@@ -122,13 +124,14 @@ async fn what_waits_for_an_approval_or_is_excepted_stays_held_whatever_the_file_
     assert_eq!((state(&trusted, "asked"), state(&trusted, "spared")), (State::Held, State::Held));
 }
 
+type Forge = fn(&mut Change);
+
 /// Everything in the file is altered in turn: what is still accepted asks for no more than the policy set does, in its own words.
 #[tokio::test]
 async fn a_forged_plan_never_does_more_than_the_policy_set_asks_for() {
     let house = house();
     let plan = house.plan().await;
     let honest = trust(&house, plan.clone()).unwrap();
-    type Forge = fn(&mut Change);
     let forgeries: &[(&str, Forge)] = &[
         ("desired", |c| c.desired = json!("evil")),
         ("desired object", |c| c.desired = json!({"state": "running"})),
@@ -159,7 +162,8 @@ async fn a_forged_plan_never_does_more_than_the_policy_set_asks_for() {
             for change in trusted.devices[0].changes.iter().filter(|c| c.state == State::Change) {
                 let ours = honest.devices[0].changes.iter().find(|c| c.label() == change.label()).unwrap();
                 assert_eq!(ours.state, State::Change, "{what}: {}", change.label());
-                let of = |c: &Change| (c.desired.clone(), c.policy.clone(), c.risk, c.reboot, c.phase, c.restart_on.clone(), c.place.clone());
+                let of =
+                    |c: &Change| (c.desired.clone(), c.policy.clone(), c.risk, c.reboot, c.phase, c.restart_on.clone(), c.place.clone());
                 assert_eq!(of(change), of(ours), "{what}: {}", change.label());
                 if !change.restart {
                     assert_eq!(change.to, ours.to, "{what}: {}", change.label());

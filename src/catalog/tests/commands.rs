@@ -68,6 +68,21 @@ fn a_service_that_is_not_installed_is_stopped_already() {
     );
 }
 
+/// Every account is in a group of its own, which nobody lists.
+#[test]
+fn the_own_group_of_an_account_is_neither_missed_nor_taken_away() {
+    let users = setting("Users");
+    let seen = json!({"uid": 1000, "gid": 1000, "group": "kim", "home": "/home/kim", "shell": "/bin/sh", "comment": "", "locked": false, "groups": ["adm", "kim"]});
+    for (groups, right) in [(json!(["adm"]), true), (json!(["kim", "adm"]), true), (json!([]), false), (json!(["adm", "sudo"]), false)] {
+        assert_eq!(users.program.compliant(Some(&seen), &json!({"groups": groups})), Ok(right), "{groups}");
+    }
+    let change = |facts, groups| commands(facts, "Users", Some("kim"), json!({"groups": groups}), Some(seen.clone()));
+    assert_eq!(change(debian(), json!(["sudo"])), ["usermod --groups sudo -- kim"]);
+    assert_eq!(change(alpine(), json!(["wheel"])), ["delgroup kim adm", "addgroup kim wheel"]);
+    let undone = undoing(debian(), "Users", Some("kim"), Some(seen));
+    assert!(undone.iter().any(|line| line.contains("--groups adm ")), "{undone:?}");
+}
+
 #[test]
 fn accounts_are_made_changed_and_removed() {
     let user = |facts, desired, observed: Option<Value>| commands(facts, "Users", Some("kim"), desired, observed);
@@ -104,6 +119,7 @@ fn kernel_parameters_run_and_last() {
         commands(debian(), "Sysctl", Some("net.ipv4.ip_forward"), json!(0), None),
         [
             "sysctl -w net.ipv4.ip_forward=0",
+            "mkdir -p /etc/sysctl.d",
             "write /etc/sysctl.d/60-rmm-net.ipv4.ip_forward.conf 0644 root:root <<< # Written by rmm; changes here are undone.\nnet.ipv4.ip_forward = 0\n",
         ]
     );
@@ -188,6 +204,7 @@ fn the_rest_of_the_system_is_set_in_its_own_way() {
         on("KernelModules", Some("cramfs"), json!("blocked"), Some(json!({"loaded": true}))),
         [
             "rm -f -- /etc/modules-load.d/60-rmm-cramfs.conf",
+            "mkdir -p /etc/modprobe.d",
             "write /etc/modprobe.d/60-rmm-cramfs.conf 0644 root:root <<< # Written by rmm; changes here are undone.\ninstall cramfs /bin/false\nblacklist cramfs\n",
             "modprobe -r -- cramfs",
         ]

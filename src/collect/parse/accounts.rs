@@ -68,12 +68,13 @@ pub(in crate::collect) fn users(raw: &Raw<'_>) -> Parsed {
         let locked = fields.and_then(|f| f.first()).map(|hash| hash.starts_with(['!', '*']));
         let max_days = fields.and_then(|f| f.get(3)?.parse::<i64>().ok());
         let mut groups: BTreeSet<&str> = member.remove(name).unwrap_or_default();
-        groups.extend(by_gid.get(&account.gid));
+        let own = by_gid.get(&account.gid);
+        groups.extend(own);
         users.insert(
             name.to_owned(),
             json!({
                 "uid": account.uid, "gid": account.gid, "home": account.home, "shell": account.shell, "comment": account.comment,
-                "locked": locked, "groups": groups, "password_max_days": max_days,
+                "locked": locked, "group": own, "groups": groups, "password_max_days": max_days,
             }),
         );
     }
