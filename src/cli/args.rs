@@ -64,6 +64,8 @@ pub(super) enum Command {
     Config(super::config::ConfigArgs),
     /// Read everything, report every problem
     Validate(super::validate::ValidateArgs),
+    /// Run the policy tests, or record one from a device
+    Test(super::test::TestArgs),
     /// Observe devices now
     Collect(super::collect::CollectArgs),
     /// Show what would change
@@ -76,6 +78,10 @@ pub(super) enum Command {
     Devices(super::devices::DevicesArgs),
     /// What is known of a device
     Facts(super::facts::FactsArgs),
+    /// Why a setting of a device is as it is: fact, rule, line, commit
+    Why(super::why::WhyArgs),
+    /// Try an expression or a selector against devices
+    Eval(super::eval::EvalArgs),
     /// Run a command on devices, ad hoc
     Exec(super::exec::ExecArgs),
     /// Who did what, and proof that the record was not altered

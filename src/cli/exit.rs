@@ -13,6 +13,8 @@ pub(super) enum Exit {
     Usage,
     /// The repository is not valid.
     InvalidConfiguration,
+    /// A policy test failed.
+    TestsFailed,
     /// Refused, nothing done.
     Refused,
     /// The plan is stale, nothing done.
@@ -32,6 +34,7 @@ pub(super) const TABLE: &[(Exit, u8, &str)] = &[
     (Exit::ChangesPending, 2, "changes are pending; with --detailed-exitcode only"),
     (Exit::Usage, 3, "the command line is wrong"),
     (Exit::InvalidConfiguration, 4, "the repository is not valid"),
+    (Exit::TestsFailed, 5, "policy tests failed, or they touch less than --min-coverage asks for"),
     (Exit::Refused, 6, "refused by a guard, a limit or a window, or for want of a confirmation or approval; nothing was done"),
     (Exit::StalePlan, 7, "the plan is stale; nothing was done"),
     (Exit::SomeFailed, 8, "some devices failed"),

@@ -35,7 +35,7 @@ has name, address, os, site, groups, tags, vars and customFields.
 Where it asks for a fact that has not been observed yet, it is not known whether the device is meant: the settings
 are shown as unknown, and nothing is changed.
 
-Try it on the command line: rmm status 'where=facts.hardware.memory.total_gb < 8'
+Try it on the command line: rmm eval --device web-1 'facts.hardware.memory.total_gb < 8'
 ";
 
 pub(super) fn run(global: &Global, args: &ExplainArgs) -> Result<Exit, Failure> {

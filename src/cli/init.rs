@@ -23,6 +23,9 @@ use crate::store::{AuditEvent, Status, Store, StoreError};
 
 static PACK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/policies");
 
+/// The test that shows how the shipped policies are tested.
+const EXAMPLE_TEST: &str = "tests/linux-baseline.yaml";
+
 /// Arguments of `rmm init`.
 #[derive(Debug, Args)]
 #[command(
@@ -65,6 +68,7 @@ pub(super) fn run(global: &Global, args: InitArgs) -> Result<Exit, Failure> {
         for (path, text) in pack() {
             create(&dir, &path, text, &mut written)?;
         }
+        create(&dir, EXAMPLE_TEST, include_str!("../../policies/tests/linux-baseline.yaml"), &mut written)?;
     }
     for path in &written {
         added(&global, path, meaning(path));
@@ -126,6 +130,7 @@ fn meaning(path: &str) -> &'static str {
     match path {
         "rmm.toml" => "settings of rmm itself",
         ".gitignore" => "keeps the database out of Git",
+        EXAMPLE_TEST => "what the policies say of a device, as a test: rmm test",
         "policies/linux-baseline.yaml" => "what a Linux machine should look like; it only reports",
         _ => "",
     }
@@ -140,7 +145,7 @@ fn pack() -> impl Iterator<Item = (String, &'static str)> {
 /// Writes the schemas that `# yaml-language-server:` lines name; those that are there only with `refresh`. Says which.
 pub(super) fn write_schemas(context: &Context, refresh: bool) -> Result<Vec<String>, Failure> {
     let mut written = Vec::new();
-    for (name, kind) in [("config", Kind::Config), ("devices", Kind::Devices), ("policies", Kind::Policies)] {
+    for (name, kind) in [("config", Kind::Config), ("devices", Kind::Devices), ("policies", Kind::Policies), ("tests", Kind::Tests)] {
         let path = format!("schemas/{name}.json");
         let full = context.root.join(&path);
         let text = document(&schema(kind, &context.set.catalog), Output::Json)?;

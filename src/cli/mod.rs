@@ -10,6 +10,7 @@ mod config;
 mod confirm;
 mod context;
 mod devices;
+mod eval;
 mod exec;
 mod exit;
 mod explain;
@@ -26,8 +27,13 @@ mod signals;
 mod status;
 mod style;
 mod table;
+mod test;
+mod test_junit;
+mod test_record;
+mod test_report;
 mod uninstall;
 mod validate;
+mod why;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -74,12 +80,15 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Uninstall(args) => uninstall::run(&global, args),
         Command::Config(args) => config::run(&global, &args),
         Command::Validate(args) => validate::run(&global, &args),
+        Command::Test(args) => test::run(&global, &args),
         Command::Collect(args) => collect::run(&global, &args),
         Command::Plan(args) => plan::run(&global, &args),
         Command::Apply(args) => apply::run(&global, args),
         Command::Status(args) => status::run(&global, &args),
         Command::Devices(args) => devices::run(&global, args),
         Command::Facts(args) => facts::run(&global, &args),
+        Command::Why(args) => why::run(&global, &args),
+        Command::Eval(args) => eval::run(&global, &args),
         Command::Exec(args) => exec::run(&global, args),
         Command::Audit(args) => audit::run(&global, &args),
         Command::Explain(args) => explain::run(&global, &args),

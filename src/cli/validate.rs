@@ -1,6 +1,7 @@
 //! `rmm validate`: read everything, report every problem.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -55,12 +56,15 @@ pub(super) fn run(global: &Global, args: &ValidateArgs) -> Result<Exit, Failure>
 }
 
 fn once(global: &Global, args: &ValidateArgs, root: &Path) -> Result<Exit, Failure> {
-    let loaded = crate::repo::load(&super::context::load_options(global, root));
+    let mut loaded = crate::repo::load(&super::context::load_options(global, root));
+    let tests = loaded.set.as_ref().map(crate::repo::load_tests).unwrap_or_default();
+    loaded.problems.extend(tests.problems);
+    Arc::make_mut(&mut loaded.sources).extend((*tests.sources).clone());
     let format = if global.output == Output::Table { args.format } else { Format::Json };
     super::print(&match format {
-        Format::Human => human(&loaded),
+        Format::Human => human(&loaded, tests.tests.len()),
         Format::Json => {
-            let value = serde_json::json!({ "schema": "rmm.problems/1", "valid": loaded.set.is_some(), "problems": loaded.problems });
+            let value = serde_json::json!({ "schema": "rmm.problems/1", "valid": loaded.set.is_some() && !loaded.problems.iter().any(|p| p.level == Level::Error), "problems": loaded.problems });
             match global.output {
                 Output::Table | Output::Json => document(&value, Output::Json)?,
                 Output::Yaml => document(&value, Output::Yaml)?,
@@ -90,7 +94,7 @@ fn listed(loaded: &Loaded) -> Table {
     table
 }
 
-fn human(loaded: &Loaded) -> String {
+fn human(loaded: &Loaded, tests: usize) -> String {
     let mut out = crate::diagnose::render(&loaded.problems, &|file| loaded.sources.get(file).cloned(), colored());
     let n = |level: Level| loaded.problems.iter().filter(|p| p.level == level).count();
     let (errors, warnings) = (n(Level::Error), n(Level::Warning));
@@ -103,7 +107,8 @@ fn human(loaded: &Loaded) -> String {
                 count(set.policies.iter().map(|p| p.settings.len()).sum(), "setting", "settings"),
             ];
             let tail = if warnings == 0 { String::new() } else { format!(", {}", count(warnings, "warning", "warnings")) };
-            format!("{} {}{tail}\n", paint(Tone::Good, "Valid:"), parts.join(", "))
+            let tests = if tests == 0 { String::new() } else { format!(", {}", count(tests, "test", "tests")) };
+            format!("{} {}{tests}{tail}\n", paint(Tone::Good, "Valid:"), parts.join(", "))
         }
         _ => {
             let tail = if warnings == 0 { String::new() } else { format!(", {}", count(warnings, "warning", "warnings")) };
@@ -122,7 +127,7 @@ fn human(loaded: &Loaded) -> String {
 }
 
 /// A workflow command of GitHub Actions: `::error file=…,line=…,col=…,title=…::message`.
-fn annotation(problem: &Diagnostic) -> String {
+pub(super) fn annotation(problem: &Diagnostic) -> String {
     let escape = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
     let property = |text: &str| escape(text).replace(':', "%3A").replace(',', "%2C");
     let level = match problem.level {

@@ -33,6 +33,9 @@ super::traits::lower_display! {
     }
 }
 
+/// Categories whose sections are named `CATEGORY.SECTION`; a kind of probe is a section of its own.
+pub const CATEGORIES: [&str; 5] = ["hardware", "software", "security", "network", "performance"];
+
 /// Whether a section could be observed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "status", content = "reason")]
@@ -162,6 +165,35 @@ impl Facts {
         Value::Object(root)
     }
 
+    /// The other way round: sections from one nested document, observed at `at`. A section that is `null`, or just
+    /// `{unknown: WHY}`, could not be observed; `{unsupported: WHY}` does not exist on the platform.
+    pub fn from_value(document: &serde_json::Map<String, Value>, at: DateTime<Utc>) -> Self {
+        let mut facts = Self::default();
+        let mut add = |name: String, data: &Value| {
+            let status = said(data);
+            let data = if status == Status::Ok { data.clone() } else { Value::Null };
+            facts.sections.insert(name.into(), Section::new(data, status, at));
+        };
+        for (name, value) in document {
+            match value {
+                Value::Object(members) if CATEGORIES.contains(&name.as_str()) => {
+                    members.iter().for_each(|(member, data)| add(format!("{name}.{member}"), data));
+                }
+                // What is not a category is a kind of probe.
+                data => add(name.clone(), data),
+            }
+        }
+        facts
+    }
+
+    /// The same, observed at another moment.
+    #[must_use]
+    pub fn observed_at(&self, at: DateTime<Utc>) -> Self {
+        let mut facts = self.clone();
+        facts.sections.values_mut().for_each(|section| section.collected_at = at);
+        facts
+    }
+
     /// The operating system family, from `software.os.family`.
     pub fn platform(&self) -> Option<super::Platform> {
         match self.value("software.os.family")?.as_str()? {
@@ -175,6 +207,17 @@ impl Facts {
     /// When the oldest of the sections was observed.
     pub fn oldest(&self) -> Option<DateTime<Utc>> {
         self.sections.values().map(|s| s.collected_at).min()
+    }
+}
+
+/// Whether a section of a document is one that could not be observed.
+fn said(data: &Value) -> Status {
+    let only = data.as_object().filter(|map| map.len() == 1).and_then(|map| map.iter().next());
+    match (data, only) {
+        (Value::Null, _) => Status::Unknown("could not be observed".into()),
+        (_, Some((key, Value::String(why)))) if key == "unknown" => Status::Unknown(why.clone()),
+        (_, Some((key, Value::String(why)))) if key == "unsupported" => Status::Unsupported(why.clone()),
+        _ => Status::Ok,
     }
 }
 

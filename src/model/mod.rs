@@ -7,6 +7,7 @@ pub mod operation;
 pub mod place;
 pub mod plan;
 pub mod policy;
+pub mod policy_test;
 pub mod run;
 pub mod selector;
 pub mod traits;

@@ -11,10 +11,12 @@ mod membership;
 mod memo;
 mod needs;
 mod planner;
+pub mod policy_test;
 mod resolve;
 mod scope;
 mod secrets;
 mod summary;
+mod targeting;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -29,4 +31,5 @@ pub use resolve::{Resolution, ResolvedSetting};
 pub use scope::{Scope, ScopeError};
 pub use secrets::{SecretLookup, holds_secret, placeholders, resolved};
 pub use summary::summarize;
+pub use targeting::Reason;
 pub use verdict::{Question, Verdict, evidence, judge};

@@ -13,6 +13,8 @@ use super::codes;
 use super::policy_doc::PolicyDoc;
 use super::tree::{Node, Tree, in_words};
 use crate::diagnose::{Diagnostic, did_you_mean};
+use crate::model::policy_test::PolicyTest;
+use crate::model::selector::Match;
 use crate::model::{Config, Device, Group, Site};
 
 /// A kind of definition with its schema, compiled once per process.
@@ -50,6 +52,8 @@ pub(super) static DEVICE: LazyLock<Kind> = LazyLock::new(|| Kind::of::<Device>("
 pub(super) static GROUP: LazyLock<Kind> = LazyLock::new(|| Kind::of::<Group>("a group"));
 pub(super) static SITE: LazyLock<Kind> = LazyLock::new(|| Kind::of::<Site>("a site"));
 pub(super) static POLICY: LazyLock<Kind> = LazyLock::new(|| Kind::of::<PolicyDoc>("a policy"));
+pub(super) static SELECTOR: LazyLock<Kind> = LazyLock::new(|| Kind::of::<Match>("a selector"));
+pub(super) static TEST: LazyLock<Kind> = LazyLock::new(|| Kind::of::<PolicyTest>("a test"));
 pub(super) static CONFIG: LazyLock<Kind> = LazyLock::new(|| Kind::of::<Config>("rmm.toml"));
 
 /// Decodes one definition. Every problem is reported; the value is missing where it cannot be built.

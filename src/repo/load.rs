@@ -58,7 +58,7 @@ pub fn load(options: &LoadOptions) -> Loaded {
     std::thread::scope(|scope| {
         // Git looks at every file on its own; meanwhile they are read.
         let commit = scope.spawn(|| commit(&options.root));
-        let mut reader = Reader { root: &options.root, overlay, files: Vec::new(), total: 0, problems: Vec::new() };
+        let mut reader = Reader { overlay, ..Reader::new(&options.root) };
         reader.folder("", 0);
         let Reader { files, problems, .. } = reader;
         let mut loaded = compile_after(files, &options, World::default(), problems);
@@ -70,12 +70,22 @@ pub fn load(options: &LoadOptions) -> Loaded {
     })
 }
 
-struct Reader<'a> {
+/// Reads files below a root one by one, with a bound on each and on all of them.
+pub(super) struct Reader<'a> {
     root: &'a Path,
     overlay: Option<String>,
-    files: Vec<(Arc<str>, String)>,
+    /// What was read: path from the root, and text.
+    pub(super) files: Vec<(Arc<str>, String)>,
     total: u64,
-    problems: Vec<Diagnostic>,
+    /// What could not be read.
+    pub(super) problems: Vec<Diagnostic>,
+}
+
+impl<'a> Reader<'a> {
+    /// A reader that has read nothing yet.
+    pub(super) fn new(root: &'a Path) -> Self {
+        Self { root, overlay: None, files: Vec::new(), total: 0, problems: Vec::new() }
+    }
 }
 
 impl Reader<'_> {
@@ -124,7 +134,8 @@ impl Reader<'_> {
         }
     }
 
-    fn file(&mut self, path: &str) {
+    /// Reads one file, named by its path from the root.
+    pub(super) fn file(&mut self, path: &str) {
         // A link could lead to a secret, which a message would then quote. Opening refuses it, so nothing can be put in the
         // file's place after the look; without waiting, so that a pipe does not hold everything up.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;

@@ -3,6 +3,7 @@
 //! `load.rs` does the reading of files; everything else is pure over (path, text) pairs. The faces call [`load`];
 //! planning, applying and the daemon take the [`PolicySet`].
 
+mod blame;
 mod check;
 mod codes;
 mod compile;
@@ -14,16 +15,21 @@ mod fleet;
 mod load;
 mod policies;
 mod policy_doc;
+mod policy_tests;
 mod schema;
+mod selector;
 mod set;
 pub mod toml;
 pub mod tree;
 pub mod yaml;
 
+pub use blame::{Blame, blame};
 pub use compile::{LoadOptions, Loaded, World, builtin_packs, compile};
 pub use fleet::bad_name;
 pub use load::{RepoError, find_root, load};
+pub use policy_tests::{Tests, compile_tests, load_tests, read_facts};
 pub use schema::{Kind, schema};
+pub use selector::read_selector;
 pub use set::PolicySet;
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::decode::{CONFIG, DEVICE, GROUP, POLICY, SITE};
+use super::decode::{CONFIG, DEVICE, GROUP, POLICY, SITE, TEST};
 use super::policies::GUARDS;
 use crate::catalog::Catalog;
 
@@ -16,6 +16,8 @@ pub enum Kind {
     Devices,
     /// `policies/*.yaml`
     Policies,
+    /// `tests/*.yaml`
+    Tests,
 }
 
 /// The schema of a kind of file.
@@ -49,6 +51,14 @@ pub fn schema(kind: Kind, catalog: &Catalog) -> Value {
             let wrapped = json!({"type": "object", "required": ["policies"], "properties": {"import": import, "policies": map}, "additionalProperties": false});
             let bare = json!({"type": "object", "properties": {"import": import}, "additionalProperties": {"$ref": "#/$defs/policy"}});
             json!({"$schema": DIALECT, "title": "Policies", "anyOf": [wrapped, bare], "$defs": defs})
+        }
+        Kind::Tests => {
+            let mut defs = Map::new();
+            let test = take_defs(TEST.schema().clone(), &mut defs);
+            defs.insert("test".to_owned(), test);
+            let list = json!({"type": ["array", "null"], "items": {"$ref": "#/$defs/test"}});
+            let wrapped = json!({"type": "object", "required": ["tests"], "properties": {"tests": list}, "additionalProperties": false});
+            json!({"$schema": DIALECT, "title": "Policy tests", "anyOf": [wrapped, list], "$defs": defs})
         }
     }
 }

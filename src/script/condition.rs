@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use rhai::{AST, Dynamic, EvalAltResult, Map, Scope};
+use serde_json::Value;
 
 use super::ScriptError;
 use super::engine::{engine, timed};
-use super::facts_path::FactsPath;
+use super::facts_path::{FactValue, FactsPath};
 use super::failure::{NotObserved, compile, runtime};
-use super::value::to_dynamic;
+use super::value::{to_dynamic, to_json};
 use crate::model::{Device, Facts};
 
 /// A compiled expression. Cheap to clone.
@@ -40,12 +41,7 @@ impl Condition {
 
     /// Whether it holds. `None` where it asked for a fact that has not been observed: honest ignorance.
     pub fn holds(&self, device: &Device, facts: &Facts) -> Result<Option<bool>, ScriptError> {
-        let mut scope = Scope::new();
-        scope.push("device", self.members.iter().map(|name| ((*name).into(), member(device, name))).collect::<Map>());
-        if self.facts {
-            scope.push("facts", FactsPath::root(Arc::new(facts.clone())));
-        }
-        match timed(|| engine().eval_ast_with_scope::<Dynamic>(&mut scope, &self.ast)) {
+        match self.run(device, facts) {
             Ok(value) => match value.as_bool() {
                 Ok(answer) => Ok(Some(answer)),
                 Err(kind) => Err(ScriptError::Runtime {
@@ -53,17 +49,62 @@ impl Condition {
                     line: 1,
                 }),
             },
-            Err(error) if is_not_observed(&error) => Ok(None),
+            Err(error) if not_observed(&error).is_some() => Ok(None),
             Err(error) => Err(runtime(*error)),
         }
     }
+
+    /// What it gives, whatever that is.
+    pub fn value(&self, device: &Device, facts: &Facts) -> Result<Answer, ScriptError> {
+        let value = match self.run(device, facts) {
+            Ok(value) => value,
+            Err(error) => return not_observed(&error).map(|path| Answer::Unknown(self.whole(path))).ok_or_else(|| runtime(*error)),
+        };
+        if let Some(path) = value.read_lock::<FactsPath>() {
+            return Ok(Answer::Value(path.document()));
+        }
+        if let Some(fact) = value.read_lock::<FactValue>() {
+            return Ok(Answer::Value(fact.value().clone()));
+        }
+        to_json(&value).map(Answer::Value).ok_or_else(|| ScriptError::Runtime {
+            message: format!("it gives a {}, which cannot be shown", value.type_name()),
+            line: 1,
+        })
+    }
+
+    fn run(&self, device: &Device, facts: &Facts) -> Result<Dynamic, Box<EvalAltResult>> {
+        let mut scope = Scope::new();
+        scope.push("device", self.members.iter().map(|name| ((*name).into(), member(device, name))).collect::<Map>());
+        if self.facts {
+            scope.push("facts", FactsPath::root(Arc::new(facts.clone())));
+        }
+        timed(|| engine().eval_ast_with_scope::<Dynamic>(&mut scope, &self.ast))
+    }
+
+    /// The fact as it is written in the expression, where evaluating it ended at the first step of its path.
+    fn whole(&self, path: String) -> String {
+        let begin = format!("facts.{path}");
+        let Some((_, rest)) = self.text.split_once(&begin) else { return path };
+        let more: String = rest.chars().take_while(|c| c.is_alphanumeric() || matches!(c, '_' | '.')).collect();
+        format!("{path}{}", more.trim_end_matches('.'))
+    }
 }
 
-fn is_not_observed(error: &EvalAltResult) -> bool {
+/// What an expression gives.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// A value.
+    Value(Value),
+    /// It asked for this fact, which has not been observed.
+    Unknown(String),
+}
+
+/// The fact whose absence ended an expression.
+fn not_observed(error: &EvalAltResult) -> Option<String> {
     match error {
-        EvalAltResult::ErrorInFunctionCall(_, _, inner, _) => is_not_observed(inner),
-        EvalAltResult::ErrorTerminated(value, _) => value.is::<NotObserved>(),
-        _ => false,
+        EvalAltResult::ErrorInFunctionCall(_, _, inner, _) => not_observed(inner),
+        EvalAltResult::ErrorTerminated(value, _) => value.read_lock::<NotObserved>().map(|path| path.0.clone()),
+        _ => None,
     }
 }
 

@@ -28,12 +28,20 @@ impl FactsPath {
         let path = if self.prefix.is_empty() { name.to_owned() } else { format!("{}.{name}", self.prefix) };
         if let Some(section) = self.facts.sections.get(path.as_str()) {
             if section.status != Status::Ok {
-                return Err(not_observed());
+                return Err(not_observed(path));
             }
             return Ok(FactValue { section: Arc::clone(&section.data), steps: Vec::new() }.dynamic(&section.data));
         }
         let below = self.facts.sections.keys().any(|key| key.strip_prefix(path.as_str()).is_some_and(|rest| rest.starts_with('.')));
-        if below { Ok(Dynamic::from(Self { facts: Arc::clone(&self.facts), prefix: path })) } else { Err(not_observed()) }
+        if below { Ok(Dynamic::from(Self { facts: Arc::clone(&self.facts), prefix: path })) } else { Err(not_observed(path)) }
+    }
+}
+
+impl FactsPath {
+    /// All sections below this path, as one document.
+    pub(super) fn document(&self) -> Value {
+        let all = self.facts.to_value();
+        self.prefix.split('.').filter(|step| !step.is_empty()).try_fold(&all, |value, step| value.get(step)).cloned().unwrap_or_default()
     }
 }
 
@@ -45,7 +53,8 @@ pub(super) struct FactValue {
 }
 
 impl FactValue {
-    fn value(&self) -> &Value {
+    /// The object.
+    pub(super) fn value(&self) -> &Value {
         self.steps.iter().try_fold(&*self.section, |value, step| value.get(&**step)).unwrap_or(&Value::Null)
     }
 
@@ -88,6 +97,6 @@ pub(super) fn register(engine: &mut Engine) {
 
 /// Ends the condition; it cannot be caught.
 #[allow(clippy::unnecessary_box_returns)] // the type that functions of the engine return
-fn not_observed() -> Box<EvalAltResult> {
-    EvalAltResult::ErrorTerminated(Dynamic::from(NotObserved), Position::NONE).into()
+fn not_observed(path: String) -> Box<EvalAltResult> {
+    EvalAltResult::ErrorTerminated(Dynamic::from(NotObserved(path)), Position::NONE).into()
 }

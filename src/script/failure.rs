@@ -13,9 +13,9 @@ pub(super) struct HostFailure(pub(super) HostError);
 #[derive(Debug, Clone)]
 pub(super) struct OutOfTime(pub(super) &'static str);
 
-/// Ends a condition that asked for a fact that nobody has observed.
+/// Ends a condition that asked for a fact that nobody has observed, and names it.
 #[derive(Debug, Clone)]
-pub(super) struct NotObserved;
+pub(super) struct NotObserved(pub(super) String);
 
 /// A text that a script throws from a host function.
 #[allow(clippy::unnecessary_box_returns)] // the type that functions of the engine return

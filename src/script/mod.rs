@@ -21,7 +21,7 @@ mod tests;
 mod value;
 mod version;
 
-pub use condition::Condition;
+pub use condition::{Answer, Condition};
 pub use host::{Host, HostError};
 pub use program::{Program, ScriptError, SharedHost};
 pub use quote::quote;

@@ -33,8 +33,7 @@ pub(super) fn optional(value: Option<&Value>) -> Dynamic {
 }
 
 /// What a script gave back as JSON; `None` where it holds something that JSON has no form for (a function, a device).
-#[cfg(test)] // proves that nothing is lost
-fn to_json(value: &Dynamic) -> Option<Value> {
+pub(super) fn to_json(value: &Dynamic) -> Option<Value> {
     if value.is_unit() {
         return Some(Value::Null);
     }

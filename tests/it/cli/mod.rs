@@ -5,6 +5,7 @@ mod audit;
 mod collect;
 mod config;
 mod devices;
+mod eval;
 mod exec;
 mod explain;
 mod facts;
@@ -12,8 +13,10 @@ mod general;
 mod init;
 mod plan;
 mod status;
+mod test;
 mod uninstall;
 mod validate;
+mod why;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

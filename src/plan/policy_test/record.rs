@@ -1,0 +1,250 @@
+//! A test from a real device: what its policies look at, without what tells whose it is, and the plan of that moment.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use chrono::{DateTime, SubsecRound as _, Utc};
+use serde_json::{Map, Value, json};
+
+use super::super::{PlanOptions, Planner};
+use super::anonymous::{Anonymous, HOSTNAME};
+use super::plan_of;
+use crate::model::facts::{Lookup, Status};
+use crate::model::plan::{Change, DevicePlan, State};
+use crate::model::policy_test::{Described, Entry, Expect, Expected, PolicyTest, ReadyTest, TestDevice};
+use crate::model::{Device, Facts, Section};
+
+/// Members of `software.os` that say what a device is, and not which one.
+const SYSTEM: [&str; 9] = ["family", "id", "id_like", "name", "pretty_name", "version_id", "init", "package_manager", "is_root"];
+
+/// A recorded test.
+#[derive(Debug, Clone)]
+pub struct Recorded {
+    /// The test.
+    pub test: PolicyTest,
+    /// Settings that come out differently than on the device, because of what had to be taken out.
+    pub differs: Vec<String>,
+}
+
+/// Records. `taken` are names that other tests have.
+pub fn record(planner: &Planner<'_>, device: &Device, facts: &Facts, now: DateTime<Utc>, taken: &BTreeSet<String>) -> Recorded {
+    let now = now.trunc_subsecs(0);
+    let oldest = now - planner.set.config.monitoring.inventory_interval.delta() * 2;
+    let mut fresh = facts.clone();
+    // What is too old to be evidence is no evidence in the test either.
+    fresh.sections.retain(|_, section| section.collected_at >= oldest);
+    let options = PlanOptions { compliant: true, ..PlanOptions::default() };
+    let real = planner.decide(device, planner.evaluate(device, &fresh, &options, now), &options, now);
+    let name = title(&real, now, taken);
+    let mut best: Option<Recorded> = None;
+    for (whole, hostname) in [(false, false), (false, true), (true, false), (true, true)] {
+        let kept = looked_at(planner, &real, &fresh, whole);
+        let clean = Anonymous::new(planner.set, device, &fresh, !hostname).facts(&kept);
+        let candidate = attempt(planner, device, &clean, &real, hostname, now, &name);
+        if best.as_ref().is_none_or(|best| candidate.differs.len() < best.differs.len()) {
+            best = Some(candidate);
+        }
+        if best.as_ref().is_some_and(|best| best.differs.is_empty()) {
+            break;
+        }
+    }
+    best.unwrap_or_else(|| attempt(planner, device, &Facts::default(), &real, false, now, &name))
+}
+
+/// `Debian 12 in All Servers, as observed on 2026-11-21`
+fn title(plan: &DevicePlan, now: DateTime<Utc>, taken: &BTreeSet<String>) -> String {
+    let system = plan.os.clone().or_else(|| plan.platform.map(|os| os.to_string())).unwrap_or_else(|| "A device".into());
+    let groups = if plan.groups.is_empty() { String::new() } else { format!(" in {}", plan.groups.join(", ")) };
+    let name = format!("{system}{groups}, as observed on {}", now.format("%F"));
+    let mut free = name.clone();
+    for n in 2.. {
+        if !taken.contains(&free) {
+            break;
+        }
+        free = format!("{name} ({n})");
+    }
+    free
+}
+
+/// The test from these facts, with what its own plan says.
+fn attempt(
+    planner: &Planner<'_>,
+    device: &Device,
+    facts: &Facts,
+    real: &DevicePlan,
+    hostname: bool,
+    now: DateTime<Utc>,
+    name: &str,
+) -> Recorded {
+    let site = device.site.clone().filter(|site| *site != planner.set.config.general.default_site);
+    let described = Described {
+        hostname: Some(if hostname { device.name.clone() } else { HOSTNAME.to_owned() }),
+        os: real.platform.filter(|_| facts.platform().is_none()),
+        site: site.clone(),
+        groups: device.groups.clone(),
+        tags: device.tags.clone(),
+        vars: device.vars.clone(),
+        ..Described::default()
+    };
+    let own = Device {
+        name: described.hostname.clone().unwrap_or_default(),
+        os: described.os,
+        site: device.site.clone(),
+        groups: device.groups.clone(),
+        tags: device.tags.clone(),
+        vars: device.vars.clone(),
+        ..Device::default()
+    };
+    let mut test = PolicyTest {
+        name: name.to_owned(),
+        description: None,
+        device: TestDevice::Described(described),
+        facts: document(facts),
+        facts_from: None,
+        facts_age: None,
+        at: Some(now.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)),
+        approve: false,
+        expect: Expect::default(),
+    };
+    // From the document, not from the facts it came of: the test is what is written.
+    let facts = Arc::new(Facts::from_value(&test.facts, now));
+    let place = crate::model::Place::default();
+    let ready = ReadyTest { test: test.clone(), device: Arc::new(own), facts, at: now, place, places: BTreeMap::new() };
+    let (plan, _) = plan_of(planner, &ready);
+    test.expect = expect(&plan);
+    let states = |plan: &DevicePlan| plan.changes.iter().map(|c| (c.label(), c.state)).collect::<BTreeMap<_, _>>();
+    let (wanted, got) = (states(real), states(&plan));
+    let labels: BTreeSet<&String> = wanted.keys().chain(got.keys()).collect();
+    let differs = labels.into_iter().filter(|label| wanted.get(*label) != got.get(*label)).cloned().collect();
+    Recorded { test, differs }
+}
+
+/// What a plan says, as a test expects it.
+fn expect(plan: &DevicePlan) -> Expect {
+    let mut expect = Expect { only: true, ..Expect::default() };
+    for change in plan.changes.iter().filter(|change| change.state != State::Compliant) {
+        let expected = match change.state {
+            State::Unknown | State::Unsupported => Expected::Label(change.label()),
+            _ => Expected::Entry(Box::new(Entry {
+                setting: change.label(),
+                from: Some(json!(change.from)),
+                to: Some(json!(change.to)),
+                by: change.held.as_ref().map(|held| held.by.clone()),
+                ..Entry::default()
+            })),
+        };
+        expect.list_mut(change.state).push(expected);
+    }
+    if expect.lists().next().is_none() {
+        return Expect { nothing: true, ..Expect::default() };
+    }
+    expect
+}
+
+/// The facts that verdicts and targets look at: single members, or with `whole` the sections that hold them.
+fn looked_at(planner: &Planner<'_>, plan: &DevicePlan, facts: &Facts, whole: bool) -> Facts {
+    let mut kept = Facts::default();
+    if let Some(section) = facts.sections.get("software.os") {
+        keep(&mut kept, "software.os", section, &[], None);
+        for member in SYSTEM {
+            if let Some(value) = section.data.get(member) {
+                keep(&mut kept, "software.os", section, &[member], Some(value));
+            }
+        }
+    }
+    for change in &plan.changes {
+        let Some(def) = planner.set.catalog.settings.get(&change.setting) else { continue };
+        let member = member(def, change);
+        look(&mut kept, facts, &def.observe, member.as_deref(), whole);
+    }
+    for expression in planner.selectors.expressions() {
+        for path in paths(expression) {
+            look(&mut kept, facts, &path, None, whole);
+        }
+    }
+    kept
+}
+
+fn member(def: &crate::catalog::SettingDef, change: &Change) -> Option<String> {
+    let key = change.key.as_deref()?;
+    if def.program.has("probes") { def.member(key, &super::super::placeholders(&change.desired)).ok() } else { Some(key.to_owned()) }
+}
+
+/// `software.os.family`, from each `facts.software.os.family` of an expression.
+fn paths(expression: &str) -> Vec<String> {
+    let of = |rest: &str| {
+        let path: String = rest.chars().take_while(|c| c.is_alphanumeric() || matches!(c, '_' | '.')).collect();
+        path.trim_end_matches('.').to_owned()
+    };
+    expression.split("facts.").skip(1).map(of).collect()
+}
+
+/// Copies what stands at a path. A section that was observed and lacks it stays an observed section.
+fn look(kept: &mut Facts, facts: &Facts, path: &str, member: Option<&str>, whole: bool) {
+    let Some((section, rest)) = facts.section(path) else { return };
+    let name = path[..path.len() - rest.len()].trim_end_matches('.');
+    if whole || section.status != Status::Ok || !section.data.is_object() {
+        kept.sections.insert(name.into(), section.clone());
+        return;
+    }
+    keep(kept, name, section, &[], None);
+    let mut steps: Vec<&str> = rest.split('.').filter(|step| !step.is_empty()).chain(member).collect();
+    // An expression may go on into a text, `facts.a.b.len`: the deepest thing that exists is what it looks at.
+    while member.is_none() && !steps.is_empty() && facts.value(&format!("{name}.{}", steps.join("."))).is_none() {
+        steps.pop();
+    }
+    if let Lookup::Found(value, _) = facts.lookup(path, member) {
+        keep(kept, name, section, &steps, Some(value));
+    } else if member.is_none() && !steps.is_empty() {
+        keep(kept, name, section, &steps, facts.value(&format!("{name}.{}", steps.join("."))));
+    }
+}
+
+/// Puts a value at a way into a section, which is made where it is missing.
+fn keep(kept: &mut Facts, name: &str, section: &Section, steps: &[&str], value: Option<&Value>) {
+    if section.status != Status::Ok {
+        kept.sections.insert(name.into(), section.clone());
+        return;
+    }
+    let old = kept.sections.get(name).map_or_else(|| Value::Object(Map::new()), |section| (*section.data).clone());
+    let mut data = old;
+    if let Some(value) = value {
+        let mut at = &mut data;
+        for step in steps {
+            if !at.is_object() {
+                *at = Value::Object(Map::new());
+            }
+            let Some(map) = at.as_object_mut() else { return };
+            at = map.entry(*step).or_insert(Value::Null);
+        }
+        *at = value.clone();
+    }
+    kept.sections.insert(name.into(), Section::new(data, Status::Ok, section.collected_at));
+}
+
+/// The facts as a test gives them. What could not be observed says why.
+fn document(facts: &Facts) -> Map<String, Value> {
+    let mut root = match facts.to_value() {
+        Value::Object(root) => root,
+        _ => Map::new(),
+    };
+    for (name, section) in &facts.sections {
+        let reason = match &section.status {
+            Status::Ok => continue,
+            Status::Unknown(why) => json!({ "unknown": why }),
+            Status::Unsupported(why) => json!({ "unsupported": why }),
+        };
+        match name.split_once('.') {
+            Some((category, member)) => {
+                let category = root.entry(category).or_insert_with(|| Value::Object(Map::new()));
+                if let Some(category) = category.as_object_mut() {
+                    category.insert(member.to_owned(), reason);
+                }
+            }
+            None => {
+                root.insert(name.to_string(), reason);
+            }
+        }
+    }
+    root
+}
