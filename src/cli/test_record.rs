@@ -42,6 +42,9 @@ pub(super) fn run_record(global: &Global, context: &Context, name: &str, out: Op
         for label in &recorded.differs {
             super::say(format!("note: {label} comes out differently than on {name}: its plan depends on what was taken out"));
         }
+        if recorded.named {
+            super::say(format!("note: the name {name} stays: a policy makes something of it"));
+        }
         if let Some(file) = out {
             let lists = recorded.test.expect.lists().filter(|(state, ..)| *state != State::Compliant);
             let n: usize = lists.map(|(_, _, list)| list.len()).sum();

@@ -107,7 +107,7 @@ impl Look<'_> {
         let resolution = self.planner.resolve(self.device, self.facts);
         let mut others = Vec::new();
         for (i, other) in self.context.set.policies.iter().enumerate() {
-            let Some(setting) = other.settings.iter().find(|s| self.same(s, change, other)) else { continue };
+            let Some(setting) = other.settings.iter().find(|s| Self::same(s, change, other)) else { continue };
             if other.name == change.policy && setting.place == change.place {
                 continue;
             }
@@ -153,7 +153,7 @@ impl Look<'_> {
     }
 
     /// Whether a line of a policy is about the same setting; a key with a template is the one that this change came from.
-    fn same(&self, setting: &Setting, change: &Change, policy: &Policy) -> bool {
+    fn same(setting: &Setting, change: &Change, policy: &Policy) -> bool {
         setting.name == change.setting && (setting.key == change.key || (policy.name == change.policy && setting.place == change.place))
     }
 
@@ -229,7 +229,7 @@ fn human(reason: &Value, now: DateTime<Utc>) -> String {
     };
     let mut out = format!("{}  {}\n\n", paint(Tone::Strong, text("/setting")), paint(tone, &state));
     let mut row = |name: &str, value: String| {
-        let _ = writeln!(out, "  {}{value}", paint(Tone::Dim, format!("{name:11}")));
+        let _ = writeln!(out, "  {}{value}", paint(Tone::Dim, format!("{name:12}")));
     };
     row("observed", text("/observed/text"));
     let at = reason.pointer("/observed/collectedAt").and_then(Value::as_str).and_then(|at| at.parse::<DateTime<Utc>>().ok());

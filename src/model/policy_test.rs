@@ -91,6 +91,12 @@ pub struct Described {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Expect {
+    /// Whatever is not listed has to be compliant; groups and policies, where they are listed, are all of them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub only: bool,
+    /// Everything is as it should be: the same as `only: true` without a list.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub nothing: bool,
     /// Differ, and would be changed. An empty list: nothing would be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changes: Option<Vec<Expected>>,
@@ -118,12 +124,6 @@ pub struct Expect {
     /// Policies that are for the device. An empty list: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policies: Option<Vec<String>>,
-    /// Whatever is not listed has to be compliant; groups and policies, where they are listed, are all of them.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub only: bool,
-    /// Everything is as it should be: the same as `only: true` without a list.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub nothing: bool,
 }
 
 impl Expect {

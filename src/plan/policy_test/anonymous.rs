@@ -188,7 +188,7 @@ fn keeps(address: &str) -> bool {
 }
 
 /// Everything that policies and group rules say, which stands in the repository already.
-fn said(set: &PolicySet) -> String {
+pub(super) fn said(set: &PolicySet) -> String {
     fn texts(value: &Value, out: &mut String) {
         match value {
             Value::String(text) => *out += &format!("{text}\n"),

@@ -73,7 +73,7 @@ fn members(entry: &Entry, change: &Change) -> Vec<(&'static str, String, String)
 fn says(expected: &Value, value: &Value, text: &str) -> bool {
     match expected {
         Value::String(wanted) => wanted == text || value.as_str() == Some(wanted),
-        Value::Bool(_) | Value::Number(_) => part_of(expected, value) || expected.to_string() == text,
+        Value::Bool(_) | Value::Number(_) => part_of(expected, value) || text == expected.to_string().as_str(),
         _ => part_of(expected, value),
     }
 }

@@ -25,9 +25,9 @@ pub fn to_yaml(test: &PolicyTest, schema: &str) -> String {
 
 /// `key: value`, the line begun already. `block` is how many levels are never put on one line.
 fn member(out: &mut String, key: &str, value: &Value, indent: usize, block: usize) {
-    *out += &scalar(key);
+    *out += &scalar(key, true);
     out.push(':');
-    let flat = flow(value);
+    let flat = if let Value::String(text) = value { scalar(text, false) } else { flow(value) };
     let empty = matches!(value, Value::Object(map) if map.is_empty()) || matches!(value, Value::Array(list) if list.is_empty());
     let nested = matches!(value, Value::Object(_)) && block > 0 || flat.chars().count() + indent + key.len() > WIDTH;
     if !nested || empty || !(value.is_object() || value.is_array()) {
@@ -78,20 +78,22 @@ fn lines(out: &mut String, list: &[Value], indent: usize) {
 /// A value on one line.
 fn flow(value: &Value) -> String {
     match value {
-        Value::String(text) => scalar(text),
+        Value::String(text) => scalar(text, true),
         Value::Array(list) => format!("[{}]", list.iter().map(flow).collect::<Vec<_>>().join(", ")),
         Value::Object(map) => {
-            let members: Vec<String> = map.iter().map(|(key, value)| format!("{}: {}", scalar(key), flow(value))).collect();
+            let members: Vec<String> = map.iter().map(|(key, value)| format!("{}: {}", scalar(key, true), flow(value))).collect();
             format!("{{{}}}", members.join(", "))
         }
         other => other.to_string(),
     }
 }
 
-/// A text, quoted where it would be read as something else.
-fn scalar(text: &str) -> String {
+/// A text, quoted where it would be read as something else. Within braces and brackets a comma has to be quoted too.
+fn scalar(text: &str, inside: bool) -> String {
     let first = text.chars().next().is_some_and(|c| c.is_ascii_alphabetic() || matches!(c, '_' | '/'));
-    let rest = text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '/' | '.' | '-' | '+' | '@' | ' '));
+    let rest = text
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '/' | '.' | '-' | '+' | '@' | '(' | ')' | ' ') || (c == ',' && !inside));
     if first && rest && !text.ends_with(' ') && !WORDS.contains(&text.to_ascii_lowercase().as_str()) {
         return text.to_owned();
     }
