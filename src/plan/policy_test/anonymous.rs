@@ -28,7 +28,7 @@ static FORMS: LazyLock<Vec<(Kind, Regex)>> = LazyLock::new(|| {
         (Kind::Uuid, r"\b[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\b"),
         (Kind::Mac, r"\b[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2}){5}\b"),
         (Kind::Mail, r"\b[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}\b"),
-        (Kind::Password, r"(?i)\b((?:pass(?:word|wd|phrase)?|secret|token|api_?key)\s*[=:]\s*)(\S+)"),
+        (Kind::Password, r"(?i)((?:pass(?:word|wd|phrase)?|secret|token|api_?key)\s*[=:]\s*)(\S+)"),
         (Kind::Ipv4, r"\b(?:\d{1,3}\.){3}\d{1,3}\b"),
         (Kind::Ipv6, r"[0-9A-Fa-f:]*:[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*"),
     ];
@@ -152,6 +152,10 @@ impl Anonymous {
             Kind::Key if !self.is_known(part(2)) => format!("{} {}", part(1), self.placeholder(kind, part(2))),
             Kind::Password if !self.is_known(part(2)) => format!("{}(removed)", part(1)),
             Kind::Key | Kind::Password => whole.to_owned(),
+            // Names of algorithms have the form of an address.
+            Kind::Mail if ["@openssh.com", "@libssh.org", "@lysator.liu.se"].iter().any(|vendor| whole.ends_with(vendor)) => {
+                whole.to_owned()
+            }
             _ if self.is_known(whole) => whole.to_owned(),
             Kind::Ipv4 if whole.parse::<std::net::Ipv4Addr>().is_err() || keeps(whole) => whole.to_owned(),
             Kind::Ipv6 if whole.parse::<Ipv6Addr>().is_ok_and(|a| !a.is_loopback() && !a.is_unspecified()) => self.placeholder(kind, whole),

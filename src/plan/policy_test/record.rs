@@ -40,10 +40,11 @@ pub fn record(planner: &Planner<'_>, device: &Device, facts: &Facts, now: DateTi
     let name = title(&real, now, taken);
     let mut best: Option<Recorded> = None;
     for (whole, hostname) in [(false, false), (false, true), (true, false), (true, true)] {
-        let kept = looked_at(planner, &real, &fresh, whole);
-        let clean = Anonymous::new(planner.set, device, &fresh, !hostname).facts(&kept);
+        let mut anonymous = Anonymous::new(planner.set, device, &fresh, !hostname);
+        let clean = anonymous.facts(&looked_at(planner, &real, &fresh, whole, true));
+        let core = anonymous.facts(&looked_at(planner, &real, &fresh, false, false));
         let try_out = |facts: &Facts| attempt(planner, device, facts, &real, hostname, now, &name);
-        let candidate = smaller(planner, clean, try_out);
+        let candidate = smaller(planner, clean, &core, try_out);
         if best.as_ref().is_none_or(|best| candidate.differs.len() < best.differs.len()) {
             best = Some(candidate);
         }
@@ -128,13 +129,17 @@ const DETAILS: [&[&str]; 2] = [&["sha256", "size"], &["sha256"]];
 const LONG: usize = 8;
 
 /// The same test from less, where the plan is the same: what nobody looks at only stands in the way of reading.
-fn smaller(planner: &Planner<'_>, facts: Facts, attempt: impl Fn(&Facts) -> Recorded) -> Recorded {
+fn smaller(planner: &Planner<'_>, facts: Facts, core: &Facts, attempt: impl Fn(&Facts) -> Recorded) -> Recorded {
     let mut best = attempt(&facts);
     let mut facts = facts;
-    let mut keep = |facts: &mut Facts, name: &Arc<str>, data: Value| {
+    let mut keep = |facts: &mut Facts, name: &Arc<str>, data: Option<Value>| {
         let Some(section) = facts.sections.get(name) else { return false };
         let mut less = facts.clone();
-        less.sections.insert(Arc::clone(name), Section::new(data, section.status.clone(), section.collected_at));
+        if let Some(data) = data {
+            less.sections.insert(Arc::clone(name), Section::new(data, section.status.clone(), section.collected_at));
+        } else {
+            less.sections.remove(name);
+        }
         let tried = attempt(&less);
         let same = tried.test.expect == best.test.expect && tried.differs == best.differs;
         if same {
@@ -145,10 +150,15 @@ fn smaller(planner: &Planner<'_>, facts: Facts, attempt: impl Fn(&Facts) -> Reco
     };
     let said: BTreeSet<String> = super::anonymous::said(planner.set).lines().map(str::to_owned).collect();
     for name in facts.sections.keys().cloned().collect::<Vec<_>>() {
+        // What only scripts ask for matters in few cases.
+        let own = core.sections.get(&name).map(|section| (*section.data).clone());
+        if facts.sections.get(&name).is_some_and(|section| section.status == Status::Ok && Some(&*section.data) != own.as_ref()) {
+            keep(&mut facts, &name, own);
+        }
         let long = facts.sections.get(&name).and_then(|section| section.data.as_object()).filter(|map| map.len() > LONG);
         if let Some(map) = long.filter(|_| name.contains('.')) {
             let named = map.iter().filter(|(key, _)| said.contains(*key)).map(|(key, value)| (key.clone(), value.clone())).collect();
-            keep(&mut facts, &name, Value::Object(named));
+            keep(&mut facts, &name, Some(Value::Object(named)));
         }
     }
     let name: Arc<str> = "files".into();
@@ -162,7 +172,7 @@ fn smaller(planner: &Planner<'_>, facts: Facts, attempt: impl Fn(&Facts) -> Reco
             for detail in details {
                 file.shift_remove(*detail);
             }
-            if keep(&mut facts, &name, data) {
+            if keep(&mut facts, &name, Some(data)) {
                 break;
             }
         }
@@ -192,8 +202,9 @@ fn expect(plan: &DevicePlan) -> Expect {
     expect
 }
 
-/// The facts that verdicts and targets look at: single members, or with `whole` the sections that hold them.
-fn looked_at(planner: &Planner<'_>, plan: &DevicePlan, facts: &Facts, whole: bool) -> Facts {
+/// The facts that verdicts and targets look at, and with `scripts` what the scripts of the settings ask for: single members,
+/// or with `whole` the sections that hold them.
+fn looked_at(planner: &Planner<'_>, plan: &DevicePlan, facts: &Facts, whole: bool, scripts: bool) -> Facts {
     let mut kept = Facts::default();
     if let Some(section) = facts.sections.get("software.os") {
         keep(&mut kept, "software.os", section, &[], None);
@@ -208,7 +219,7 @@ fn looked_at(planner: &Planner<'_>, plan: &DevicePlan, facts: &Facts, whole: boo
         let Some(def) = planner.set.catalog.settings.get(&change.setting) else { continue };
         let member = member(def, change);
         look(&mut kept, facts, &def.observe, member.as_deref(), whole);
-        for (path, member) in asked(def.program.text()) {
+        for (path, member) in asked(def.program.text()).into_iter().filter(|_| scripts) {
             look(&mut kept, facts, &path, member.as_deref(), whole);
         }
     }

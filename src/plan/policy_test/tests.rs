@@ -60,7 +60,7 @@ fn a_verdict_in_another_state_is_shown_as_what_it_is() {
     assert_eq!(
         differences(&format!("{BAD}expect: {{reports: [Firewall, Timezone]}}")),
         [
-            "reports: Firewall | reports  Firewall | compliant  Firewall: true  (policies/p.yaml:13)",
+            "reports: Firewall | reports  Firewall | compliant  Firewall: Enabled  (policies/p.yaml:13)",
             "reports: Timezone | reports  Timezone | no policy that is for this device sets it",
         ]
     );

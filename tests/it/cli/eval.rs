@@ -45,7 +45,7 @@ fn what_is_not_known_is_named() {
 fn a_mistake_is_pointed_at() {
     let fleet = fleet();
     eval(&fleet, "facts.software.os.family ==").code(3).complains("RMM0112").complains("facts.software.os.family ==").complains("^");
-    eval(&fleet, "facts.software.os.id + 1 < true").code(3).complains("RMM0537");
+    eval(&fleet, "facts.software.os.id.nonsense()").code(3).complains("RMM0537");
     eval(&fleet, "{os: linx}").code(3).complains("did you mean 'linux'?");
     eval(&fleet, "{group: All Server}").code(3).complains("did you mean 'All Servers'?");
     fleet.rmm(&["eval", "--device", "her", "1"]).code(3).complains("did you mean 'here'?");

@@ -5,17 +5,20 @@ use std::process::Stdio;
 
 use super::{Fleet, rmm};
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 19] = [
     "init",
     "uninstall",
     "config",
     "validate",
+    "test",
     "collect",
     "plan",
     "apply",
     "status",
     "devices",
     "facts",
+    "why",
+    "eval",
     "exec",
     "audit",
     "explain",
