@@ -66,10 +66,9 @@ impl Condition {
         if let Some(fact) = value.read_lock::<FactValue>() {
             return Ok(Answer::Value(fact.value().clone()));
         }
-        to_json(&value).map(Answer::Value).ok_or_else(|| ScriptError::Runtime {
-            message: format!("it gives a {}, which cannot be shown", value.type_name()),
-            line: 1,
-        })
+        to_json(&value)
+            .map(Answer::Value)
+            .ok_or_else(|| ScriptError::Runtime { message: format!("it gives a {}, which cannot be shown", value.type_name()), line: 1 })
     }
 
     fn run(&self, device: &Device, facts: &Facts) -> Result<Dynamic, Box<EvalAltResult>> {
