@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::{SecretStore, Secrets as _};
-use crate::collect::{self, Collected, Request, Visit};
+use crate::collect::{self, Collected, Request, Round, Visit};
 use crate::diagnose::{Category, Diagnose as _};
 use crate::model::plan::{DevicePlan, Plan};
 use crate::model::{Device, Facts};
@@ -263,14 +263,14 @@ impl<'a> Survey<'a> {
             let (sessions, target, token) = (Arc::clone(&sessions), target(&set, device), token.clone());
             async move { sessions.open(&target, &token).await }
         };
-        let places = concurrency.unwrap_or(self.set.config.connections.max_concurrent) as usize;
-        let limits = collect::Limits {
-            timeout: self.set.config.connections.command_timeout.duration(),
-            max_output: self.set.config.connections.max_output_bytes,
+        let connections = &self.set.config.connections;
+        let round = Round {
+            concurrency: concurrency.unwrap_or(connections.max_concurrent) as usize,
+            limits: collect::Limits { timeout: connections.command_timeout.duration(), max_output: connections.max_output_bytes },
+            visit: self.visit.clone(),
+            name: |device: &Arc<Device>| &device.name,
         };
-        let name: fn(&Arc<Device>) -> &str = |device| &device.name;
-        let (clock, visit) = (Arc::clone(self.clock), self.visit.clone());
-        let collecting = tokio::spawn(collect::collect_fleet(work, open, clock, places, limits, visit, name, cancel.clone(), sender));
+        let collecting = tokio::spawn(collect::collect_fleet(work, open, Arc::clone(self.clock), round, cancel.clone(), sender));
         let mut outcome = Outcome::default();
         let mut done = 0;
         let mut batch: Vec<Collected<Arc<Device>>> = Vec::with_capacity(BATCH);

@@ -35,8 +35,20 @@ pub enum Visit {
     Again(Arc<Kept>),
 }
 
-/// Observes devices, at most `concurrency` at once, one attempt each. `open` opens the session of a device, `name` is what
-/// the device is called.
+/// How a round of observing goes.
+#[derive(Debug, Clone)]
+pub struct Round<D> {
+    /// Devices at once.
+    pub concurrency: usize,
+    /// Bounds of each.
+    pub limits: Limits,
+    /// What becomes of the sessions.
+    pub visit: Visit,
+    /// What a device is called, unique in the fleet.
+    pub name: fn(&D) -> &str,
+}
+
+/// Observes devices, one attempt each. `open` opens the session of a device.
 ///
 /// Results go to `results` in the order in which they come. Where that bounded channel is full, the work waits for its
 /// reader; where its reader is gone, the rest is cancelled. After a cancellation the devices that were not yet done
@@ -45,10 +57,7 @@ pub async fn collect_fleet<D, I, O, F>(
     devices: I,
     open: O,
     clock: Arc<dyn Clock>,
-    concurrency: usize,
-    limits: Limits,
-    visit: Visit,
-    name: fn(&D) -> &str,
+    round: Round<D>,
     cancel: CancellationToken,
     results: mpsc::Sender<Collected<D>>,
 ) where
@@ -57,6 +66,7 @@ pub async fn collect_fleet<D, I, O, F>(
     O: Fn(&D) -> F,
     F: Future<Output = Result<Arc<dyn Session>, TransportError>> + Send + 'static,
 {
+    let Round { concurrency, limits, visit, name } = round;
     let places = Arc::new(Semaphore::new(concurrency.max(1)));
     let cancel = cancel.child_token();
     let mut tasks = JoinSet::new();

@@ -23,7 +23,7 @@ mod tests;
 
 pub use collector::{Collector, Limits};
 pub use error::CollectError;
-pub use fleet::{Collected, Visit, collect_fleet};
+pub use fleet::{Collected, Round, Visit, collect_fleet};
 pub use observe::{Observation, parse};
 pub use request::Request;
 pub use script::{nonce, script};

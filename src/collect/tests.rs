@@ -290,17 +290,8 @@ fn a_fleet_answers_once_per_device_and_a_device_that_is_away_costs_only_itself()
                 if away { Err(unreachable) } else { Ok(Arc::new(Here) as Arc<dyn Session>) }
             }
         };
-        let work = collect_fleet(
-            devices,
-            open,
-            Arc::new(crate::time::SystemClock),
-            4,
-            Limits::default(),
-            Visit::Once,
-            |_| "",
-            CancellationToken::new(),
-            sender,
-        );
+        let round = Round { concurrency: 4, limits: Limits::default(), visit: Visit::Once, name: |_| "" };
+        let work = collect_fleet(devices, open, Arc::new(crate::time::SystemClock), round, CancellationToken::new(), sender);
         let read = async {
             let mut seen = std::collections::BTreeMap::new();
             while let Some(done) = receiver.recv().await {
