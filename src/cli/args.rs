@@ -66,6 +66,10 @@ pub(super) enum Command {
     Validate(super::validate::ValidateArgs),
     /// Run the policy tests, or record one from a device
     Test(super::test::TestArgs),
+    /// Put the YAML files into canonical form
+    Fmt(super::fmt::FmtArgs),
+    /// Turn what exists into files of the repository: an Ansible inventory, a CSV, a reference device
+    Import(super::import::ImportArgs),
     /// Observe devices now
     Collect(super::collect::CollectArgs),
     /// Show what would change

@@ -16,7 +16,7 @@ use super::table::{Output, Table, document};
 use crate::apply::survey::Survey;
 use crate::diagnose::{Diagnostic, did_you_mean};
 use crate::model::device::{Connection, Elevate, TransportKind};
-use crate::model::{Device, Facts};
+use crate::model::{Device, Facts, Group};
 use crate::plan::{Planner, Scope};
 use crate::repo::devices_csv::{self, Known};
 use crate::repo::devices_file;
@@ -384,18 +384,30 @@ fn show(global: &Global, context: &Context, name: &str) -> Result<Exit, Failure>
     Ok(Exit::Done)
 }
 
-fn import(global: &Global, context: &Context, file: &Path, dry_run: bool, create_missing: bool, yes: bool) -> Result<Exit, Failure> {
+pub(super) fn import(
+    global: &Global,
+    context: &Context,
+    file: &Path,
+    dry_run: bool,
+    create_missing: bool,
+    yes: bool,
+) -> Result<Exit, Failure> {
     let batch = read(context, file, create_missing).inspect_err(|failure| {
         if !create_missing && failure.problems.iter().any(|p| p.code == "RMM0108") {
             super::say("Groups and sites that are new are declared with --create-missing.\n");
         }
     })?;
+    offer(global, context, &batch, file, dry_run, yes)
+}
+
+/// Shows what would be imported, asks, and writes it.
+pub(super) fn offer(global: &Global, context: &Context, batch: &Batch, file: &Path, dry_run: bool, yes: bool) -> Result<Exit, Failure> {
     let mut table = Table::new("rmm.import/1", &["DEVICE", "ADDRESS", "SITE", "GROUPS", "TAGS", "USER"]);
     for d in &batch.devices {
         table.push(vec![json!(d.name), json!(d.address), json!(d.site), json!(d.groups), json!(d.tags), json!(d.connection.user)]);
     }
     super::print(&table.render(global.output)?)?;
-    for (what, names) in [("group", &batch.groups), ("site", &batch.sites)] {
+    for (what, names) in [("group", batch.groups.keys().collect::<Vec<_>>()), ("site", batch.sites.iter().collect())] {
         for name in names {
             super::say(format!("{} new {what}: {}", paint(Tone::Good, "+"), clean(name)));
         }
@@ -410,18 +422,18 @@ fn import(global: &Global, context: &Context, file: &Path, dry_run: bool, create
     }
     let mut written = String::new();
     checked(global, context, || {
-        written = write(context, &batch, file)?;
+        written = write(context, batch, file)?;
         Ok(context.root.join(&written))
     })?;
     super::say(format!("Imported {number} into {written}. Next: rmm collect"));
     Ok(Exit::Done)
 }
 
-/// Devices of a CSV file, checked against the repository.
+/// Devices to import, checked against the repository.
 pub(super) struct Batch {
     pub(super) devices: Vec<Device>,
-    groups: BTreeSet<String>,
-    sites: BTreeSet<String>,
+    pub(super) groups: BTreeMap<String, Group>,
+    pub(super) sites: BTreeSet<String>,
 }
 
 /// Reads a CSV file: all devices, or all problems.
@@ -441,6 +453,7 @@ pub(super) fn read(context: &Context, file: &Path, create_missing: bool) -> Resu
         Failure { exit: Exit::InvalidConfiguration, problems, sources: Arc::new(BTreeMap::from([(Arc::from(name.as_str()), text)])) }
     })?;
     let (groups, sites) = devices_csv::undeclared(&devices, &known);
+    let groups = groups.into_iter().map(|name| (name.clone(), Group { name, ..Group::default() })).collect();
     Ok(Batch { devices, groups, sites })
 }
 
@@ -457,7 +470,7 @@ pub(super) fn with_default(context: &Context, mut sites: BTreeSet<String>) -> BT
 pub(super) fn write(context: &Context, batch: &Batch, from: &Path) -> Result<String, Failure> {
     let written = relative(
         context,
-        &devices_file::write_fleet(&context.set.root, &batch.devices, &batch.groups, &with_default(context, batch.sites.clone()))?,
+        &devices_file::write_whole(&context.set.root, &batch.devices, &batch.groups, &with_default(context, batch.sites.clone()))?,
     );
     record(context, "device.imported", &from.display().to_string(), json!({ "devices": batch.devices.len(), "file": written }))?;
     Ok(written)

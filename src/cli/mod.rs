@@ -16,7 +16,9 @@ mod exit;
 mod explain;
 mod facts;
 mod failure;
+mod fmt;
 mod help;
+mod import;
 mod init;
 mod logs;
 mod man;
@@ -81,6 +83,8 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Config(args) => config::run(&global, &args),
         Command::Validate(args) => validate::run(&global, &args),
         Command::Test(args) => test::run(&global, &args),
+        Command::Fmt(args) => fmt::run(&global, &args),
+        Command::Import(args) => import::run(&global, args),
         Command::Collect(args) => collect::run(&global, &args),
         Command::Plan(args) => plan::run(&global, &args),
         Command::Apply(args) => apply::run(&global, args),

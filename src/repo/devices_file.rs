@@ -120,9 +120,20 @@ pub fn write_devices(root: &Path, devices: &[Device]) -> Result<PathBuf, Devices
 
 /// The same, and declares groups and sites that are new.
 pub fn write_fleet(root: &Path, devices: &[Device], groups: &BTreeSet<String>, sites: &BTreeSet<String>) -> Result<PathBuf, DevicesError> {
+    let groups = groups.iter().map(|name| (name.clone(), Group { name: name.clone(), ..Group::default() })).collect();
+    write_whole(root, devices, &groups, sites)
+}
+
+/// The same, with groups that say more than their name. A group that the file has already stays as it is.
+pub fn write_whole(
+    root: &Path,
+    devices: &[Device],
+    groups: &BTreeMap<String, Group>,
+    sites: &BTreeSet<String>,
+) -> Result<PathBuf, DevicesError> {
     change(root, |file| {
-        for name in groups {
-            file.groups.entry(name.clone()).or_default();
+        for (name, group) in groups {
+            file.groups.entry(name.clone()).or_insert_with(|| group.clone());
         }
         for name in sites {
             file.sites.entry(name.clone()).or_default();
@@ -183,6 +194,8 @@ fn change(root: &Path, edit: impl FnOnce(&mut Imported) -> Result<(), DevicesErr
     let quoted = serde_json::to_string_pretty(&imported).ok();
     let text = plain.into_iter().chain(quoted).map(|body| format!("{HEAD}{body}")).find(|text| reads_back(&imported, text));
     let text = text.ok_or(DevicesError::NotReadable)?;
+    // In canonical form, where it has one: `rmm fmt --check` has nothing to say of a file that the product wrote.
+    let text = super::fmt::format(&IMPORTED.into(), &text).unwrap_or(text);
     replace(&path, text.as_bytes()).map_err(failed)?;
     Ok(path)
 }
@@ -227,10 +240,10 @@ fn read(text: &str) -> Result<Imported, Vec<Diagnostic>> {
 }
 
 /// Replaces a file whole: written beside it, flushed to the disk, renamed. On an error the old file is untouched.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
-    let temporary = folder.join(format!(".imported.{}.{:08x}.tmp", std::process::id(), rand::random::<u32>()));
+    let temporary = folder.join(format!(".rmm.{}.{:08x}.tmp", std::process::id(), rand::random::<u32>()));
     let write = || -> io::Result<()> {
         let mut file = File::options().write(true).create_new(true).open(&temporary)?;
         file.write_all(bytes)?;

@@ -3,6 +3,7 @@
 //! `load.rs` does the reading of files; everything else is pure over (path, text) pairs. The faces call [`load`];
 //! planning, applying and the daemon take the [`PolicySet`].
 
+pub mod ansible;
 mod blame;
 mod check;
 mod codes;
@@ -12,6 +13,7 @@ mod decode;
 pub mod devices_csv;
 pub mod devices_file;
 mod fleet;
+pub mod fmt;
 mod load;
 mod policies;
 mod policy_doc;
