@@ -128,7 +128,10 @@ fn named(path: &Path, jobs: &mut Vec<Job>) -> Result<(), Failure> {
     }
     let full = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let near = if data.is_dir() { &*full } else { full.parent().unwrap_or(&full) };
-    let root = find_root(near).unwrap_or_else(|_| near.parent().filter(|_| !data.is_dir()).unwrap_or(near).to_owned());
+    let root = find_root(near).unwrap_or_else(|_| {
+        let kind = near.file_name().is_some_and(|name| FOLDERS.iter().any(|folder| name == *folder));
+        near.parent().filter(|_| kind).unwrap_or(near).to_owned()
+    });
     if data.is_dir() {
         let shown = path.display().to_string();
         folder(&root, path, shown.trim_end_matches('/'), 0, jobs);

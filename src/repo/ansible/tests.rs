@@ -97,7 +97,10 @@ all:
 fn where_groups_disagree_the_device_has_the_value_that_ansible_would_take() {
     let imported = ini("[a]\nh\n[b]\nh\n[a:vars]\nx=1\n[b:vars]\nx=2\n[top:children]\na\n[top:vars]\ny=1\n[other:children]\na\n");
     let device = &imported.devices[0];
-    assert_eq!(device.vars["x"], 2);
+    // Farther down wins: a is a child, b is not.
+    assert_eq!(device.vars["x"], 1);
+    // Of groups equally far down the last by name wins.
+    assert_eq!(ini("[a]\nh\n[b]\nh\n[a:vars]\nx=1\n[b:vars]\nx=2\n").devices[0].vars["x"], 2);
     assert!(!device.vars.contains_key("y"));
     // A group with two parents: its hosts are members of the second one by name.
     assert_eq!(imported.groups["a"].parent.as_deref(), Some("top"));

@@ -3,6 +3,7 @@
 //! Layout is the work of `pretty_yaml`; the order of members is ours (`order.rs`), by the schemas of the types (`shape.rs`).
 //! Nothing is given back that does not mean the same as before and hold the same comments (`same.rs`).
 
+mod comments;
 mod order;
 mod same;
 mod shape;
@@ -14,8 +15,8 @@ use pretty_yaml::config::{FormatOptions, LanguageOptions, LayoutOptions, LineBre
 use super::yaml;
 use crate::diagnose::{Category, Diagnose, Diagnostic, Level};
 
-/// Flow lists and maps that would be longer stand over several lines.
-const WIDTH: usize = 120;
+/// No list or map in brackets is broken because it is long: whether an item stands on a line of its own is the author's choice.
+const WIDTH: usize = 1 << 24;
 /// Passes after which the text has to stand still. Two are the rule: one that changes, one that finds nothing to change.
 const PASSES: usize = 6;
 
@@ -106,7 +107,9 @@ fn settle(text: &str, shape: Option<&shape::File>) -> Result<String, &'static st
     for _ in 0..PASSES {
         let tree = parse(&text)?;
         let arranged = order::arrange(&tree, &text, shape);
-        let next = finish(pretty_yaml::format_text(&arranged, &options).map_err(|_| NOT_UNDERSTOOD)?);
+        let printed = pretty_yaml::format_text(&arranged, &options).map_err(|_| NOT_UNDERSTOOD)?;
+        let printed = comments::hold(&parse(&arranged)?, &arranged, &parse(&printed)?, printed);
+        let next = finish(order::close(&parse(&printed)?, printed));
         if next == text {
             return if same::comments(&parse(&text)?) == comments { Ok(text) } else { Err("a comment would be lost") };
         }

@@ -26,6 +26,29 @@ pub(super) fn arrange(tree: &SyntaxNode, text: &str, shape: Option<&File>) -> St
     out
 }
 
+/// A bracket that closes on a line of its own stands deeper than the key that it belongs to: strict readers of YAML want that.
+pub(super) fn close(tree: &SyntaxNode, text: String) -> String {
+    let flow = |kind: K| matches!(kind, K::FLOW_SEQ | K::FLOW_MAP);
+    let outermost = tree.descendants().filter(|node| flow(node.kind()) && !node.ancestors().skip(1).any(|above| flow(above.kind())));
+    let mut places: Vec<usize> = outermost
+        .filter_map(|node| node.last_token())
+        .filter(|last| matches!(last.kind(), K::R_BRACKET | K::R_BRACE))
+        .filter(|last| last.prev_token().is_some_and(|before| before.kind() == K::WHITESPACE && before.text().contains('\n')))
+        .map(|last| last.text_range().start().into())
+        .collect();
+    places.sort_unstable();
+    if places.is_empty() {
+        return text;
+    }
+    let (mut out, mut at) = (String::with_capacity(text.len() + 2 * places.len()), 0);
+    for place in places {
+        out.push_str(&text[at..place]);
+        out.push_str("  ");
+        at = place;
+    }
+    out + &text[at..]
+}
+
 /// The members of one map and the order that they are to have.
 struct Move {
     members: Vec<Range<usize>>,
@@ -80,7 +103,7 @@ impl Found<'_> {
         }
         let block = map.kind() == K::BLOCK_MAP;
         if block && level.spaced() {
-            let members = members(&entries);
+            let members = members(self.text, &entries);
             let long = |member: &Range<usize>| self.text[member.clone()].contains('\n');
             for pair in members.windows(2) {
                 let between = pair[0].end..pair[1].start;
@@ -95,7 +118,7 @@ impl Found<'_> {
         if sorted.iter().enumerate().all(|(slot, member)| slot == *member) || tied(map, &entries) {
             return;
         }
-        let members = if block { members(&entries) } else { entries.iter().map(|entry| range(&entry.node)).collect() };
+        let members = if block { members(self.text, &entries) } else { entries.iter().map(|entry| range(&entry.node)).collect() };
         self.moves.push(Move { members, order: sorted });
     }
 }
@@ -160,31 +183,46 @@ fn range(node: &SyntaxNode) -> Range<usize> {
 }
 
 /// Where the entries of a block map stand, each with the comment lines above it and the comment at the end of its line.
-fn members(entries: &[Entry]) -> Vec<Range<usize>> {
-    entries
-        .iter()
-        .map(|entry| {
-            let own = range(&entry.node);
-            let start = entry.node.first_token().map_or(own.start, |token| above(token, own.start));
-            let end = entry.node.last_token().map_or(own.end, |token| beside(&token, own.end));
-            start..end
-        })
-        .collect()
+fn members(text: &str, entries: &[Entry]) -> Vec<Range<usize>> {
+    let mut members: Vec<Range<usize>> = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let own = range(&entry.node);
+        let taken = members.last().map_or(0, |before| before.end);
+        let start = entry.node.first_token().map_or(own.start, |token| above(token, own.start, taken));
+        let end = entry.node.last_token().map_or(own.end, |token| beside(&token, own.end));
+        // A comment that stands deeper than this entry ends the block of the one before.
+        if let Some(before) = members.last_mut() {
+            before.end += text[before.end..start].trim_end().len();
+        }
+        members.push(start..end);
+    }
+    members
 }
 
-/// The start of the comment lines above a token; its own where there are none.
-fn above(mut token: SyntaxToken, mut start: usize) -> usize {
+/// The start of the comment lines above a token; its own where there are none. What the entry before it has is not looked at.
+fn above(mut token: SyntaxToken, mut start: usize, taken: usize) -> usize {
+    let mut column = None;
     loop {
-        let Some(blank) = token.prev_token().filter(|t| t.kind() == K::WHITESPACE && t.text().contains('\n')) else { return start };
-        let Some(comment) = blank.prev_token().filter(|t| t.kind() == K::COMMENT) else { return start };
-        // A comment at the end of a line belongs to that line.
-        let own_line = comment.prev_token().is_some_and(|t| t.kind() == K::WHITESPACE && t.text().contains('\n'));
-        if !own_line {
+        let Some(depth) = token.prev_token().as_ref().and_then(depth_after) else { return start };
+        column.get_or_insert(depth);
+        let Some(comment) = token.prev_token().and_then(|blank| blank.prev_token()).filter(|t| t.kind() == K::COMMENT) else {
+            return start;
+        };
+        // A comment at the end of a line belongs to that line, one that stands deeper to the block before.
+        let begin: usize = comment.text_range().start().into();
+        let deep = comment.prev_token().as_ref().and_then(depth_after);
+        if begin < taken || deep.is_none_or(|deep| column.is_some_and(|column| deep > column)) {
             return start;
         }
-        start = comment.text_range().start().into();
+        start = begin;
         token = comment;
     }
+}
+
+/// How deep the line after this blank begins; nothing where it is not a line's end.
+fn depth_after(blank: &SyntaxToken) -> Option<usize> {
+    let (_, depth) = Some(blank.text()).filter(|_| blank.kind() == K::WHITESPACE)?.rsplit_once('\n')?;
+    Some(depth.len())
 }
 
 /// The end of the comment on the same line, where there is one.

@@ -91,6 +91,15 @@ fn where_the_order_matters_it_stays() {
 }
 
 #[test]
+fn a_list_that_its_author_broke_stays_broken_and_a_long_one_whole() {
+    let text = "A:\n  targets: [\n    x,   y\n    ]\n  exclude: [a,\n   b]\n  settings: {}\n";
+    let expected = "A:\n  targets: [\n    x,\n    y\n    ]\n  exclude: [a, b]\n  settings: {}\n";
+    assert_eq!(formatted("policies/a.yaml", text), expected);
+    let long = format!("A:\n  targets: [{}]\n", ["a long name"; 40].join(", "));
+    assert_eq!(formatted("policies/a.yaml", &long), long);
+}
+
+#[test]
 fn line_breaks_of_windows_and_the_mark_of_byte_order_go() {
     assert_eq!(formatted("devices.yaml", "\u{feff}devices:\r\n  a: {}   \r\n\r\n\r\n"), "devices:\n  a: {}\n");
     assert_eq!(formatted("devices.yaml", ""), "");
@@ -237,6 +246,8 @@ proptest! {
         match format(&path, &text) {
             // The generator writes what the reader may refuse; that is said as such.
             Err(FormatError::Invalid { .. }) => {}
+            // A text that says how deep it stands, or keeps the line breaks at its end, may be left as it is.
+            Err(FormatError::Unsafe { .. }) if text.contains(" |2") || text.contains(" |+") => {}
             Err(error) => prop_assert!(false, "{error}:\n{text}"),
             Ok(once) => {
                 prop_assert_eq!(format(&path, &once).unwrap(), once.clone(), "not settled, from:\n{}", text);
