@@ -51,6 +51,8 @@ pub(super) enum From {
 const MAX_BYTES: u64 = 16 << 20;
 const MAX_FILES: usize = 10_000;
 const MAX_FOLDERS: usize = 8;
+/// Values left out that are named without -v.
+const SHOWN: usize = 20;
 
 pub(super) fn run(global: &Global, args: ImportArgs) -> Result<Exit, Failure> {
     let context = Context::open(global)?;
@@ -92,17 +94,16 @@ fn inventory(global: &Global, context: &Context, args: &ImportArgs) -> Result<Ex
         return Err(fail(problems));
     }
     if !imported.left_out.is_empty() && !global.quiet {
-        let text = crate::diagnose::render(&short(&imported.left_out), &|_| None, super::style::colored_errors());
+        // Of a big inventory the first are shown; -v shows all.
+        let shown = if global.verbose > 0 { imported.left_out.len() } else { imported.left_out.len().min(SHOWN) };
+        let text = crate::diagnose::render(&imported.left_out[..shown], &|_| None, super::style::colored_errors());
         super::say(text.trim_end());
-        super::say(format!("{} left out, see above.\n", count(imported.left_out.len(), "value is", "values are")));
+        let more = imported.left_out.len() - shown;
+        let more = if more == 0 { String::new() } else { format!("; {more} more are shown with -v") };
+        super::say(format!("{} left out{more}\n", count(imported.left_out.len(), "value", "values")));
     }
     let batch = Batch { devices: imported.devices, groups, sites: BTreeSet::new() };
     devices::offer(global, context, &batch, &args.file, args.dry_run, args.yes)
-}
-
-/// The same reason is given once for all devices of a big inventory: the first few of each.
-fn short(all: &[Diagnostic]) -> Vec<Diagnostic> {
-    all.iter().take(20).cloned().collect()
 }
 
 /// The inventory and the files of variables beside it.

@@ -43,7 +43,7 @@ fn own_lines(tree: &SyntaxNode, text: &str) -> Vec<Line> {
     let lines: Vec<&str> = text.lines().collect();
     let starts: Vec<usize> = std::iter::once(0).chain(text.match_indices('\n').map(|(i, _)| i + 1)).collect();
     let mut found = Vec::new();
-    for token in tree.descendants_with_tokens().filter_map(|element| element.into_token()) {
+    for token in tree.descendants_with_tokens().filter_map(yaml_parser::SyntaxElement::into_token) {
         if token.kind() != SyntaxKind::COMMENT {
             continue;
         }
@@ -54,7 +54,9 @@ fn own_lines(tree: &SyntaxNode, text: &str) -> Vec<Line> {
         }
     }
     let mut comment = vec![false; lines.len()];
-    found.iter().for_each(|line| comment[line.at] = true);
+    for line in &found {
+        comment[line.at] = true;
+    }
     // Each direction once, so that many comments in a row cost no more than their number.
     let content = |i: usize| !comment[i] && !lines[i].trim().is_empty();
     let (mut last, mut next) = (0, 0);

@@ -173,7 +173,7 @@ fn entries(map: &SyntaxNode) -> Vec<Entry> {
 fn name(key: &SyntaxNode) -> String {
     let scalar = key
         .descendants_with_tokens()
-        .filter_map(|element| element.into_token())
+        .filter_map(yaml_parser::SyntaxElement::into_token)
         .find(|token| matches!(token.kind(), K::PLAIN_SCALAR | K::DOUBLE_QUOTED_SCALAR | K::SINGLE_QUOTED_SCALAR));
     scalar.map(|token| token.text().trim_matches(['"', '\'']).to_owned()).unwrap_or_default()
 }

@@ -28,7 +28,7 @@ fn equal(old: &Node, new: &Node, level: Level<'_>) -> bool {
 
 /// All comments, sorted.
 pub(super) fn comments(tree: &SyntaxNode) -> Vec<String> {
-    let tokens = tree.descendants_with_tokens().filter_map(|element| element.into_token());
+    let tokens = tree.descendants_with_tokens().filter_map(yaml_parser::SyntaxElement::into_token);
     let mut all: Vec<String> =
         tokens.filter(|token| token.kind() == SyntaxKind::COMMENT).map(|token| token.text().trim_end().to_owned()).collect();
     all.sort_unstable();

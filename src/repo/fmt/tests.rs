@@ -202,7 +202,9 @@ fn write(doc: &Doc, indent: usize, step: usize, out: &mut String) {
         Doc::Text(style, text) => {
             *out += &format!(" {style}\n");
             let pad = " ".repeat(indent + if style.ends_with('2') { 2 } else { step });
-            text.iter().for_each(|line| *out += &format!("{pad}{line}\n"));
+            for line in text {
+                *out += &format!("{pad}{line}\n");
+            }
         }
         nested => {
             *out += &format!("{}\n", end(beside));

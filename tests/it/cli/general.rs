@@ -5,12 +5,14 @@ use std::process::Stdio;
 
 use super::{Fleet, rmm};
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 21] = [
     "init",
     "uninstall",
     "config",
     "validate",
     "test",
+    "fmt",
+    "import",
     "collect",
     "plan",
     "apply",
