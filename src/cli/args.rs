@@ -74,6 +74,8 @@ pub(super) enum Command {
     Collect(super::collect::CollectArgs),
     /// Show what would change
     Plan(super::plan::PlanArgs),
+    /// Show what a change of the repository means, and what it would do to the fleet
+    Review(super::review::ReviewArgs),
     /// Carry it out
     Apply(super::apply::ApplyArgs),
     /// The fleet on one screen
@@ -86,6 +88,8 @@ pub(super) enum Command {
     Why(super::why::WhyArgs),
     /// Try an expression or a selector against devices
     Eval(super::eval::EvalArgs),
+    /// What is known of the fleet, in one file for reviewing elsewhere
+    State(super::state::StateArgs),
     /// Run a command on devices, ad hoc
     Exec(super::exec::ExecArgs),
     /// Who did what, and proof that the record was not altered

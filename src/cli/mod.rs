@@ -17,6 +17,7 @@ mod explain;
 mod facts;
 mod failure;
 mod fmt;
+mod files;
 mod help;
 mod import;
 mod init;
@@ -25,7 +26,9 @@ mod man;
 mod plan;
 mod plan_text;
 mod progress;
+mod review;
 mod signals;
+mod state;
 mod status;
 mod style;
 mod table;
@@ -87,12 +90,14 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Import(args) => import::run(&global, args),
         Command::Collect(args) => collect::run(&global, &args),
         Command::Plan(args) => plan::run(&global, &args),
+        Command::Review(args) => review::run(&global, &args),
         Command::Apply(args) => apply::run(&global, args),
         Command::Status(args) => status::run(&global, &args),
         Command::Devices(args) => devices::run(&global, args),
         Command::Facts(args) => facts::run(&global, &args),
         Command::Why(args) => why::run(&global, &args),
         Command::Eval(args) => eval::run(&global, &args),
+        Command::State(args) => state::run(&global, &args),
         Command::Exec(args) => exec::run(&global, args),
         Command::Audit(args) => audit::run(&global, &args),
         Command::Explain(args) => explain::run(&global, &args),

@@ -1,6 +1,6 @@
 //! `rmm test`: run the policy tests of the repository, or record one from a device.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,6 +12,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::table::Output;
 use super::test_report::{Report, Tested};
+use crate::diagnose::sarif::{self, Finding};
 use crate::diagnose::{Diagnostic, Level, did_you_mean};
 use crate::model::policy_test::ReadyTest;
 use crate::plan::Planner;
@@ -81,12 +82,13 @@ pub(super) fn run(global: &Global, args: &TestArgs) -> Result<Exit, Failure> {
     let begun = Instant::now();
     let format = if global.output == Output::Table { args.format } else { Format::Json };
     let tests = load_tests(&context.set);
-    valid(global, &tests, format)?;
+    valid(global, &context.set.root, &tests, format)?;
     let chosen: Vec<ReadyTest> = chosen(&tests, args.filter.as_deref())?.into_iter().cloned().collect();
     let planner = Planner::new(&context.set, &secret);
     let outcomes = run_all(&planner, &chosen);
     let wants_coverage = args.coverage || args.min_coverage.is_some();
     let report = Report {
+        prefix: crate::repo::git_prefix(&context.set.root),
         tests: chosen.iter().zip(&outcomes).map(|(test, outcome)| Tested { test, outcome }).collect(),
         files: tests.files,
         coverage: wants_coverage.then(|| Coverage::of(&context.set, &outcomes)),
@@ -105,11 +107,13 @@ pub(super) fn run(global: &Global, args: &TestArgs) -> Result<Exit, Failure> {
 }
 
 /// Ends the command where a test file is not valid: a test that is not run is no test that passed.
-fn valid(global: &Global, tests: &Tests, format: Format) -> Result<(), Failure> {
+fn valid(global: &Global, root: &Path, tests: &Tests, format: Format) -> Result<(), Failure> {
     let (errors, warnings): (Vec<_>, Vec<_>) = tests.problems.iter().cloned().partition(|problem| problem.level == Level::Error);
     if !errors.is_empty() {
         if format == Format::Github {
-            super::print(&errors.iter().map(super::validate::annotation).collect::<String>())?;
+            let prefix = crate::repo::git_prefix(root);
+            let findings: Vec<_> = errors.iter().map(|problem| Finding::of(problem, &prefix)).collect();
+            super::print(&sarif::annotations(&findings))?;
         }
         return Err(Failure { exit: Exit::InvalidConfiguration, problems: errors, sources: Arc::clone(&tests.sources) });
     }

@@ -11,6 +11,7 @@ use super::style::{Tone, clean, count, paint};
 use super::table::{Output, Table, document};
 use super::test::Format;
 use crate::diagnose::Diagnostic;
+use crate::diagnose::sarif::{self, Finding};
 use crate::model::policy_test::ReadyTest;
 use crate::plan::policy_test::{Coverage, Difference, Outcome};
 
@@ -27,6 +28,8 @@ pub(super) struct Tested<'a> {
 
 /// What came of all tests.
 pub(super) struct Report<'a> {
+    /// The folder of the policy repository within its Git repository.
+    pub(super) prefix: String,
     /// Test by test, by file and line.
     pub(super) tests: Vec<Tested<'a>>,
     /// How many files they stand in.
@@ -183,18 +186,18 @@ impl Report<'_> {
 
     /// A failed test is an annotation at each line that expects something else.
     fn github(&self) -> String {
-        let mut out = String::new();
+        let mut findings = Vec::new();
         for Tested { test, outcome } in self.failures() {
             for difference in &outcome.differences {
                 let lines: Vec<String> = diff(difference).map(|(sign, text)| format!("{sign} {text}")).collect();
                 let message = format!("{}\n{}\n{}", test.test.name, difference.what, lines.join("\n"));
-                out += &super::validate::annotation(&Diagnostic::error("RMM0530", message).at(&difference.place));
+                findings.push(Finding::of(&Diagnostic::error("RMM0530", message).at(&difference.place), &self.prefix));
             }
         }
         if let Some(message) = self.too_little() {
-            out += &super::validate::annotation(&Diagnostic::error("RMM0535", message));
+            findings.push(Finding::of(&Diagnostic::error("RMM0535", message), &self.prefix));
         }
-        out
+        sarif::annotations(&findings)
     }
 
     /// Bounded, what failed first, the details folded. The marker lets a later comment replace this one.

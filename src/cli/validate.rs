@@ -13,7 +13,8 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::style::{Tone, colored, count, paint};
 use super::table::{Output, Table, document};
-use crate::diagnose::{Diagnostic, Level};
+use crate::diagnose::sarif::{self, Finding};
+use crate::diagnose::{Diagnostic, Level, markdown};
 use crate::repo::Loaded;
 
 /// Arguments of `rmm validate`.
@@ -38,6 +39,10 @@ pub(super) enum Format {
     Human,
     /// One document
     Json,
+    /// A table, for a comment
+    Markdown,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
     /// Annotations of a pull request
     Github,
 }
@@ -71,7 +76,9 @@ fn once(global: &Global, args: &ValidateArgs, root: &Path) -> Result<Exit, Failu
                 output => listed(&loaded).render(output)?,
             }
         }
-        Format::Github => loaded.problems.iter().map(annotation).collect(),
+        Format::Sarif => document(&sarif::sarif(&findings(&loaded, root)), Output::Json)?,
+        Format::Github => sarif::annotations(&findings(&loaded, root)),
+        Format::Markdown => markdown::problems(&loaded.problems, "rmm-validate", &counted(&loaded, tests.tests.len())),
     })?;
     let failed = loaded.set.is_none() || loaded.problems.iter().any(|p| p.level == Level::Error);
     Ok(if failed { Exit::InvalidConfiguration } else { Exit::Done })
@@ -94,21 +101,36 @@ fn listed(loaded: &Loaded) -> Table {
     table
 }
 
+/// The problems with paths as the Git repository has them.
+fn findings(loaded: &Loaded, root: &Path) -> Vec<Finding> {
+    let prefix = crate::repo::git_prefix(root);
+    loaded.problems.iter().map(|problem| Finding::of(problem, &prefix)).collect()
+}
+
+/// How much was read.
+fn counted(loaded: &Loaded, tests: usize) -> String {
+    loaded.set.as_ref().map_or_else(String::new, |set| {
+        let mut parts = vec![
+            count(set.files, "file", "files"),
+            count(set.devices.len(), "device", "devices"),
+            count(set.policies.len(), "policy", "policies"),
+            count(set.policies.iter().map(|p| p.settings.len()).sum(), "setting", "settings"),
+        ];
+        if tests > 0 {
+            parts.push(count(tests, "test", "tests"));
+        }
+        parts.join(", ")
+    })
+}
+
 fn human(loaded: &Loaded, tests: usize) -> String {
     let mut out = crate::diagnose::render(&loaded.problems, &|file| loaded.sources.get(file).cloned(), colored());
     let n = |level: Level| loaded.problems.iter().filter(|p| p.level == level).count();
     let (errors, warnings) = (n(Level::Error), n(Level::Warning));
     out += &match &loaded.set {
-        Some(set) if errors == 0 => {
-            let parts = [
-                count(set.files, "file", "files"),
-                count(set.devices.len(), "device", "devices"),
-                count(set.policies.len(), "policy", "policies"),
-                count(set.policies.iter().map(|p| p.settings.len()).sum(), "setting", "settings"),
-            ];
+        Some(_) if errors == 0 => {
             let tail = if warnings == 0 { String::new() } else { format!(", {}", count(warnings, "warning", "warnings")) };
-            let tests = if tests == 0 { String::new() } else { format!(", {}", count(tests, "test", "tests")) };
-            format!("{} {}{tests}{tail}\n", paint(Tone::Good, "Valid:"), parts.join(", "))
+            format!("{} {}{tail}\n", paint(Tone::Good, "Valid:"), counted(loaded, tests))
         }
         _ => {
             let tail = if warnings == 0 { String::new() } else { format!(", {}", count(warnings, "warning", "warnings")) };
@@ -124,23 +146,6 @@ fn human(loaded: &Loaded, tests: usize) -> String {
         );
     }
     out
-}
-
-/// A workflow command of GitHub Actions: `::error file=…,line=…,col=…,title=…::message`.
-pub(super) fn annotation(problem: &Diagnostic) -> String {
-    let escape = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
-    let property = |text: &str| escape(text).replace(':', "%3A").replace(',', "%2C");
-    let level = match problem.level {
-        Level::Error => "error",
-        Level::Warning => "warning",
-        Level::Note => "notice",
-    };
-    let place = problem.place.as_ref().map_or_else(String::new, |p| {
-        let line = if p.line > 0 { format!(",line={},col={}", p.line, p.column.max(1)) } else { String::new() };
-        format!("file={}{line},", property(&p.file))
-    });
-    let advice = problem.advice.as_ref().map_or_else(String::new, |a| format!(" ({a})"));
-    format!("::{level} {place}title={}::{}\n", property(&problem.code), escape(&format!("{}{advice}", problem.message)))
 }
 
 fn watch(global: &Global, args: &ValidateArgs, root: &Path) -> Result<Exit, Failure> {

@@ -3,7 +3,9 @@
 //! Every code has a page in `codes/RMM0101.md`: first line `# Title`, then what it means, an example, what to do.
 
 mod codes;
+pub mod markdown;
 mod render;
+pub mod sarif;
 
 use std::fmt;
 

@@ -21,6 +21,8 @@ pub struct Config {
     pub security: Security,
     /// Following a Git branch.
     pub repository: Repository,
+    /// What a review lets pass.
+    pub review: Review,
     /// Where notifications go.
     pub notifications: Notifications,
 }
@@ -259,6 +261,61 @@ pub struct Repository {
 impl Default for Repository {
     fn default() -> Self {
         Self { branch: "main".into(), require_signed_commits: false }
+    }
+}
+
+/// `[review]`: what `rmm review` lets pass. Read from the old side, so that a change cannot switch off its own check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Review {
+    /// Effects that fail the review where they happen to any device.
+    pub fail_on: Vec<FailOn>,
+    /// Most devices that a change may affect, in per cent of all; no limit where absent.
+    #[schemars(range(min = 0, max = 100))]
+    pub max_percent: Option<u32>,
+}
+
+impl Default for Review {
+    fn default() -> Self {
+        Self { fail_on: vec![FailOn::Conflict, FailOn::Destructive, FailOn::Unmanaged], max_percent: None }
+    }
+}
+
+/// An effect that fails a review.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailOn {
+    /// Two policies newly disagree.
+    Conflict,
+    /// A newly made change destroys data.
+    Destructive,
+    /// A newly made change restarts the device.
+    Reboot,
+    /// A newly made change is of high risk, or destroys data.
+    HighRisk,
+    /// No policy is for a device any more.
+    Unmanaged,
+    /// A device is no longer declared.
+    Removed,
+    /// A setting is no longer managed.
+    Released,
+    /// Something newly deviates and is only reported.
+    Drift,
+    /// Something would newly be changed.
+    Change,
+    /// Something can no longer be told.
+    Unknown,
+    /// A change is newly held back.
+    Held,
+    /// Nothing is known of an affected device.
+    WithoutFacts,
+}
+
+super::traits::lower_display! {
+    FailOn {
+        Conflict => "conflict", Destructive => "destructive", Reboot => "reboot", HighRisk => "high-risk", Unmanaged => "unmanaged",
+        Removed => "removed", Released => "released", Drift => "drift", Change => "change", Unknown => "unknown", Held => "held",
+        WithoutFacts => "without-facts",
     }
 }
 

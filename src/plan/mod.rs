@@ -13,6 +13,7 @@ mod needs;
 mod planner;
 pub mod policy_test;
 mod resolve;
+pub mod review;
 mod scope;
 mod secrets;
 mod summary;

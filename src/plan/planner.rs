@@ -11,7 +11,7 @@ use super::secrets::SecretLookup;
 use super::{Evaluated, Needs, Scope};
 use crate::model::facts::probe_key;
 use crate::model::plan::{DevicePlan, PLAN_SCHEMA, Plan};
-use crate::model::{Device, Facts, Policy};
+use crate::model::{Device, Facts, Policy, Selector};
 use crate::repo::PolicySet;
 
 /// What a plan is asked for, besides the fleet.
@@ -141,6 +141,14 @@ impl<'a> Planner<'a> {
         names
     }
 
+    /// Whether the groups of a device, or the policies that apply to it, depend on its facts.
+    pub(super) fn selects_by_facts(&self) -> bool {
+        let by_system = |s: &Selector| matches!(s, Selector::Match(m) if m.os.is_some());
+        let rules = self.set.groups.values().filter_map(|group| group.rule.as_ref());
+        let targets = self.set.policies.iter().flat_map(|policy| policy.targets.iter().chain(&policy.exclude));
+        self.selectors.expressions().next().is_some() || rules.chain(targets).any(by_system)
+    }
+
     /// What a device should be.
     pub fn resolve(&self, device: &Device, facts: &Facts) -> Resolution {
         self.cache.resolve(self.set, &self.selectors, device, facts)
@@ -166,6 +174,18 @@ impl<'a> Planner<'a> {
         now: DateTime<Utc>,
     ) -> Evaluated {
         super::evaluate::evaluate(self, device, (facts, whole), &self.resolve(device, facts), options, now)
+    }
+
+    /// The verdicts on some settings only: those of `resolution`, which may have been narrowed down.
+    pub(super) fn evaluate_part(
+        &self,
+        device: &Device,
+        (facts, whole): (&Facts, &dyn Fn() -> Option<Facts>),
+        resolution: &Resolution,
+        now: DateTime<Utc>,
+    ) -> Evaluated {
+        let options = PlanOptions { compliant: true, ..PlanOptions::default() };
+        super::evaluate::evaluate(self, device, (facts, whole), resolution, &options, now)
     }
 
     /// What depends on the time, on top: windows, guards, exceptions, approvals.

@@ -1,10 +1,10 @@
 //! Who wrote a line: `git blame` of one line of a file of the repository.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use chrono::{DateTime, Utc};
 
+use super::git::Git;
 use crate::model::Place;
 
 /// The origin of a line.
@@ -30,38 +30,16 @@ pub fn blame(root: &Path, place: &Place) -> Option<Blame> {
     if place.line == 0 || place.file.contains(':') {
         return None;
     }
-    let output = Command::new("git")
-        // A repository's own configuration must not be able to start programs, nor to send the reader elsewhere.
-        .args(["--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "blame.ignoreRevsFile=", "-C"])
-        .arg(root)
-        .args(["blame", "--porcelain", "--no-textconv", "-L", &format!("{0},{0}", place.line), "--", &place.file])
-        .env_remove("GIT_DIR")
-        .env_remove("GIT_WORK_TREE")
-        .env_remove("GIT_INDEX_FILE")
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .output()
-        .ok()?;
-    if !output.status.success() {
+    let git = Git::new(root);
+    let line = format!("{0},{0}", place.line);
+    // A list of commits to pass over would send the reader elsewhere.
+    let answer =
+        git.ask(&["-c", "blame.ignoreRevsFile=", "blame", "--porcelain", "--no-textconv", "-L", &line, "--", &place.file]).ok()?;
+    if !answer.success {
         // A file that Git does not know yet is uncommitted as a whole.
-        return tracked(root).then_some(Blame::Uncommitted);
+        return (git.line(&["rev-parse", "--is-inside-work-tree"])? == "true").then_some(Blame::Uncommitted);
     }
-    read(&String::from_utf8_lossy(&output.stdout))
-}
-
-/// Whether the folder lies in a Git working tree at all.
-fn tracked(root: &Path) -> bool {
-    let output = Command::new("git")
-        .args(["--no-optional-locks", "-c", "core.fsmonitor=false", "-C"])
-        .arg(root)
-        .args(["rev-parse", "--is-inside-work-tree"])
-        .env_remove("GIT_DIR")
-        .env_remove("GIT_WORK_TREE")
-        .env_remove("GIT_INDEX_FILE")
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .output();
-    output.is_ok_and(|output| output.status.success() && output.stdout.starts_with(b"true"))
+    read(&String::from_utf8_lossy(&answer.out))
 }
 
 fn read(text: &str) -> Option<Blame> {

@@ -22,6 +22,7 @@ pub(super) fn build(
     let mut merged = serde_json::to_value(Config::default()).unwrap_or_default();
     note(&merged, "", &|| "default".to_owned(), &mut origins);
     for (file, node) in layers {
+        let node = &respelt(node);
         if decode::decode::<Config>(&CONFIG, file, node, problems).is_some() {
             overlay(&mut merged, node, "", &|spot| format!("{file}:{}", spot.line), &mut origins);
         }
@@ -33,6 +34,22 @@ pub(super) fn build(
         }
     }
     (Config::deserialize(merged).unwrap_or_default(), origins)
+}
+
+/// `failOn` and `maxPercent` of `[review]` may be written as in the other files of the repository.
+fn respelt(node: &Node) -> Node {
+    let mut node = node.clone();
+    if let Tree::Map(sections) = &mut node.value
+        && let Some(review) = sections.iter_mut().find(|section| section.key == "review")
+        && let Tree::Map(entries) = &mut review.node.value
+    {
+        for (written, known) in [("failOn", "fail_on"), ("maxPercent", "max_percent")] {
+            if entries.iter().all(|entry| entry.key != known) {
+                entries.iter_mut().filter(|entry| entry.key == written).for_each(|entry| known.clone_into(&mut entry.key));
+            }
+        }
+    }
+    node
 }
 
 /// The variables that override a key: `RMM_SECTION__KEY`. Those without `__` are options of the command line.

@@ -2,21 +2,21 @@
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags};
 
 use super::compile::{FileKind, LoadOptions, Loaded, World, compile_after, kind_of};
+use super::git::Git;
 use super::{codes, yaml};
 use crate::diagnose::{Category, Diagnose, Diagnostic};
 use crate::model::Place;
 
 /// Most files that a repository may have, and most bytes in all of them.
-const MAX_FILES: usize = 50_000;
-const MAX_TOTAL: u64 = 512 * 1024 * 1024;
+pub(super) const MAX_FILES: usize = 50_000;
+pub(super) const MAX_TOTAL: u64 = 512 * 1024 * 1024;
 /// How deep folders are followed below the root.
-const MAX_FOLDERS: usize = 8;
+pub(super) const MAX_FOLDERS: usize = 8;
 
 /// Why there is no repository to read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -70,6 +70,14 @@ pub fn load(options: &LoadOptions) -> Loaded {
     })
 }
 
+/// The folder of the policy repository within its Git repository, `fleet/`; empty at the top and outside of Git.
+pub fn git_prefix(root: &Path) -> String {
+    let full = root.canonicalize().or_else(|_| std::path::absolute(root)).unwrap_or_else(|_| root.to_owned());
+    let top = full.ancestors().find(|folder| folder.join(".git").exists());
+    let below = top.and_then(|top| full.strip_prefix(top).ok()).map(|below| below.to_string_lossy().into_owned());
+    below.filter(|below| !below.is_empty()).map(|below| format!("{below}/")).unwrap_or_default()
+}
+
 /// Reads files below a root one by one, with a bound on each and on all of them.
 pub(super) struct Reader<'a> {
     root: &'a Path,
@@ -108,7 +116,7 @@ impl Reader<'_> {
             let Some(name) = name.to_str().filter(|name| !name.starts_with('.')) else { continue };
             let child = if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
             let kind = entry.file_type().ok();
-            let counts = matches!(child.split('/').next(), Some("devices" | "policies" | "scripts" | "thresholds" | "workflows"));
+            let counts = counts(&child);
             // A link to a folder is not followed: it may lead in a circle, or out of the repository.
             if counts && kind_of(&child).is_none() && kind.is_some_and(|k| k.is_symlink()) && entry.path().is_dir() {
                 self.problems.push(codes::linked_folder(&Place::file(child)));
@@ -161,39 +169,35 @@ impl Reader<'_> {
             return self.refuse(path, &error.to_string());
         }
         self.total += bytes.len() as u64;
-        match String::from_utf8(bytes) {
+        match utf8(path, bytes) {
             Ok(text) => self.files.push((path.into(), text)),
-            Err(error) => {
-                let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-                let line = String::from_utf8_lossy(good).matches('\n').count() + 1;
-                let start = good.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
-                let column = String::from_utf8_lossy(&good[start..]).chars().count() + 1;
-                let place = Place { file: path.into(), line: line as u32, column: column as u32, length: 1 };
-                let problem = codes::unreadable(&place, "it is not UTF-8 from here on");
-                self.problems.push(problem.advice("save the file as UTF-8"));
-            }
+            Err(problem) => self.problems.push(*problem),
         }
     }
 }
 
+/// Whether a path is in, or is, one of the folders that are read.
+pub(super) fn counts(path: &str) -> bool {
+    matches!(path.split('/').next(), Some("devices" | "policies" | "scripts" | "thresholds" | "workflows"))
+}
+
+/// The text of a file, or where it stops being one.
+pub(super) fn utf8(path: &str, bytes: Vec<u8>) -> Result<String, Box<Diagnostic>> {
+    String::from_utf8(bytes).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = String::from_utf8_lossy(good).matches('\n').count() + 1;
+        let start = good.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
+        let column = String::from_utf8_lossy(&good[start..]).chars().count() + 1;
+        let place = Place { file: path.into(), line: line as u32, column: column as u32, length: 1 };
+        Box::new(codes::unreadable(&place, "it is not UTF-8 from here on").advice("save the file as UTF-8"))
+    })
+}
+
 /// The short commit of the working tree, with `-dirty` where something below the root differs from it.
 fn commit(root: &Path) -> Option<String> {
-    let git = |arguments: &[&str]| -> Option<String> {
-        let output = Command::new("git")
-            // A repository's own configuration must not be able to start programs.
-            .args(["--no-optional-locks", "-c", "core.fsmonitor=false", "-C"])
-            .arg(root)
-            .args(arguments)
-            .env_remove("GIT_DIR")
-            .env_remove("GIT_WORK_TREE")
-            .env_remove("GIT_INDEX_FILE")
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .output()
-            .ok()?;
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
-    };
-    let head = git(&["rev-parse", "--short", "HEAD"]).filter(|head| !head.is_empty())?;
-    let dirty = git(&["status", "--porcelain", "--", "."]).is_none_or(|status| !status.is_empty());
+    let git = Git::new(root);
+    let head = git.line(&["rev-parse", "--short", "HEAD"])?;
+    let status = git.ask(&["status", "--porcelain", "--", "."]).ok().filter(|status| status.success);
+    let dirty = status.is_none_or(|status| !status.out.is_empty());
     Some(if dirty { format!("{head}-dirty") } else { head })
 }

@@ -64,6 +64,19 @@ impl PolicySet {
         found
     }
 
+    /// Names of the groups that a device names or that list it, with their parents. Cheap: no rule is looked at.
+    pub fn declared_groups<'a>(&'a self, device: &'a Device) -> Vec<&'a str> {
+        let mut found: Vec<&str> = Vec::new();
+        let mut next: Vec<&str> = device.groups.iter().map(String::as_str).collect();
+        while let Some(name) = next.pop() {
+            if !found.contains(&name) {
+                found.push(name);
+                next.extend(self.groups.get(name).and_then(|group| group.parent.as_deref()));
+            }
+        }
+        found
+    }
+
     /// Whether a rule holds by what is declared alone. A rule over groups or facts is left to the planner.
     fn holds_without_facts(&self, rule: &Selector, device: &Device) -> bool {
         match rule {

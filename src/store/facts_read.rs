@@ -64,10 +64,15 @@ pub(super) fn members(row: &Row<'_>, column: usize, wanted: &BTreeSet<String>) -
     if bytes.first() != Some(&b'{') {
         return document(row, column);
     }
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    Members(wanted)
-        .deserialize(&mut reader)
-        .map_err(|e| rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(e)))
+    members_of(bytes, wanted).map_err(|e| rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(e)))
+}
+
+/// Only these members of a document, where it is a map.
+pub(super) fn members_of(bytes: &[u8], wanted: &BTreeSet<String>) -> serde_json::Result<Value> {
+    if bytes.first() != Some(&b'{') {
+        return serde_json::from_slice(bytes);
+    }
+    Members(wanted).deserialize(&mut serde_json::Deserializer::from_slice(bytes))
 }
 
 /// Reads a map and steps over the members that are not wanted.

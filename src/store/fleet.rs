@@ -146,7 +146,7 @@ impl Store {
     }
 }
 
-fn covers(wanted: &str, name: &str) -> bool {
+pub(super) fn covers(wanted: &str, name: &str) -> bool {
     let wanted = wanted.trim_end_matches('.');
     name == wanted || name.strip_prefix(wanted).is_some_and(|rest| rest.starts_with('.'))
 }

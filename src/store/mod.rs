@@ -10,6 +10,7 @@ mod devices;
 mod error;
 mod facts;
 mod facts_read;
+mod facts_source;
 mod fleet;
 mod inspect;
 mod journal;
@@ -21,6 +22,7 @@ mod owner;
 mod policies;
 mod pool;
 mod runs;
+mod state_file;
 mod upkeep;
 mod verdicts;
 
@@ -45,6 +47,7 @@ pub use journal::Step;
 pub use leases::Lease;
 pub use metrics::Sample;
 pub use owner::Owner;
+pub use state_file::{Header, STATE_SCHEMA, StateError, StateFile};
 pub use upkeep::Stats;
 pub use verdicts::{PutVerdict, VerdictInterval};
 

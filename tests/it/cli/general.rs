@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use super::{Fleet, rmm};
 
-const COMMANDS: [&str; 21] = [
+const COMMANDS: [&str; 23] = [
     "init",
     "uninstall",
     "config",
@@ -15,12 +15,14 @@ const COMMANDS: [&str; 21] = [
     "import",
     "collect",
     "plan",
+    "review",
     "apply",
     "status",
     "devices",
     "facts",
     "why",
     "eval",
+    "state",
     "exec",
     "audit",
     "explain",

@@ -14,6 +14,7 @@ mod general;
 mod import;
 mod init;
 mod plan;
+mod review;
 mod status;
 mod test;
 mod uninstall;
