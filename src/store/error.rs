@@ -113,6 +113,15 @@ pub enum StoreError {
     Statement(String),
 }
 
+/// The size of SQLite's shared memory beside the database, in bytes: the first thing that it makes.
+const SHARED_MEMORY: u64 = 32 * 1024;
+
+/// Whether the disk under a file has no room for even that.
+fn is_full(path: &Path) -> bool {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    rustix::fs::statvfs(folder).is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < SHARED_MEMORY)
+}
+
 impl StoreError {
     /// What an error of SQLite means for the file at `path`.
     pub(super) fn of(error: &rusqlite::Error, path: &Path) -> Self {
@@ -121,6 +130,8 @@ impl StoreError {
         match error.sqlite_error_code() {
             Some(Code::DatabaseBusy | Code::DatabaseLocked) => Self::Locked { path },
             Some(Code::DiskFull) => Self::Full { path },
+            // SQLite does not say why its shared memory could not be made; a disk without room is why.
+            Some(Code::SystemIoFailure | Code::CannotOpen) if is_full(&path) => Self::Full { path },
             Some(Code::DatabaseCorrupt | Code::NotADatabase) => Self::Damaged { path, why: error.to_string() },
             Some(Code::ReadOnly) => Self::ReadOnly { path },
             Some(Code::CannotOpen | Code::SystemIoFailure | Code::PermissionDenied) => Self::Io { path, why: error.to_string() },
