@@ -1,7 +1,10 @@
 //! The problems of a repository that several files of this room report, worded once.
 
+use chrono_tz::Tz;
+
 use crate::diagnose::{Diagnostic, did_you_mean};
 use crate::model::Place;
+use crate::time::{Schedule, ScheduleError};
 
 pub(super) fn syntax(at: &Place, message: &str) -> Diagnostic {
     Diagnostic::error("RMM0101", format!("syntax error: {message}")).at(at)
@@ -59,4 +62,19 @@ pub(super) fn suggestion<'a>(wrong: &str, known: impl IntoIterator<Item = &'a st
     let shown: Vec<&str> = known.clone().into_iter().take(12).collect();
     let more = known.into_iter().nth(12).map_or("", |_| ", ...");
     if shown.is_empty() { "none is declared".to_owned() } else { format!("{these}: {}{more}", shown.join(", ")) }
+}
+
+/// Reads a schedule; a problem where it is none or never happens.
+pub(super) fn schedule(text: &str, zone: Tz, at: &Place, problems: &mut Vec<Diagnostic>) -> Option<Schedule> {
+    match Schedule::parse(text, zone) {
+        Ok(schedule) => Some(schedule),
+        Err(error) => {
+            let problem = match &error {
+                ScheduleError::Unclear(_) => Diagnostic::error("RMM0115", error.to_string()),
+                ScheduleError::Never(_) => Diagnostic::error("RMM0130", error.to_string()).advice("give it a date that exists"),
+            };
+            problems.push(problem.at(at));
+            None
+        }
+    }
 }

@@ -14,7 +14,7 @@ use crate::catalog::{Catalog, SettingDef};
 use crate::diagnose::Diagnostic;
 use crate::model::policy::{Exception, Guard, GuardKind};
 use crate::model::{Place, Policy, Setting};
-use crate::time::{Schedule, Window, zone};
+use crate::time::{Window, zone};
 
 pub(super) const GUARDS: [(&str, GuardKind); 3] =
     [("AllowChanges", GuardKind::AllowChanges), ("AllowUpdates", GuardKind::AllowUpdates), ("AllowReboots", GuardKind::AllowReboots)];
@@ -71,7 +71,7 @@ impl Compiler<'_> {
             None => Tz::UTC,
         };
         let active = self.time(doc.active_hours.as_deref().map(|text| Window::parse(text, zone)), &hours_at);
-        let schedule = self.time(doc.schedule.as_deref().map(str::parse::<Schedule>), &schedule_at);
+        let schedule = doc.schedule.as_deref().and_then(|text| codes::schedule(text, zone, &schedule_at, self.problems));
         let items = node.get("exceptions").map(Node::items).unwrap_or_default();
         let exceptions = doc.exceptions.into_iter().zip(items).map(|(doc, node)| self.exception(doc, node)).collect();
         Some(Policy {

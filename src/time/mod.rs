@@ -1,12 +1,13 @@
 //! Durations, times of day, windows, schedules, and the clock behind a trait.
 
 mod clock;
+mod phrase;
 mod schedule;
 mod span;
 mod window;
 
 pub use clock::{Clock, FixedClock, SystemClock};
-pub use schedule::Schedule;
+pub use schedule::{Schedule, ScheduleError};
 pub use span::Span;
 pub(crate) use window::local_moment;
 pub use window::{Window, zone};

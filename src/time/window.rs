@@ -28,7 +28,7 @@ pub fn zone(name: &str) -> Result<Tz, String> {
 }
 
 /// Reads a time of day: `22:00`, `22:00:30`, `10PM`, `10:30 pm`.
-fn time_of_day(text: &str) -> Option<NaiveTime> {
+pub(super) fn time_of_day(text: &str) -> Option<NaiveTime> {
     let text = text.trim().to_ascii_lowercase();
     let (digits, half) = match (text.strip_suffix("am"), text.strip_suffix("pm")) {
         (Some(rest), _) => (rest.trim(), Some(false)),
