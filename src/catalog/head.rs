@@ -5,12 +5,14 @@ use std::sync::{Arc, OnceLock};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Compare, Keyed, SettingDef};
+use super::action::no_parameters;
+use super::{ActionDef, Compare, Keyed, SettingDef};
 use crate::diagnose::{Diagnostic, did_you_mean};
+use crate::model::action::{ActsOn, By, Role};
 use crate::model::{Phase, Place, Platform, Reboot, Risk};
 use crate::script::Program;
 
-const KEYS: [&str; 15] = [
+const SETTING_KEYS: [&str; 14] = [
     "setting",
     "summary",
     "description",
@@ -25,7 +27,21 @@ const KEYS: [&str; 15] = [
     "reboot",
     "secrets",
     "examples",
+];
+const ACTION_KEYS: [&str; 13] = [
     "action",
+    "summary",
+    "description",
+    "platforms",
+    "parameters",
+    "risk",
+    "reboot",
+    "confirm",
+    "idempotent",
+    "role",
+    "by",
+    "on",
+    "examples",
 ];
 
 #[derive(Deserialize)]
@@ -57,11 +73,73 @@ struct Head {
     examples: Vec<Value>,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ActionHead {
+    action: String,
+    summary: String,
+    #[serde(default)]
+    description: Option<String>,
+    #[serde(default)]
+    platforms: Vec<Platform>,
+    #[serde(default = "no_parameters")]
+    parameters: Value,
+    #[serde(default)]
+    risk: Risk,
+    #[serde(default)]
+    reboot: Reboot,
+    #[serde(default)]
+    confirm: bool,
+    #[serde(default)]
+    idempotent: bool,
+    #[serde(default)]
+    role: Role,
+    #[serde(default)]
+    by: By,
+    #[serde(default)]
+    on: ActsOn,
+    #[serde(default)]
+    examples: Vec<Value>,
+}
+
+/// The lines of the head, without their marks.
+fn yaml(text: &str) -> String {
+    text.lines().map_while(|line| line.strip_prefix("//!")).flat_map(|line| [line.strip_prefix(' ').unwrap_or(line), "\n"]).collect()
+}
+
+/// Whether a script declares an action rather than a setting.
+pub(super) fn is_action(text: &str) -> bool {
+    yaml(text).lines().any(|line| line.starts_with("action:"))
+}
+
+/// Reads the head of an action's script.
+pub(super) fn read_action(file: &Arc<str>, text: &str, program: Program) -> Result<ActionDef, Box<Diagnostic>> {
+    let yaml = yaml(text);
+    let head: ActionHead = serde_yaml::from_str(&yaml).map_err(|error| Box::new(unreadable(file, &yaml, &error, &ACTION_KEYS)))?;
+    Ok(ActionDef {
+        name: head.action.into(),
+        summary: head.summary,
+        description: head.description,
+        platforms: head.platforms,
+        parameters: head.parameters,
+        risk: head.risk,
+        reboot: head.reboot,
+        confirm: head.confirm,
+        idempotent: head.idempotent,
+        role: head.role,
+        by: head.by,
+        on: head.on,
+        examples: head.examples,
+        file: Arc::clone(file),
+        program,
+        schema: Arc::new(OnceLock::new()),
+    })
+}
+
 /// Reads the head of a setting's script.
 pub(super) fn read(file: &Arc<str>, text: &str, program: Program) -> Result<SettingDef, Box<Diagnostic>> {
-    let yaml: String =
-        text.lines().map_while(|line| line.strip_prefix("//!")).flat_map(|line| [line.strip_prefix(' ').unwrap_or(line), "\n"]).collect();
-    let head: Head = serde_yaml::from_str(&yaml).map_err(|error| Box::new(unreadable(file, &yaml, &error)))?;
+    let yaml = yaml(text);
+    let head: Head = serde_yaml::from_str(&yaml).map_err(|error| Box::new(unreadable(file, &yaml, &error, &SETTING_KEYS)))?;
     let observe = match (head.observe, &head.probe) {
         (Some(observe), _) => observe,
         (None, Some(probe)) => probe.clone(),
@@ -96,7 +174,7 @@ pub(super) fn place(file: &Arc<str>, line: u32, column: u32) -> Place {
     Place { file: Arc::clone(file), line, column, length: 0 }
 }
 
-fn unreadable(file: &Arc<str>, yaml: &str, error: &serde_yaml::Error) -> Diagnostic {
+fn unreadable(file: &Arc<str>, yaml: &str, error: &serde_yaml::Error, keys: &[&str]) -> Diagnostic {
     let text = error.to_string();
     if yaml.trim().is_empty() {
         return Diagnostic::error("RMM0605", "the script has no head")
@@ -108,9 +186,9 @@ fn unreadable(file: &Arc<str>, yaml: &str, error: &serde_yaml::Error) -> Diagnos
         let mut at = place(file, line, if line == 0 { 0 } else { 5 });
         at.length = key.chars().count() as u32;
         let problem = Diagnostic::error("RMM0605", format!("unknown key '{key}' in the head of the script")).at(&at);
-        return match did_you_mean(key, KEYS) {
+        return match did_you_mean(key, keys.iter().copied()) {
             Some(meant) => problem.advice(format!("did you mean '{meant}'?")),
-            None => problem.advice(format!("the head may hold {}", KEYS[..14].join(", "))),
+            None => problem.advice(format!("the head may hold {}", keys.join(", "))),
         };
     }
     let (line, column) = error.location().map_or((1, 0), |at| (at.line() as u32, at.column() as u32 + 4));

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::device::DeviceObject;
 use super::engine::{engine, timed};
 use super::failure::{compile, runtime};
-use super::value::{optional, to_dynamic};
+use super::value::{optional, to_dynamic, to_json};
 use super::{Host, HostError};
 use crate::diagnose::{Category, Diagnose};
 use crate::model::Risk;
@@ -222,6 +222,14 @@ impl Program {
         match self.call("apply", vec![long, short])? {
             Some(_) => Ok(()),
             None => Err(ScriptError::Runtime { message: "the setting only reports: its script has no function apply".to_owned(), line: 0 }),
+        }
+    }
+
+    /// `run(device, params)`: carries an action out. What it gives back is its result, `null` for nothing.
+    pub fn run(&self, host: &SharedHost, parameters: &Value) -> Result<Value, ScriptError> {
+        match self.call("run", vec![vec![device(host), to_dynamic(parameters)]])? {
+            Some(answer) => to_json(&answer).ok_or_else(|| wrong("run", "a value that JSON can hold", &answer)),
+            None => Err(ScriptError::Runtime { message: "the script has no function run(device, params)".to_owned(), line: 0 }),
         }
     }
 
