@@ -116,8 +116,15 @@ fn counted(loaded: &Loaded, tests: usize) -> String {
             count(set.policies.len(), "policy", "policies"),
             count(set.policies.iter().map(|p| p.settings.len()).sum(), "setting", "settings"),
         ];
-        if tests > 0 {
-            parts.push(count(tests, "test", "tests"));
+        for (n, one, many) in [
+            (set.thresholds.len(), "threshold", "thresholds"),
+            (set.workflows.len(), "workflow", "workflows"),
+            (set.notifications.len(), "notification rule", "notification rules"),
+            (tests, "test", "tests"),
+        ] {
+            if n > 0 {
+                parts.push(count(n, one, many));
+            }
         }
         parts.join(", ")
     })
@@ -137,14 +144,6 @@ fn human(loaded: &Loaded, tests: usize) -> String {
             format!("{} {}{tail}\n", paint(Tone::Bad, "Not valid:"), count(errors, "error", "errors"))
         }
     };
-    if let Some(set) = &loaded.set
-        && !set.uninterpreted.is_empty()
-    {
-        out += &format!(
-            "Read for their syntax only, since this version does not act on them: {}\n",
-            set.uninterpreted.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-        );
-    }
     out
 }
 

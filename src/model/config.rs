@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::notification::ChannelType;
 use crate::time::Span;
 
 /// `rmm.toml`. Section names and keys are `snake_case` as in the file.
@@ -323,6 +324,17 @@ super::traits::lower_display! {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Notifications {
-    /// Channels by name; the members depend on the type.
-    pub channels: std::collections::BTreeMap<String, serde_json::Value>,
+    /// Channels by name.
+    pub channels: std::collections::BTreeMap<String, Channel>,
+}
+
+/// `[notifications.channels.NAME]`: where notifications go.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Channel {
+    /// What it is. An overlay need not repeat it.
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<ChannelType>,
+    /// What that type needs: server, address, key.
+    #[serde(flatten)]
+    pub options: std::collections::BTreeMap<String, serde_json::Value>,
 }

@@ -73,7 +73,7 @@ pub struct Step {
     pub work: Work,
     /// Waits this long first.
     pub delay: Option<Span>,
-    /// Condition over `steps`, `trigger`, `device` and `facts`; where it is false the step is skipped.
+    /// Condition over `steps` and `trigger` (`script::StepCondition`); where it is false the step is skipped.
     pub when: Option<Arc<str>>,
     /// What happens where it fails.
     pub on_failure: OnFailure,

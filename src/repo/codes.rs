@@ -1,5 +1,6 @@
 //! The problems of a repository that several files of this room report, worded once.
 
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
 use crate::diagnose::{Diagnostic, did_you_mean};
@@ -65,8 +66,10 @@ pub(super) fn suggestion<'a>(wrong: &str, known: impl IntoIterator<Item = &'a st
 }
 
 /// Reads a schedule; a problem where it is none or never happens.
-pub(super) fn schedule(text: &str, zone: Tz, at: &Place, problems: &mut Vec<Diagnostic>) -> Option<Schedule> {
-    match Schedule::parse(text, zone) {
+pub(super) fn schedule(text: &str, zone: Tz, now: DateTime<Utc>, at: &Place, problems: &mut Vec<Diagnostic>) -> Option<Schedule> {
+    let parsed = Schedule::parse(text, zone);
+    // A year that has passed is over for good.
+    match parsed.and_then(|schedule| if schedule.next(now).is_some() { Ok(schedule) } else { Err(ScheduleError::Never(text.to_owned())) }) {
         Ok(schedule) => Some(schedule),
         Err(error) => {
             let problem = match &error {

@@ -1,6 +1,6 @@
 //! From (path, text) pairs to a policy set and everything that is wrong with them. Pure: no file is touched here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::check::Checker;
 use super::fleet::{self, Document, Fleet};
+use super::kinds::{self, Kinds};
 use super::policies::{self, Compiler};
 use super::set::PolicySet;
 use super::tree::Entry;
@@ -83,7 +84,9 @@ pub(super) enum FileKind {
     Fleet(&'static str),
     Policies,
     Script,
-    Uninterpreted,
+    Thresholds,
+    Workflows,
+    Notifications,
 }
 
 /// What a path of the repository is for; `None` where it is nobody's business here.
@@ -101,7 +104,9 @@ pub(super) fn kind_of(path: &str) -> Option<FileKind> {
         ("", "groups", _) if document => Some(FileKind::Fleet("groups")),
         ("", "devices", _) | ("devices", ..) if document => Some(FileKind::Fleet("devices")),
         ("policies", ..) if document => Some(FileKind::Policies),
-        ("", "notifications", _) | ("thresholds" | "workflows", ..) if document => Some(FileKind::Uninterpreted),
+        ("", "notifications", _) if document => Some(FileKind::Notifications),
+        ("thresholds", ..) if document => Some(FileKind::Thresholds),
+        ("workflows", ..) if document => Some(FileKind::Workflows),
         ("scripts", _, "rhai") => Some(FileKind::Script),
         _ => None,
     }
@@ -145,7 +150,7 @@ pub(super) fn compile_after(
     let mut configs: [Option<(Arc<str>, super::tree::Node)>; 2] = [None, None];
     let mut policy_files = Vec::new();
     let mut scripts = Vec::new();
-    let mut uninterpreted = Vec::new();
+    let (mut thresholds, mut workflows, mut notifications) = (Vec::new(), Vec::new(), Vec::new());
     for (path, text) in &files {
         let Some(kind) = kind_of(path) else { continue };
         if kind == FileKind::Script {
@@ -155,9 +160,6 @@ pub(super) fn compile_after(
         let is_toml = matches!(kind, FileKind::Config | FileKind::Overlay);
         let (root, found) = if is_toml { toml::parse(path, text) } else { yaml::parse(path, text) };
         problems.extend(found);
-        if kind == FileKind::Uninterpreted {
-            uninterpreted.push(Arc::clone(path));
-        }
         let Some(root) = root else { continue };
         match kind {
             FileKind::Config => configs[0] = Some((Arc::clone(path), root)),
@@ -169,7 +171,10 @@ pub(super) fn compile_after(
                 }
                 None => fleet.take(Document { file: Arc::clone(path), root }, section, &mut problems),
             },
-            FileKind::Script | FileKind::Uninterpreted => {}
+            FileKind::Thresholds => thresholds.push((Arc::clone(path), kinds::unwrap(path, root, "thresholds", "threshold", &mut problems))),
+            FileKind::Workflows => workflows.push((Arc::clone(path), kinds::unwrap(path, root, "workflows", "workflow", &mut problems))),
+            FileKind::Notifications => notifications.push(Document { file: Arc::clone(path), root }),
+            FileKind::Script => {}
         }
     }
     for (wanted, missing) in [(Some("rmm.toml"), "RMM0100"), (overlay.as_deref(), "RMM0119")] {
@@ -195,7 +200,8 @@ pub(super) fn compile_after(
 
     let file_count = files.len();
     let mut sources: BTreeMap<Arc<str>, String> = files.into_iter().collect();
-    let declared = read_policies(policy_files, &world.packs, &catalog, &mut sources, &mut add, &mut problems);
+    let (declared, policy_names) =
+        read_policies(policy_files, &world.packs, &catalog, options.now, &mut sources, &mut add, &mut problems);
     let hash = hex::encode(hash.finalize());
 
     let site_ids: BTreeMap<String, String> =
@@ -207,6 +213,19 @@ pub(super) fn compile_after(
         let zone = entry.node.get("timezone").and_then(|node| node.text()).and_then(|name| name.parse::<Tz>().ok()).unwrap_or(Tz::UTC);
         checker.policy(policy, &entry.node, file, zone, options.now);
     }
+    let thresholds = kinds::by_name(thresholds, "threshold", checker.problems);
+    let workflows = kinds::by_name(workflows, "workflow", checker.problems);
+    let mut kinds = Kinds {
+        checker,
+        catalog: &catalog,
+        channels: &config.notifications.channels,
+        policies: &policy_names,
+        workflows: workflows.keys().cloned().collect(),
+        now: options.now,
+    };
+    let thresholds = kinds.thresholds(thresholds);
+    let workflows = kinds.all_workflows(workflows);
+    let notifications = kinds.notifications(notifications);
 
     problems.sort_by(|a, b| (&a.place, a.level, &a.code).cmp(&(&b.place, b.level, &b.code)));
     problems.dedup();
@@ -233,9 +252,14 @@ pub(super) fn compile_after(
         groups: fleet.groups.into_iter().map(|(name, group)| (name, group.value)).collect(),
         devices: BTreeMap::new(),
         policies,
+        thresholds,
+        workflows,
+        notifications: notifications.rules,
+        escalations: notifications.escalations,
+        rotas: notifications.rotas,
+        business_hours: notifications.hours,
         catalog,
         files: file_count,
-        uninterpreted,
     };
     for group in set.groups.values_mut() {
         if let Some(rule) = &mut group.rule {
@@ -264,15 +288,16 @@ pub(super) fn compile_after(
 
 type DeclaredPolicy = (Arc<str>, Entry, Policy);
 
-/// Reads the policies of all files and of the packs that they import.
+/// Reads the policies of all files and of the packs that they import; and the names of all, also of those with mistakes.
 fn read_policies(
     files: Vec<Document>,
     packs: &BTreeMap<String, String>,
     catalog: &Catalog,
+    now: DateTime<Utc>,
     sources: &mut BTreeMap<Arc<str>, String>,
     add: &mut impl FnMut(&str),
     problems: &mut Vec<Diagnostic>,
-) -> Vec<DeclaredPolicy> {
+) -> (Vec<DeclaredPolicy>, BTreeSet<String>) {
     let mut parts: Vec<(Arc<str>, Vec<Entry>)> = Vec::new();
     let mut imported: BTreeMap<String, Arc<str>> = BTreeMap::new();
     for document in files {
@@ -314,13 +339,13 @@ fn read_policies(
             }
             let mut entry = entry;
             fleet::respell(&mut entry.node, &super::decode::POLICY);
-            let policy = Compiler { file: &file, catalog, problems }.policy(&entry);
+            let policy = Compiler { file: &file, catalog, now, problems }.policy(&entry);
             if let Some(policy) = policy {
                 declared.push((Arc::clone(&file), entry, policy));
             }
         }
     }
-    declared
+    (declared, first.into_keys().collect())
 }
 
 /// A default site that somebody wrote down has to exist, once any site is declared.

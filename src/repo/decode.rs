@@ -10,8 +10,11 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::codes;
+use super::notification_doc::{ConditionDoc, EscalationDoc, HoursDoc, RotaDoc, RuleDoc, TierDoc};
 use super::policy_doc::PolicyDoc;
+use super::threshold_doc::{OverrideDoc, ThresholdDoc};
 use super::tree::{Node, Tree, in_words};
+use super::workflow_doc::{StepDoc, TriggerForm, WorkflowDoc};
 use crate::diagnose::{Diagnostic, did_you_mean};
 use crate::model::policy_test::PolicyTest;
 use crate::model::selector::Match;
@@ -54,6 +57,17 @@ pub(super) static SITE: LazyLock<Kind> = LazyLock::new(|| Kind::of::<Site>("a si
 pub(super) static POLICY: LazyLock<Kind> = LazyLock::new(|| Kind::of::<PolicyDoc>("a policy"));
 pub(super) static SELECTOR: LazyLock<Kind> = LazyLock::new(|| Kind::of::<Match>("a selector"));
 pub(super) static TEST: LazyLock<Kind> = LazyLock::new(|| Kind::of::<PolicyTest>("a test"));
+pub(super) static THRESHOLD: LazyLock<Kind> = LazyLock::new(|| Kind::of::<ThresholdDoc>("a threshold"));
+pub(super) static OVERRIDE: LazyLock<Kind> = LazyLock::new(|| Kind::of::<OverrideDoc>("an override"));
+pub(super) static WORKFLOW: LazyLock<Kind> = LazyLock::new(|| Kind::of::<WorkflowDoc>("a workflow"));
+pub(super) static STEP: LazyLock<Kind> = LazyLock::new(|| Kind::of::<StepDoc>("a step"));
+pub(super) static TRIGGER: LazyLock<Kind> = LazyLock::new(|| Kind::of::<TriggerForm>("a trigger"));
+pub(super) static RULE: LazyLock<Kind> = LazyLock::new(|| Kind::of::<RuleDoc>("a rule"));
+pub(super) static CONDITION: LazyLock<Kind> = LazyLock::new(|| Kind::of::<ConditionDoc>("a condition"));
+pub(super) static ESCALATION: LazyLock<Kind> = LazyLock::new(|| Kind::of::<EscalationDoc>("an escalation"));
+pub(super) static TIER: LazyLock<Kind> = LazyLock::new(|| Kind::of::<TierDoc>("a tier"));
+pub(super) static ROTA: LazyLock<Kind> = LazyLock::new(|| Kind::of::<RotaDoc>("a rota"));
+pub(super) static HOURS: LazyLock<Kind> = LazyLock::new(|| Kind::of::<HoursDoc>("businessHours"));
 pub(super) static CONFIG: LazyLock<Kind> = LazyLock::new(|| Kind::of::<Config>("rmm.toml"));
 
 /// Decodes one definition. Every problem is reported; the value is missing where it cannot be built.

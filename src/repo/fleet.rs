@@ -130,7 +130,7 @@ fn define<T: Named + DeserializeOwned>(
 }
 
 /// The definitions of a section: a map by name, or a list whose items carry `name`.
-fn definitions(noun: &str, file: &Arc<str>, node: Node, problems: &mut Vec<Diagnostic>) -> Vec<Entry> {
+pub(super) fn definitions(noun: &str, file: &Arc<str>, node: Node, problems: &mut Vec<Diagnostic>) -> Vec<Entry> {
     let items = match node.value {
         Tree::Map(entries) => return entries,
         Tree::Null => return Vec::new(),

@@ -5,7 +5,9 @@
 
 pub mod ansible;
 mod blame;
+mod action_call;
 mod check;
+mod cmdlet;
 mod codes;
 mod compile;
 mod config;
@@ -15,7 +17,10 @@ pub mod devices_file;
 mod fleet;
 pub mod fmt;
 mod git;
+mod kinds;
 mod load;
+mod notification_doc;
+mod notifications;
 mod policies;
 mod policy_doc;
 mod policy_tests;
@@ -23,8 +28,13 @@ pub mod revision;
 mod schema;
 mod selector;
 mod set;
+mod threshold_doc;
+mod thresholds;
 pub mod toml;
 pub mod tree;
+mod trigger;
+mod workflow_doc;
+mod workflows;
 pub mod yaml;
 
 pub use blame::{Blame, blame};

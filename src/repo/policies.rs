@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::{NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 use serde_json::Value;
 
@@ -23,6 +23,7 @@ pub(super) const GUARDS: [(&str, GuardKind); 3] =
 pub(super) struct Compiler<'a> {
     pub file: &'a Arc<str>,
     pub catalog: &'a Catalog,
+    pub now: DateTime<Utc>,
     pub problems: &'a mut Vec<Diagnostic>,
 }
 
@@ -71,7 +72,7 @@ impl Compiler<'_> {
             None => Tz::UTC,
         };
         let active = self.time(doc.active_hours.as_deref().map(|text| Window::parse(text, zone)), &hours_at);
-        let schedule = doc.schedule.as_deref().and_then(|text| codes::schedule(text, zone, &schedule_at, self.problems));
+        let schedule = doc.schedule.as_deref().and_then(|text| codes::schedule(text, zone, self.now, &schedule_at, self.problems));
         let items = node.get("exceptions").map(Node::items).unwrap_or_default();
         let exceptions = doc.exceptions.into_iter().zip(items).map(|(doc, node)| self.exception(doc, node)).collect();
         Some(Policy {
@@ -217,7 +218,7 @@ fn setting(name: &Arc<str>, key: Option<&str>, value: Value, restart_on: Vec<Str
 }
 
 /// Whether an exception has ended.
-pub(super) fn expired(exception: &Exception, zone: Tz, now: chrono::DateTime<Utc>) -> bool {
+pub(super) fn expired(exception: &Exception, zone: Tz, now: DateTime<Utc>) -> bool {
     exception.until.is_some_and(|until| now.with_timezone(&zone).date_naive() > until)
 }
 

@@ -8,7 +8,9 @@ use serde_json::Value;
 
 use crate::catalog::Catalog;
 use crate::model::device::Connection;
-use crate::model::{Config, Device, Group, Policy, Selector, Site};
+use crate::model::{
+    BusinessHours, Config, Device, Escalation, Group, NotificationRule, Policy, Rota, Selector, Site, Threshold, Workflow,
+};
 
 /// A repository, read and found valid.
 #[derive(Debug, Clone)]
@@ -33,12 +35,22 @@ pub struct PolicySet {
     pub devices: BTreeMap<String, Arc<Device>>,
     /// Policies, sorted by name.
     pub policies: Vec<Arc<Policy>>,
-    /// The settings, the team's own included.
+    /// Thresholds by name.
+    pub thresholds: BTreeMap<String, Arc<Threshold>>,
+    /// Workflows by name.
+    pub workflows: BTreeMap<String, Arc<Workflow>>,
+    /// Rules of notification by name.
+    pub notifications: BTreeMap<String, Arc<NotificationRule>>,
+    /// Who hears of what nobody acknowledges, by name.
+    pub escalations: BTreeMap<String, Arc<Escalation>>,
+    /// Who is on duty, by name.
+    pub rotas: BTreeMap<String, Arc<Rota>>,
+    /// When people are at work, where that is declared.
+    pub business_hours: Option<BusinessHours>,
+    /// The settings and actions, the team's own included.
     pub catalog: Arc<Catalog>,
     /// How many files were read.
     pub files: usize,
-    /// Files that were only checked for syntax: thresholds, workflows, notifications.
-    pub uninterpreted: Vec<Arc<str>>,
 }
 
 impl PolicySet {

@@ -16,6 +16,7 @@ mod pure;
 mod quote;
 mod recorder;
 mod render;
+mod step_condition;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -27,4 +28,5 @@ pub use program::{Program, ScriptError, SharedHost};
 pub use quote::quote;
 pub use recorder::Recorder;
 pub use render::{Rendered, render, shown};
+pub use step_condition::{NamedStep, StepCondition};
 pub use version::version_matches;
