@@ -94,8 +94,10 @@ pub(super) enum Command {
     Exec(super::exec::ExecArgs),
     /// Who did what, and proof that the record was not altered
     Audit(super::audit::AuditArgs),
-    /// Explain an error code, a setting or a fact
+    /// Explain an error code, a setting, an action or a fact
     Explain(super::explain::ExplainArgs),
+    /// Print the JSON Schema of a kind of file
+    Schema(super::schema::SchemaArgs),
     /// Print a completion script for a shell
     Completions(super::completions::CompletionsArgs),
     /// Print the manual pages

@@ -1,4 +1,4 @@
-//! `rmm explain`: the page behind an error code, a setting or a fact.
+//! `rmm explain`: the page behind an error code, a setting, an action or a fact.
 
 use std::fmt::Write as _;
 
@@ -16,9 +16,11 @@ use crate::diagnose::{Diagnostic, did_you_mean, page, pages};
 
 /// Arguments of `rmm explain`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  rmm explain RMM0301\n  rmm explain Services\n  rmm explain security.sshd\n  rmm explain settings")]
+#[command(
+    after_help = "Examples:\n  rmm explain RMM0301\n  rmm explain Services\n  rmm explain InstallUpdates\n  rmm explain security.sshd\n  rmm explain settings"
+)]
 pub(super) struct ExplainArgs {
-    /// An error code, a setting, a fact, or one of: settings, facts, codes, where
+    /// An error code, a setting, an action, a fact, or one of: settings, actions, facts, codes, where
     pub(super) topic: Option<String>,
 }
 
@@ -38,16 +40,21 @@ are shown as unknown, and nothing is changed.
 Try it on the command line: rmm eval --device web-1 'facts.hardware.memory.total_gb < 8'
 ";
 
-pub(super) fn run(global: &Global, args: &ExplainArgs) -> Result<Exit, Failure> {
-    // Outside of a repository the built-in catalog is explained; inside, the team's own settings too.
-    let catalog = match super::context::root(global) {
+/// Outside of a repository the built-in catalog; inside, with the team's own settings and actions.
+pub(super) fn catalog(global: &Global) -> std::sync::Arc<Catalog> {
+    match super::context::root(global) {
         Ok(root) => crate::repo::load(&super::context::load_options(global, &root)).set.map_or_else(Catalog::builtin, |set| set.catalog),
         Err(_) => Catalog::builtin(),
-    };
+    }
+}
+
+pub(super) fn run(global: &Global, args: &ExplainArgs) -> Result<Exit, Failure> {
+    let catalog = catalog(global);
     let topic = args.topic.as_deref().unwrap_or("");
     let text = match topic.to_ascii_lowercase().as_str() {
         "" | "help" => overview(),
         "settings" => settings(&catalog).render(global.output)?,
+        "actions" => super::explain_action::list(&catalog).render(global.output)?,
         "facts" => facts().render(global.output)?,
         "codes" => codes().render(global.output)?,
         "where" | "selectors" if global.output == Output::Table => WHERE.to_owned(),
@@ -70,19 +77,27 @@ fn one(global: &Global, topic: &str, catalog: &Catalog) -> Result<String, Failur
     if let Some(setting) = setting {
         return if global.output == Output::Table { Ok(setting_page(setting)) } else { document(&setting_value(setting), global.output) };
     }
+    if let Some(action) = catalog.action(topic) {
+        return if global.output == Output::Table {
+            Ok(super::explain_action::page(action))
+        } else {
+            document(&super::explain_action::value(action), global.output)
+        };
+    }
     if let Some(page) = fact_page(topic) {
         return fact_text(global, &page);
     }
     let known: Vec<String> = catalog
         .settings
         .keys()
+        .chain(catalog.actions.keys())
         .map(ToString::to_string)
         .chain(fact_pages().into_keys())
         .chain(pages().iter().map(|p| p.code.to_owned()))
         .collect();
     let near = did_you_mean(topic, known.iter().map(String::as_str));
     let advice = near.map_or_else(
-        || "`rmm explain settings`, `rmm explain facts` and `rmm explain codes` list what there is".to_owned(),
+        || "`rmm explain settings`, `actions`, `facts` and `codes` list what there is".to_owned(),
         |n| format!("did you mean '{n}'?"),
     );
     Err(Failure::new(Exit::Error, Diagnostic::error("RMM0004", format!("there is no page on '{topic}'")).advice(advice)))
@@ -92,13 +107,15 @@ fn overview() -> String {
     let mut out = String::new();
     for (command, what) in [
         ("rmm explain settings", "what can be set"),
+        ("rmm explain actions", "what can be done"),
         ("rmm explain facts", "what can be observed"),
         ("rmm explain codes", "error codes"),
         ("rmm explain where", "expressions in selectors"),
         ("rmm explain Services", "one setting, with examples"),
+        ("rmm explain InstallUpdates", "one action, with examples"),
         ("rmm explain RMM0301", "one error code"),
     ] {
-        let _ = writeln!(out, "  {command:24}{what}");
+        let _ = writeln!(out, "  {command:28}{what}");
     }
     out
 }
@@ -211,7 +228,7 @@ fn fact_text(global: &Global, page: &FactPage) -> Result<String, Failure> {
     Ok(out)
 }
 
-fn indent(out: &mut String, text: &str) {
+pub(super) fn indent(out: &mut String, text: &str) {
     for line in text.lines() {
         let _ = writeln!(out, "  {line}");
     }

@@ -145,8 +145,8 @@ fn pack() -> impl Iterator<Item = (String, &'static str)> {
 /// Writes the schemas that `# yaml-language-server:` lines name; those that are there only with `refresh`. Says which.
 pub(super) fn write_schemas(context: &Context, refresh: bool) -> Result<Vec<String>, Failure> {
     let mut written = Vec::new();
-    for (name, kind) in [("config", Kind::Config), ("devices", Kind::Devices), ("policies", Kind::Policies), ("tests", Kind::Tests)] {
-        let path = format!("schemas/{name}.json");
+    for kind in Kind::ALL {
+        let path = format!("schemas/{}.json", kind.name());
         let full = context.root.join(&path);
         let text = document(&schema(kind, &context.set.catalog), Output::Json)?;
         let old = std::fs::read_to_string(&full).ok();

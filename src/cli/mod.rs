@@ -14,6 +14,7 @@ mod eval;
 mod exec;
 mod exit;
 mod explain;
+mod explain_action;
 mod facts;
 mod failure;
 mod fmt;
@@ -27,6 +28,7 @@ mod plan;
 mod plan_text;
 mod progress;
 mod review;
+mod schema;
 mod signals;
 mod state;
 mod status;
@@ -101,6 +103,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Exec(args) => exec::run(&global, args),
         Command::Audit(args) => audit::run(&global, &args),
         Command::Explain(args) => explain::run(&global, &args),
+        Command::Schema(args) => schema::run(&global, &args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
         Command::Help(args) => help::run(&args),

@@ -167,8 +167,7 @@ impl Kinds<'_> {
     fn unknown_parameter(&mut self, action: &ActionDef, name: &str, at: &Place) {
         let known: Vec<&str> = action.properties().map(|(name, _)| name).collect();
         let problem = Diagnostic::error("RMM0132", format!("{} has no parameter '{name}'", action.name)).at(at);
-        let advice =
-            if known.is_empty() { "it takes none".to_owned() } else { codes::suggestion(name, known.iter().copied(), "it takes") };
+        let advice = if known.is_empty() { "it takes none".to_owned() } else { codes::suggestion(name, known.iter().copied(), "it takes") };
         self.problem(problem.advice(advice));
     }
 }
@@ -200,4 +199,3 @@ fn typed(word: &str, schema: &Value) -> Value {
         }
     }
 }
-

@@ -8,6 +8,7 @@ use chrono_tz::Tz;
 
 use super::codes;
 use super::fleet::{Declared, Fleet};
+use super::members::Members;
 use super::policies::expired;
 use super::tree::{Node, Tree};
 use crate::diagnose::Diagnostic;
@@ -23,6 +24,8 @@ pub(super) struct Checker<'a> {
     pub fleet: &'a Fleet,
     /// Site identifiers to names.
     pub site_ids: &'a BTreeMap<String, String>,
+    /// Which devices are in which groups.
+    pub members: &'a Members<'a>,
     pub problems: &'a mut Vec<Diagnostic>,
 }
 
@@ -100,6 +103,20 @@ impl Checker<'_> {
         }
     }
 
+    /// Checks a selector, and warns where no device can be meant.
+    pub(super) fn target(&mut self, selector: &Selector, node: &Node, file: &Arc<str>) {
+        let before = self.problems.len();
+        self.selector(selector, node, file);
+        if self.problems.len() == before && self.members.none(selector) {
+            let message = match selector {
+                Selector::Name(name) => format!("no device is in the group '{name}'"),
+                Selector::Match(_) => "no device fits this selector".to_owned(),
+            };
+            let problem = Diagnostic::warning("RMM0150", message).at(&node.spot.of(file));
+            self.problems.push(problem.advice("put a device in the group, or correct the selector; rmm devices list shows what there is"));
+        }
+    }
+
     /// Selectors of a policy, and the devices and settings of its exceptions.
     pub(super) fn policy(&mut self, policy: &Policy, node: &Node, file: &Arc<str>, zone: Tz, now: DateTime<Utc>) {
         for (key, selectors) in [("targets", &policy.targets), ("exclude", &policy.exclude)] {
@@ -112,7 +129,7 @@ impl Checker<'_> {
                 self.problems.push(problem.advice("name the groups it is for: targets: [Servers]; \"*\" is every device"));
             }
             for (selector, node) in selectors.iter().zip(nodes) {
-                self.selector(selector, node, file);
+                self.target(selector, node, file);
             }
         }
         let nodes = node.get("exceptions").map(Node::items).unwrap_or_default();

@@ -115,7 +115,8 @@ mod tests {
     fn shown(line: &str) -> String {
         match parse(line) {
             Ok(cmdlet) => {
-                let arguments = cmdlet.arguments.iter().map(|a| format!(" {}@{}={:?}", a.name.text, a.name.at, a.value.as_ref().map(|v| &v.text)));
+                let arguments =
+                    cmdlet.arguments.iter().map(|a| format!(" {}@{}={:?}", a.name.text, a.name.at, a.value.as_ref().map(|v| &v.text)));
                 format!("{}{}", cmdlet.action.text, arguments.collect::<String>())
             }
             Err(error) => format!("{} @{}", error.message, error.word.at),

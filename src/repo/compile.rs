@@ -12,10 +12,11 @@ use sha2::{Digest, Sha256};
 use super::check::Checker;
 use super::fleet::{self, Document, Fleet};
 use super::kinds::{self, Kinds};
+use super::members::Members;
 use super::policies::{self, Compiler};
 use super::set::PolicySet;
 use super::tree::Entry;
-use super::{codes, config, toml, yaml};
+use super::{codes, config, conflicts, plaintext, toml, yaml};
 use crate::catalog::Catalog;
 use crate::diagnose::{Diagnostic, Level};
 use crate::model::{Config, Place, Policy, Selector};
@@ -161,6 +162,7 @@ pub(super) fn compile_after(
         let (root, found) = if is_toml { toml::parse(path, text) } else { yaml::parse(path, text) };
         problems.extend(found);
         let Some(root) = root else { continue };
+        plaintext::check(&root, path, &mut problems);
         match kind {
             FileKind::Config => configs[0] = Some((Arc::clone(path), root)),
             FileKind::Overlay => configs[1] = Some((Arc::clone(path), root)),
@@ -171,7 +173,9 @@ pub(super) fn compile_after(
                 }
                 None => fleet.take(Document { file: Arc::clone(path), root }, section, &mut problems),
             },
-            FileKind::Thresholds => thresholds.push((Arc::clone(path), kinds::unwrap(path, root, "thresholds", "threshold", &mut problems))),
+            FileKind::Thresholds => {
+                thresholds.push((Arc::clone(path), kinds::unwrap(path, root, "thresholds", "threshold", &mut problems)))
+            }
             FileKind::Workflows => workflows.push((Arc::clone(path), kinds::unwrap(path, root, "workflows", "workflow", &mut problems))),
             FileKind::Notifications => notifications.push(Document { file: Arc::clone(path), root }),
             FileKind::Script => {}
@@ -200,19 +204,21 @@ pub(super) fn compile_after(
 
     let file_count = files.len();
     let mut sources: BTreeMap<Arc<str>, String> = files.into_iter().collect();
-    let (declared, policy_names) =
-        read_policies(policy_files, &world.packs, &catalog, options.now, &mut sources, &mut add, &mut problems);
+    let (declared, policy_names) = read_policies(policy_files, &world.packs, &catalog, options.now, &mut sources, &mut add, &mut problems);
     let hash = hex::encode(hash.finalize());
 
     let site_ids: BTreeMap<String, String> =
         fleet.sites.values().filter_map(|site| Some((site.value.site_id.clone()?, site.value.name.clone()))).collect();
     check_default_site(&config, &origins, &fleet, &site_ids, &mut problems);
-    let mut checker = Checker { fleet: &fleet, site_ids: &site_ids, problems: &mut problems };
+    let members = Members::new(&fleet, &site_ids, &config.general.default_site);
+    let mut checker = Checker { fleet: &fleet, site_ids: &site_ids, members: &members, problems: &mut problems };
     checker.fleet();
     for (file, entry, policy) in &declared {
         let zone = entry.node.get("timezone").and_then(|node| node.text()).and_then(|name| name.parse::<Tz>().ok()).unwrap_or(Tz::UTC);
         checker.policy(policy, &entry.node, file, zone, options.now);
     }
+    let all: Vec<&Policy> = declared.iter().map(|(_, _, policy)| policy).collect();
+    conflicts::check(&all, &members, checker.problems);
     let thresholds = kinds::by_name(thresholds, "threshold", checker.problems);
     let workflows = kinds::by_name(workflows, "workflow", checker.problems);
     let mut kinds = Kinds {

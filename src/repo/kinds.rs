@@ -46,7 +46,7 @@ impl Kinds<'_> {
         if let Some(node) = node {
             let nodes: Vec<&Node> = if matches!(node.value, Tree::List(_)) { node.items().iter().collect() } else { vec![node] };
             for (selector, node) in selectors.iter().zip(nodes) {
-                self.checker.selector(selector, node, file);
+                self.checker.target(selector, node, file);
             }
         }
         selectors.into_iter().map(shortest).collect()

@@ -200,7 +200,10 @@ impl Kinds<'_> {
                         Ok(day) => days.push(day),
                         Err(_) => {
                             let known = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
-                            let problem = codes::wrong_value(format!("'{}' is not a day of the week", name.escape_debug()), &at(&format!("/days/{i}")));
+                            let problem = codes::wrong_value(
+                                format!("'{}' is not a day of the week", name.escape_debug()),
+                                &at(&format!("/days/{i}")),
+                            );
                             self.problem(problem.advice(codes::suggestion(name, known, "days are")));
                         }
                     }

@@ -3,9 +3,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::decode::{CONFIG, DEVICE, GROUP, POLICY, SITE, TEST};
+use super::decode::{CONFIG, DEVICE, ESCALATION, GROUP, HOURS, POLICY, ROTA, RULE, SITE, TEST, THRESHOLD, WORKFLOW};
 use super::policies::GUARDS;
+use super::schema_values::{parameters_of, relaxed, restartable};
 use crate::catalog::Catalog;
+use crate::model::threshold::METRICS;
 
 /// A kind of file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,8 +18,73 @@ pub enum Kind {
     Devices,
     /// `policies/*.yaml`
     Policies,
+    /// `thresholds/*.yaml`
+    Thresholds,
+    /// `workflows/*.yaml`
+    Workflows,
+    /// `notifications.yaml`
+    Notifications,
     /// `tests/*.yaml`
     Tests,
+}
+
+impl Kind {
+    /// All kinds.
+    pub const ALL: [Self; 7] =
+        [Self::Config, Self::Devices, Self::Policies, Self::Thresholds, Self::Workflows, Self::Notifications, Self::Tests];
+
+    /// Its name: `policies`, as in `schemas/policies.json`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::Devices => "devices",
+            Self::Policies => "policies",
+            Self::Thresholds => "thresholds",
+            Self::Workflows => "workflows",
+            Self::Notifications => "notifications",
+            Self::Tests => "tests",
+        }
+    }
+
+    /// What such a file is for.
+    pub const fn summary(self) -> &'static str {
+        match self {
+            Self::Config => "settings of rmm itself",
+            Self::Devices => "sites, groups and devices",
+            Self::Policies => "what devices should look like",
+            Self::Thresholds => "when a measured value is a problem",
+            Self::Workflows => "jobs of several steps",
+            Self::Notifications => "who hears of what",
+            Self::Tests => "tests of policies",
+        }
+    }
+
+    /// Paths of such files, as patterns of editors.
+    pub const fn files(self) -> &'static [&'static str] {
+        match self {
+            Self::Config => &["rmm.toml", "rmm.*.toml"],
+            Self::Devices => &["devices.yaml", "devices/*.yaml", "groups.yaml", "sites.yaml"],
+            Self::Policies => &["policies/**/*.yaml", "policies/**/*.json"],
+            Self::Thresholds => &["thresholds/**/*.yaml", "thresholds/**/*.json"],
+            Self::Workflows => &["workflows/**/*.yaml", "workflows/**/*.json"],
+            Self::Notifications => &["notifications.yaml", "notifications.json"],
+            Self::Tests => &["tests/**/*.yaml"],
+        }
+    }
+}
+
+/// A catalogue of all schemas in the form of SchemaStore; `base` is the address of the folder that holds them.
+pub fn schema_catalog(base: &str) -> Value {
+    let base = base.trim_end_matches('/');
+    let schemas = Kind::ALL.map(|kind| {
+        json!({
+            "name": format!("rmm {}", kind.name()),
+            "description": format!("rmm: {}", kind.summary()),
+            "fileMatch": kind.files(),
+            "url": format!("{base}/{}.json", kind.name()),
+        })
+    });
+    json!({"$schema": "https://json.schemastore.org/schema-catalog.json", "version": 1, "schemas": schemas})
 }
 
 /// The schema of a kind of file.
@@ -50,6 +117,7 @@ pub fn schema(kind: Kind, catalog: &Catalog) -> Value {
             let map = json!({"type": ["object", "null"], "additionalProperties": {"$ref": "#/$defs/policy"}});
             let wrapped = json!({"type": "object", "required": ["policies"], "properties": {"import": import, "policies": map}, "additionalProperties": false});
             let bare = json!({"type": "object", "properties": {"import": import}, "additionalProperties": {"$ref": "#/$defs/policy"}});
+            with_values(&mut defs);
             json!({"$schema": DIALECT, "title": "Policies", "anyOf": [wrapped, bare], "$defs": defs})
         }
         Kind::Tests => {
@@ -60,23 +128,84 @@ pub fn schema(kind: Kind, catalog: &Catalog) -> Value {
             let wrapped = json!({"type": "object", "required": ["tests"], "properties": {"tests": list}, "additionalProperties": false});
             json!({"$schema": DIALECT, "title": "Policy tests", "anyOf": [wrapped, list], "$defs": defs})
         }
+        Kind::Thresholds => {
+            let mut defs = Map::new();
+            let mut threshold = take_defs(THRESHOLD.schema().clone(), &mut defs);
+            if let Some(metric) = threshold.pointer_mut("/properties/metric") {
+                let names = METRICS.map(|metric| metric.name);
+                *metric = json!({"description": "What is measured; the name of the threshold where absent.", "enum": names});
+            }
+            defs.insert("threshold".to_owned(), threshold);
+            file("Thresholds", "thresholds", "threshold", defs)
+        }
+        Kind::Workflows => {
+            let mut defs = Map::new();
+            let workflow = take_defs(WORKFLOW.schema().clone(), &mut defs);
+            defs.insert("workflow".to_owned(), workflow);
+            if let Some(step) = defs.get_mut("StepDoc").and_then(Value::as_object_mut) {
+                let (action, rules) = parameters_of(catalog);
+                step.insert("allOf".to_owned(), rules);
+                if let Some(properties) = step.get_mut("properties").and_then(Value::as_object_mut) {
+                    properties.insert("action".to_owned(), action);
+                }
+            }
+            with_values(&mut defs);
+            file("Workflows", "workflows", "workflow", defs)
+        }
+        Kind::Notifications => {
+            let mut defs = Map::new();
+            let mut properties = Map::new();
+            for (section, kind) in [("rules", &RULE), ("escalation", &ESCALATION), ("onCall", &ROTA)] {
+                let definition = take_defs(kind.schema().clone(), &mut defs);
+                let map = json!({"type": ["object", "null"], "additionalProperties": definition});
+                let list =
+                    json!({"type": "array", "items": {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}});
+                properties.insert(section.to_owned(), json!({"anyOf": [map, list]}));
+            }
+            properties.insert("businessHours".to_owned(), take_defs(HOURS.schema().clone(), &mut defs));
+            json!({"$schema": DIALECT, "title": "Notifications", "type": ["object", "null"], "properties": properties,
+                "additionalProperties": false, "$defs": defs})
+        }
     }
+}
+
+/// A file of definitions, bare or under one key.
+fn file(title: &str, wrapper: &str, definition: &str, defs: Map<String, Value>) -> Value {
+    let map = json!({"type": ["object", "null"], "additionalProperties": {"$ref": format!("#/$defs/{definition}")}});
+    let wrapped = json!({"type": "object", "required": [wrapper], "properties": {wrapper: map}, "additionalProperties": false});
+    json!({"$schema": DIALECT, "title": title, "anyOf": [wrapped, map], "$defs": defs})
+}
+
+/// What may stand for a value that is known later.
+fn with_values(defs: &mut Map<String, Value>) {
+    defs.insert(
+        "template".to_owned(),
+        json!({"type": "string", "pattern": "[{][{].*[}][}]", "description": "a template such as {{ vars.ntp_server }}"}),
+    );
+    let secret = json!({"type": "object", "required": ["secret"], "properties": {"secret": {"type": "string"}}, "additionalProperties": false,
+        "description": "a secret by its name, never shown"});
+    defs.insert("secret".to_owned(), secret);
 }
 
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 
-/// What each setting takes. Templates and secrets may stand for a value, so a text or a secret is taken beside numbers.
+/// What each setting takes.
 fn settings_of(catalog: &Catalog) -> Map<String, Value> {
     let mut properties = Map::new();
     for (name, setting) in &catalog.settings {
-        let secret =
-            json!({"type": "object", "required": ["secret"], "properties": {"secret": {"type": "string"}}, "additionalProperties": false});
-        let schema = match &setting.keyed {
-            // `restartOn` stands beside the members of a value, so a closed object of the catalog cannot be repeated here.
-            Some(_) => json!({"description": setting.summary, "type": ["object", "null"]}),
-            None if setting.secrets => json!({"description": setting.summary, "anyOf": [setting.value, secret]}),
-            None => json!({"description": setting.summary, "anyOf": [setting.value]}),
+        let value = relaxed(&setting.value, setting.secrets);
+        let mut schema = match &setting.keyed {
+            Some(keyed) => {
+                let mut map = json!({"type": ["object", "null"], "additionalProperties": restartable(value)});
+                if let Some(pattern) = &keyed.pattern {
+                    map["propertyNames"] = json!({"anyOf": [{"pattern": pattern}, {"$ref": "#/$defs/template"}]});
+                }
+                map
+            }
+            None => json!({"anyOf": [value]}),
         };
+        schema["description"] = setting.summary.clone().into();
+        schema["examples"] = setting.examples.clone().into();
         properties.insert(name.to_string(), schema);
     }
     for (name, _) in GUARDS {

@@ -56,8 +56,13 @@ impl Kinds<'_> {
         let items = node.get("overrides").map(Node::items).unwrap_or_default();
         let mut overrides = Vec::new();
         for (over, node) in doc.overrides.into_iter().zip(items) {
-            let own =
-                Limits { warning: level(over.warning), critical: level(over.critical), clear: level(over.clear), hold: Span::default(), ..base };
+            let own = Limits {
+                warning: level(over.warning),
+                critical: level(over.critical),
+                clear: level(over.clear),
+                hold: Span::default(),
+                ..base
+            };
             let merged = Limits {
                 warning: own.warning.or(base.warning),
                 critical: own.critical.or(base.critical),
@@ -138,7 +143,8 @@ impl Kinds<'_> {
             if wrong {
                 let (side, name) = if worse == Worse::Higher { ("above", "more") } else { ("below", "less") };
                 let which = if all.warning.is_some() { "warning" } else { "critical" };
-                let message = format!("clear ({clear}) is {side} {which} ({limit}), where {name} is worse: it would be over while it lasts");
+                let message =
+                    format!("clear ({clear}) is {side} {which} ({limit}), where {name} is worse: it would be over while it lasts");
                 let problem = Diagnostic::error("RMM0141", message).at(&place("clear", which));
                 let right = if worse == Worse::Higher { "at or below" } else { "at or above" };
                 self.problem(problem.advice(format!("let clear be {right} {which}")));

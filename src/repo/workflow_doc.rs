@@ -244,8 +244,8 @@ pub(super) enum EndDoc {
 pub(super) enum OnFailureDoc {
     /// A word, or "run: OtherWorkflow".
     Text(
-        #[schemars(regex(pattern = r"^ *(stop|continue|notify-admin|rollback|rollback-and-notify|run *: *[^ ].*) *$"), example = &"stop", example = &"continue", example = &"notify-admin", example = &"rollback", example = &"rollback-and-notify")]
-        String,
+        #[schemars(example = &"stop", example = &"continue", example = &"notify-admin", example = &"rollback", example = &"rollback-and-notify")]
+         String,
     ),
     /// Starts another workflow.
     Run(RunDoc),

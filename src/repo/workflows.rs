@@ -72,7 +72,9 @@ impl Kinds<'_> {
             let named_at = node.at_pointer("/name").spot.of(file);
             if let Some(first) = seen.get(names[i].as_str()) {
                 let problem = Diagnostic::error("RMM0134", format!("two steps are named '{}'", names[i])).at(&named_at).label("again here");
-                self.problem(problem.related(first, "first here").advice("give one of them another name: conditions speak of steps by name"));
+                self.problem(
+                    problem.related(first, "first here").advice("give one of them another name: conditions speak of steps by name"),
+                );
             } else {
                 seen.insert(&names[i], named_at.clone());
             }
@@ -141,7 +143,8 @@ impl Kinds<'_> {
         if given != ["action"] {
             const ONLY: [&str; 7] = ["on", "with", "retries", "maxParallel", "maxFailures", "waitForReboot", "parallel"];
             if let Some(key) = ONLY.into_iter().find(|key| node.get(key).is_some()) {
-                let problem = Diagnostic::error("RMM0133", format!("'{key}' belongs to an action, and this step has none")).at(&key_at(key));
+                let problem =
+                    Diagnostic::error("RMM0133", format!("'{key}' belongs to an action, and this step has none")).at(&key_at(key));
                 self.problem(problem.advice("leave it out"));
             }
         }
@@ -180,13 +183,7 @@ impl Kinds<'_> {
         })
     }
 
-    fn on_failure(
-        &mut self,
-        doc: Option<&OnFailureDoc>,
-        node: &Node,
-        file: &Arc<str>,
-        called: &mut Vec<(Arc<str>, Place)>,
-    ) -> OnFailure {
+    fn on_failure(&mut self, doc: Option<&OnFailureDoc>, node: &Node, file: &Arc<str>, called: &mut Vec<(Arc<str>, Place)>) -> OnFailure {
         let place = node.at_pointer("/onFailure").spot.of(file);
         let (name, at) = match doc {
             None => return OnFailure::Stop,
@@ -237,7 +234,8 @@ impl Kinds<'_> {
                     self.problem(problem.at(&place).advice("a condition can only speak of steps before it"));
                 }
                 None => {
-                    let problem = Diagnostic::error("RMM0136", format!("the condition asks for the step '{}', which does not exist", step.name));
+                    let problem =
+                        Diagnostic::error("RMM0136", format!("the condition asks for the step '{}', which does not exist", step.name));
                     let advice = codes::suggestion(&step.name, names[..i].iter().map(String::as_str), "the steps before it are");
                     self.problem(problem.at(&place).advice(advice));
                 }
@@ -281,4 +279,3 @@ impl Kinds<'_> {
         }
     }
 }
-

@@ -9,7 +9,8 @@ use rmm::repo::{Kind, schema};
 #[test]
 fn the_schemas_are_those_of_the_program() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas");
-    for (name, kind) in [("config", Kind::Config), ("devices", Kind::Devices), ("policies", Kind::Policies), ("tests", Kind::Tests)] {
+    for kind in Kind::ALL {
+        let name = kind.name();
         let path = folder.join(format!("{name}.json"));
         let text = serde_json::to_string_pretty(&schema(kind, &Catalog::builtin())).unwrap() + "\n";
         if std::env::var_os("RMM_UPDATE_DOCS").is_some() {

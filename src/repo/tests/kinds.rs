@@ -206,13 +206,13 @@ fn mistakes_in_workflows_are_found_where_they_stand() {
         (step("action: Reboot, onFailure: rolback"), "RMM0133 4:44", "did you mean 'rollback'?"),
         (step("action: Reboot, onFailure: 'run: Othr'"), "RMM0108 4:50", "no workflow 'Othr'"),
         (step("action: Reboot, retries: -1"), "RMM0103 4:42", "at least 0"),
-        (step("action: Reboot, timeout: soon"), "RMM0103 4:42", "duration"),
+        (step("action: Reboot, timeout: soon"), "RMM0103 4:42", "How long"),
         (step("action: Reboot, wen: x"), "RMM0102 4:33", "did you mean 'when'?"),
         (step("action: Reboot, approval: {}"), "RMM0133 4:33", "both 'action' and 'approval'"),
         (step("approval: {role: Boss}"), "RMM0103 4:34", "'Operator'"),
         (step("approval: {}, retries: 2"), "RMM0133 4:31", "belongs to an action"),
         (step("delay: 5m"), "RMM0133 4:14", "does nothing"),
-        (step("action: Reboot, when: 'steps['"), "RMM0112 4:45", "does not compile"),
+        (step("action: Reboot, when: 'steps['"), "RMM0112 4:46", "does not compile"),
         (step("action: Reboot, when: '1 > 2'"), "RMM0135 4:39", "always false"),
         (step("action: Reboot, when: steps.Scan.failed == 0"), "RMM0136 4:45", "does not exist"),
         (
@@ -240,7 +240,7 @@ fn mistakes_in_workflows_are_found_where_they_stand() {
         (
             "A:\n  steps: [{name: x, action: Reboot, onFailure: 'run: B'}]\nB:\n  steps: [{name: x, action: Reboot, onFailure: {run: A}}]\n"
                 .to_owned(),
-            "RMM0137 4:55",
+            "RMM0137 4:54",
             "A > B > A",
         ),
     ] {
