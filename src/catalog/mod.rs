@@ -82,7 +82,11 @@ impl Catalog {
         let mut own: BTreeMap<Arc<str>, Arc<str>> = BTreeMap::new();
         let mut problems = Vec::new();
         for (path, text) in scripts {
-            let read = if head::is_action(text) { read_action(path, text).map(Script::Action) } else { read_script(path, text).map(Script::Setting) };
+            let read = if head::is_action(text) {
+                read_action(path, text).map(Script::Action)
+            } else {
+                read_script(path, text).map(Script::Setting)
+            };
             match read {
                 Ok(Script::Action(action)) => {
                     if let Some(first) = own.insert(Arc::clone(&action.name), Arc::clone(path)) {

@@ -129,7 +129,11 @@ impl Checker<'_> {
                 self.problems.push(problem.advice("name the groups it is for: targets: [Servers]; \"*\" is every device"));
             }
             for (selector, node) in selectors.iter().zip(nodes) {
-                self.target(selector, node, file);
+                if key == "targets" {
+                    self.target(selector, node, file);
+                } else {
+                    self.selector(selector, node, file);
+                }
             }
         }
         let nodes = node.get("exceptions").map(Node::items).unwrap_or_default();

@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn secrets_are_found_where_they_stand() {
         let key = "k: |\n  -----BEGIN OPENSSH PRIVATE KEY-----\n  b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQ\n  -----END OPENSSH PRIVATE KEY-----\n";
-        assert_eq!(levels(key), ["error 1"]);
+        assert_eq!(levels(key), ["error 2"]);
         assert_eq!(levels(&format!("a: x\nb: ghp_{}\n", "a1B2".repeat(9))), ["error 2"]);
         assert_eq!(levels("smtp_password: hunter22\napiKey: abcd1234\n"), ["warning 1", "warning 2"]);
     }

@@ -38,3 +38,68 @@ fn the_policies_that_ship_keep_to_the_schema_that_they_name() {
         jsonschema::validator_for(&schema).unwrap().validate(&document).unwrap();
     }
 }
+
+fn validator(kind: Kind) -> jsonschema::Validator {
+    let schema = schema(kind, &Catalog::builtin());
+    jsonschema::meta::validate(&schema).unwrap_or_else(|e| panic!("{}: {e}", kind.name()));
+    jsonschema::validator_for(&schema).unwrap()
+}
+
+#[test]
+fn every_schema_keeps_to_the_metaschema_and_takes_what_the_program_takes() {
+    for (kind, text) in [
+        (Kind::Policies, "P: {targets: '*', settings: {WindowsFirewall: Enabled, PasswordMinLength: 12, AllowReboots: false}}"),
+        (Kind::Policies, "policies: {P: {targets: [A], settings: {Services: {sshd: {state: running, restartOn: [Files./etc/x]}}}}}"),
+        (Kind::Policies, "P: {targets: '*', settings: {Timezone: '{{ vars.zone }}', Packages: {curl: present}}}"),
+        (Kind::Thresholds, "CPU: {warning: 80, critical: 95%, for: 10m, overrides: [{targets: [DB], warning: 90}]}"),
+        (Kind::Thresholds, "thresholds: {Root: {metric: DiskSpace, warning: 20, remediate: ClearTemp}}"),
+        (Kind::Workflows, "W: {trigger: 'Schedule: Daily', steps: [{name: A, action: Install-Updates -Group Pilot, delay: 24h}]}"),
+        (Kind::Workflows, "W: {steps: [{name: A, action: ServiceControl, with: {name: nginx, state: restart}}, {name: B, approval: {}}]}"),
+        (Kind::Workflows, "W: {trigger: {schedule: {cron: 0 2 * * *}}, steps: [{name: A, action: Reboot, on: '*', onFailure: {run: X}}]}"),
+        (Kind::Notifications, "rules: [{name: A, condition: {severity: '>= High'}, channels: [Teams], delay: 300}]"),
+        (Kind::Devices, "devices: {a: {address: 192.0.2.1}}"),
+        (Kind::Config, "{general: {organization: X}, notifications: {channels: {a: {type: email, server: smtp.example.com}}}}"),
+    ] {
+        let document: serde_json::Value = serde_yaml::from_str(text).unwrap();
+        let errors: Vec<String> = validator(kind).iter_errors(&document).map(|e| e.to_string()).collect();
+        assert!(errors.is_empty(), "{text}: {errors:?}");
+    }
+}
+
+#[test]
+fn every_schema_rejects_what_the_program_refuses() {
+    for (kind, text) in [
+        (Kind::Policies, "P: {targets: '*', settings: {WindowsFirewall: Enabld}}"),
+        (Kind::Policies, "P: {targets: '*', settings: {PasswordMinLength: many}}"),
+        (Kind::Policies, "P: {targets: '*', settings: {PasswordMinLenght: 12}}"),
+        (Kind::Policies, "P: {targets: '*', settings: {Services: {sshd: {state: runing}}}}"),
+        (Kind::Policies, "P: {settings: {}}"),
+        (Kind::Thresholds, "CPU: {warnung: 80}"),
+        (Kind::Thresholds, "CPU: {warning: high}"),
+        (Kind::Thresholds, "X: {metric: Memroy, warning: 80}"),
+        (Kind::Workflows, "W: {steps: [{name: A, action: Instal-Updates}]}"),
+        (Kind::Workflows, "W: {steps: [{name: A, action: ServiceControl, with: {name: nginx, state: kick}}]}"),
+        (Kind::Workflows, "W: {steps: [{name: A, action: ServiceControl}]}"),
+        (Kind::Workflows, "W: {steps: [{action: Reboot}]}"),
+        (Kind::Notifications, "rules: {A: {channels: []}}"),
+        (Kind::Notifications, "rulez: []"),
+        (Kind::Devices, "devices: {a: {adress: 192.0.2.1}}"),
+        (Kind::Config, "{general: {organisation: X}}"),
+        (Kind::Config, "{notifications: {channels: {a: {type: pigeon}}}}"),
+    ] {
+        let document: serde_json::Value = serde_yaml::from_str(text).unwrap();
+        assert!(!validator(kind).is_valid(&document), "the schema of {} takes {text}", kind.name());
+    }
+}
+
+#[test]
+fn the_policies_of_the_examples_keep_to_their_schema() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/quickstart/policies");
+    let validator = validator(Kind::Policies);
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let document: serde_json::Value = serde_yaml::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        let errors: Vec<String> = validator.iter_errors(&document).map(|e| e.to_string()).collect();
+        assert!(errors.is_empty(), "{}: {errors:?}", path.display());
+    }
+}

@@ -1,5 +1,6 @@
 //! The built-in settings: that all are well made, and what each would do, with harmless and with hostile values.
 
+mod actions;
 mod commands;
 mod hostile;
 mod real;

@@ -294,3 +294,48 @@ businessHours: {hours: '08:00-18:00', timezone: Europe/Berlin}
     assert_eq!(set.rotas["Weekly"].turn.as_seconds(), 7 * 86_400);
     assert_eq!(set.business_hours.as_ref().unwrap().days.len(), 5);
 }
+
+#[test]
+fn selectors_that_mean_no_device_are_warned_of() {
+    let devices = "groups: {Empty: {}, Ruled: {match: {where: 'facts.x == 1'}}, Child: {parent: Empty2}, Empty2: {}}\n\
+                   devices: {ws-1: {tags: [a], os: linux, groups: [Child]}}\n";
+    let spots_of = |targets: &str| {
+        let text = format!("P:\n  targets: {targets}\n  settings: {{AllowReboots: false}}\n");
+        spots(&compile(
+            vec![("rmm.toml".into(), String::new()), ("devices.yaml".into(), devices.into()), ("policies/p.yaml".into(), text)],
+            &options(),
+            World::default(),
+        ))
+    };
+    for (targets, found) in [
+        ("[Empty]", vec!["RMM0150 policies/p.yaml:2:13"]),
+        ("[{tag: b}]", vec!["RMM0150 policies/p.yaml:2:13"]),
+        ("{os: windows}", vec!["RMM0150 policies/p.yaml:2:12"]),
+        ("[Ruled, Empty2, {tag: a, os: linux}, '*', {tag: a, where: 'facts.x == 1'}]", vec![]),
+    ] {
+        assert_eq!(spots_of(targets), found, "{targets}");
+    }
+}
+
+#[test]
+fn policies_that_disagree_on_a_device_are_warned_of() {
+    let found = |a: &str, b: &str| {
+        let text = format!("A:\n  targets: '*'\n  {a}\nB:\n  targets: {{tag: a}}\n  {b}\n");
+        let devices = "devices: {ws-1: {tags: [a]}, ws-2: {}}\n";
+        spots(&compile(
+            vec![("rmm.toml".into(), String::new()), ("devices.yaml".into(), devices.into()), ("policies/p.yaml".into(), text)],
+            &options(),
+            World::default(),
+        ))
+    };
+    let utc = "settings: {Timezone: UTC}";
+    let berlin = "settings: {Timezone: Europe/Berlin}";
+    assert_eq!(found(utc, berlin), ["RMM0151 policies/p.yaml:6:14"]);
+    assert_eq!(found(utc, utc), Vec::<String>::new());
+    assert_eq!(found(utc, &format!("{berlin}\n  priority: 1")), Vec::<String>::new());
+    assert_eq!(found(&format!("{utc}\n  exclude: [{{tag: a}}]"), berlin), Vec::<String>::new());
+    assert_eq!(
+        found(&format!("{utc}\n  activeHours: 06:00-07:00"), &format!("{berlin}\n  activeHours: 08:00-09:00")),
+        Vec::<String>::new()
+    );
+}

@@ -35,7 +35,7 @@ fn a_whole_policy_is_read() {
     activeHours: 10PM-6AM
     timezone: Europe/Berlin
 ";
-    let set = good(&[FLEET, ("policies/p.yaml", text)]);
+    let set = good(&[FLEET, ("devices/x.yaml", "x-1: {tags: [x], os: linux}\n"), ("policies/p.yaml", text)]);
     let policy = &set.policies[0];
     assert_eq!((policy.targets.len(), policy.exclude.len(), policy.priority), (2, 1, 100));
     assert_eq!((policy.remediate, policy.severity), (Remediate::Approve, Severity::High));

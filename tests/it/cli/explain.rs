@@ -3,7 +3,7 @@ use super::Fleet;
 #[test]
 fn every_code_setting_and_fact_has_its_page() {
     let fleet = Fleet::nothing();
-    for (list, column, least) in [("codes", "code", 60), ("settings", "setting", 30), ("facts", "fact", 40)] {
+    for (list, column, least) in [("codes", "code", 60), ("settings", "setting", 30), ("actions", "action", 15), ("facts", "fact", 40)] {
         let all = fleet.rmm(&["explain", list, "--output", "json"]).code(0).json();
         let items = all["items"].as_array().unwrap();
         assert!(items.len() >= least, "only {} {list}", items.len());

@@ -15,6 +15,7 @@ mod import;
 mod init;
 mod plan;
 mod review;
+mod schema;
 mod status;
 mod test;
 mod uninstall;
