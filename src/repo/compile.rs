@@ -174,7 +174,7 @@ pub(super) fn compile_after(
                 None => fleet.take(Document { file: Arc::clone(path), root }, section, &mut problems),
             },
             FileKind::Thresholds => {
-                thresholds.push((Arc::clone(path), kinds::unwrap(path, root, "thresholds", "threshold", &mut problems)))
+                thresholds.push((Arc::clone(path), kinds::unwrap(path, root, "thresholds", "threshold", &mut problems)));
             }
             FileKind::Workflows => workflows.push((Arc::clone(path), kinds::unwrap(path, root, "workflows", "workflow", &mut problems))),
             FileKind::Notifications => notifications.push(Document { file: Arc::clone(path), root }),

@@ -84,12 +84,10 @@ impl Kinds<'_> {
             entries = std::mem::take(inner);
         }
         for entry in &mut entries {
-            match SECTIONS.iter().find(|section| section.eq_ignore_ascii_case(&entry.key)) {
-                Some(section) => (*section).clone_into(&mut entry.key),
-                None => {
-                    let problem = codes::unknown_key(&entry.key, SECTIONS, "this file", &entry.spot.of(file));
-                    self.problem(problem);
-                }
+            if let Some(section) = SECTIONS.iter().find(|section| section.eq_ignore_ascii_case(&entry.key)) {
+                (*section).clone_into(&mut entry.key);
+            } else {
+                self.problem(codes::unknown_key(&entry.key, SECTIONS, "this file", &entry.spot.of(file)));
             }
         }
         entries
@@ -196,16 +194,13 @@ impl Kinds<'_> {
             None => days = vec![Weekday::Mon, Weekday::Tue, Weekday::Wed, Weekday::Thu, Weekday::Fri],
             Some(names) => {
                 for (i, name) in names.iter().enumerate() {
-                    match name.parse::<Weekday>() {
-                        Ok(day) => days.push(day),
-                        Err(_) => {
-                            let known = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
-                            let problem = codes::wrong_value(
-                                format!("'{}' is not a day of the week", name.escape_debug()),
-                                &at(&format!("/days/{i}")),
-                            );
-                            self.problem(problem.advice(codes::suggestion(name, known, "days are")));
-                        }
+                    if let Ok(day) = name.parse::<Weekday>() {
+                        days.push(day);
+                    } else {
+                        let known = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+                        let problem =
+                            codes::wrong_value(format!("'{}' is not a day of the week", name.escape_debug()), &at(&format!("/days/{i}")));
+                        self.problem(problem.advice(codes::suggestion(name, known, "days are")));
                     }
                 }
             }

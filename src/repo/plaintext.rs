@@ -70,7 +70,7 @@ fn token(text: &str) -> bool {
 
 /// `password`, `smtp_password`, `apiKey`; not `PermitEmptyPasswords`, `passwordMinLength`, `tokenUrl`.
 fn expects_secret(key: &str) -> bool {
-    let plain: String = key.chars().filter(|c| c.is_ascii_alphanumeric()).map(|c| c.to_ascii_lowercase()).collect();
+    let plain: String = key.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
     KEYS.iter().any(|end| plain.ends_with(end))
 }
 

@@ -48,7 +48,9 @@ pub(super) fn restartable(mut schema: Value) -> Value {
     if let Some(map) = schema.as_object_mut() {
         for part in PARTS {
             if let Some(Value::Array(branches)) = map.get_mut(part) {
-                branches.iter_mut().for_each(|branch| *branch = restartable(branch.take()));
+                for branch in branches {
+                    *branch = restartable(branch.take());
+                }
             }
         }
         if let Some(Value::Object(properties)) = map.get_mut("properties") {

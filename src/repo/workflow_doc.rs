@@ -178,7 +178,7 @@ pub(super) struct StepDoc {
     /// Waits this long first.
     #[serde(default)]
     pub delay: Option<Span>,
-    /// Only where this holds: steps["Verify Pilot Health"].score >= 90
+    /// Only where this holds: `steps["Verify Pilot Health"].score >= 90`
     #[serde(default)]
     pub when: Option<String>,
     /// What happens where it fails.

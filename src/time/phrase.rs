@@ -36,7 +36,7 @@ pub(super) fn read(text: &str) -> Option<Recurrence> {
     let on = |days: &str, rest: &[&str]| time(rest).map(|(h, m)| format!("0 {m} {h} * * {days}"));
     let mut last_week = false;
     let cron = match words.as_slice() {
-        ["hourly"] => "0 0 * * * *".to_owned(),
+        ["hourly"] | ["every", "hour"] => "0 0 * * * *".to_owned(),
         ["daily", rest @ ..] | ["every", "day", rest @ ..] => on("*", rest)?,
         ["weekdays", rest @ ..] => on("mon-fri", rest)?,
         ["weekends", rest @ ..] => on("sat,sun", rest)?,
@@ -47,7 +47,6 @@ pub(super) fn read(text: &str) -> Option<Recurrence> {
         },
         ["monthly", rest @ ..] => time(rest).map(|(h, m)| format!("0 {m} {h} 1 * *"))?,
         ["every", unit] if unit.starts_with("min") => "0 * * * * *".to_owned(),
-        ["every", "hour"] => "0 0 * * * *".to_owned(),
         ["every", number, unit] if number.parse::<u32>().is_ok() => {
             let n: u32 = number.parse().ok().filter(|n| *n > 0)?;
             match *unit {

@@ -213,7 +213,9 @@ mod tests {
 
     #[test]
     fn nonsense_and_what_never_happens_are_told_apart() {
-        for text in ["", "sometimes", "Daily 25:00", "every 7 min", "Fifth Tuesday 10PM", "* * * *", "0 2 * * 8", "\u{1F4A5}", &"9".repeat(5000)] {
+        for text in
+            ["", "sometimes", "Daily 25:00", "every 7 min", "Fifth Tuesday 10PM", "* * * *", "0 2 * * 8", "\u{1F4A5}", &"9".repeat(5000)]
+        {
             assert!(matches!(Schedule::parse(text, Tz::UTC), Err(ScheduleError::Unclear(_))), "{text}");
         }
         for text in ["0 0 0 30 2 *", "0 0 31 4 *"] {

@@ -26,6 +26,7 @@ const COMMANDS: [&str; 23] = [
     "exec",
     "audit",
     "explain",
+    "schema",
     "completions",
     "man",
     "help",
