@@ -18,7 +18,7 @@ use crate::diagnose::{Diagnose as _, Diagnostic, did_you_mean};
 use crate::model::{Device, Facts, Place, Selector};
 use crate::plan::policy_test::secret;
 use crate::plan::{Planner, Targeting};
-use crate::repo::{LoadOptions, PolicySet, World, compile, read_facts, read_selector};
+use crate::repo::{LoadOptions, PolicySet, World, compile, read_facts, read_selector, unknown_facts_in};
 use crate::script::{Answer, Condition, ScriptError};
 use crate::time::{Clock as _, SystemClock};
 
@@ -42,8 +42,9 @@ const SOURCE: &str = "expression";
 
 pub(super) fn run(global: &Global, args: &EvalArgs) -> Result<Exit, Failure> {
     let (set, devices) = subjects(global, args.device.as_deref())?;
+    let recorded = args.device.as_deref().is_some_and(|name| Path::new(name).is_file());
     let planner = Planner::new(&set, &secret);
-    let trial = Trial { set: &set, planner: &planner, devices: &devices, one: args.device.is_some() };
+    let trial = Trial { set: &set, planner: &planner, devices: &devices, one: args.device.is_some(), recorded };
     if let Some(text) = &args.expression {
         super::print(&trial.answer(global, text)?)?;
         return Ok(Exit::Done);
@@ -112,6 +113,8 @@ struct Trial<'a> {
     devices: &'a [Subject],
     /// One device was asked for, rather than the fleet.
     one: bool,
+    /// Whether the facts come from a file.
+    recorded: bool,
 }
 
 impl Trial<'_> {
@@ -170,6 +173,11 @@ impl Trial<'_> {
             let problem = Diagnostic::error("RMM0112", format!("the expression does not compile: {error}")).at(&place);
             pointed(text, vec![problem.advice("`rmm explain where` shows how expressions are written")])
         })?;
+        // A file of facts may hold what this version does not know.
+        let wrong = if self.recorded { Vec::new() } else { unknown_facts_in(&condition, SOURCE) };
+        if !wrong.is_empty() {
+            return Err(pointed(text, wrong));
+        }
         if let (true, Some((device, facts))) = (self.one, self.devices.first()) {
             return one(global, text, &device.name, condition.value(device, facts));
         }

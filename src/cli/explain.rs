@@ -92,7 +92,7 @@ fn one(global: &Global, topic: &str, catalog: &Catalog) -> Result<String, Failur
         .keys()
         .chain(catalog.actions.keys())
         .map(ToString::to_string)
-        .chain(fact_pages().into_keys())
+        .chain(fact_pages().keys().cloned())
         .chain(pages().iter().map(|p| p.code.to_owned()))
         .collect();
     let near = did_you_mean(topic, known.iter().map(String::as_str));
@@ -132,7 +132,7 @@ fn settings(catalog: &Catalog) -> Table {
 
 fn facts() -> Table {
     let mut table = Table::new("rmm.factPages/1", &["FACT", "CATEGORY", "SUMMARY"]);
-    for page in fact_pages().into_values() {
+    for page in fact_pages().values() {
         table.push(vec![json!(page.name), json!(page.category), json!(page.summary)]);
     }
     table

@@ -329,5 +329,11 @@ fn every_section_and_probe_has_a_page_and_its_members_are_those_of_the_page() {
                 assert!(one.contains_key(member), "{name} has no {member}");
             }
         }
+        // A member without a line on the page would be taken for a misspelling.
+        if let (Some(Value::Object(one)), false) = (&one, page.members.is_empty()) {
+            for member in one.keys() {
+                assert!(page.members.contains_key(member), "the page of {name} has no {member}");
+            }
+        }
     }
 }

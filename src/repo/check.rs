@@ -10,11 +10,12 @@ use super::codes;
 use super::fleet::{Declared, Fleet};
 use super::members::Members;
 use super::policies::expired;
-use super::tree::{Node, Tree};
+use super::tree::{Node, Spot, Tree};
+use crate::catalog::facts::misspelt;
 use crate::diagnose::Diagnostic;
 use crate::model::selector::Match;
 use crate::model::{Group, Place, Policy, Selector};
-use crate::script::{Condition, ScriptError};
+use crate::script::{Condition, Mention, ScriptError};
 
 /// From this many problems on no similar names are looked for: ten thousand misspelt names end quickly too.
 const MAX_SUGGESTIONS: usize = 100;
@@ -87,12 +88,18 @@ impl Checker<'_> {
                 if let Some(name) = &parts.device {
                     self.device(name, &at("device"));
                 }
-                if let Some(text) = &parts.condition
-                    && let Err(error) = Condition::compile(text)
-                {
-                    let place = node.get("where").map_or_else(|| at("where"), |node| inside(node, text, &error).of(file));
-                    let problem = Diagnostic::error("RMM0112", format!("the condition does not compile: {error}")).at(&place);
-                    self.problems.push(problem.advice("a condition is an expression such as facts.hardware.memory.total_gb < 8"));
+                if let Some(text) = &parts.condition {
+                    match Condition::compile(text) {
+                        Err(error) => {
+                            let place = node.get("where").map_or_else(|| at("where"), |node| inside(node, text, &error).of(file));
+                            let problem = Diagnostic::error("RMM0112", format!("the condition does not compile: {error}")).at(&place);
+                            self.problems.push(problem.advice("a condition is an expression such as facts.hardware.memory.total_gb < 8"));
+                        }
+                        Ok(condition) => {
+                            let spot = node.get("where").map_or(node.spot, |node| node.spot);
+                            self.problems.extend(unknown_facts(&condition, spot, file));
+                        }
+                    }
                 }
                 if *parts == Match::default() {
                     let problem =
@@ -276,15 +283,44 @@ fn ruled_by(group: &Declared<Group>) -> Option<&str> {
 }
 
 /// The spot within a one-line expression at which the compiler stopped.
-fn inside(node: &Node, text: &str, error: &ScriptError) -> super::tree::Spot {
-    let mut spot = node.spot;
-    let ScriptError::Compile { line: 0 | 1, column, .. } = error else { return spot };
-    let length = text.chars().count() as u32;
+fn inside(node: &Node, text: &str, error: &ScriptError) -> Spot {
+    match error {
+        ScriptError::Compile { line: 0 | 1, column, .. } => within(node.spot, text, *column, 1),
+        _ => node.spot,
+    }
+}
+
+/// The place of a piece of an expression that stands at `spot`, as far as its quoting tells it.
+fn within(mut spot: Spot, text: &str, column: u32, length: u32) -> Spot {
+    let whole = text.chars().count() as u32;
     // Plain or simply quoted: escapes would move the columns.
-    let quote = spot.length.saturating_sub(length) / 2;
-    if *column > 0 && *column <= length + 1 && !text.contains('\n') && (spot.length == length || spot.length == length + 2) {
+    let quote = spot.length.saturating_sub(whole) / 2;
+    if column > 0 && column <= whole + 1 && !text.contains('\n') && (spot.length == whole || spot.length == whole + 2) {
         spot.column += quote + column - 1;
-        spot.length = 1;
+        spot.length = length;
     }
     spot
+}
+
+/// The same for an expression that stands alone, in a source of this name.
+pub fn unknown_facts_in(condition: &Condition, source: &str) -> Vec<Diagnostic> {
+    let length = condition.text().chars().count() as u32;
+    unknown_facts(condition, Spot { line: 1, column: 1, length }, &source.into())
+}
+
+/// Facts and members of devices that an expression asks for and that do not exist: it would never hold.
+pub(super) fn unknown_facts(condition: &Condition, spot: Spot, file: &Arc<str>) -> Vec<Diagnostic> {
+    let wrong = |mention: Mention| {
+        let names: Vec<&str> = mention.steps.iter().map(|step| step.name.as_str()).collect();
+        let (at, known) = match mention.variable.as_str() {
+            "facts" => misspelt(&names)?,
+            "device" if !Condition::DEVICE.contains(names.first()?) => (0, Condition::DEVICE.map(str::to_owned).into()),
+            _ => return None,
+        };
+        let (step, path) = (&mention.steps[at], names[..=at].join("."));
+        let place = within(spot, condition.text(), step.column, step.name.chars().count() as u32).of(file);
+        let problem = Diagnostic::error("RMM0146", format!("there is no {}.{path}", mention.variable)).at(&place);
+        Some(problem.advice(codes::suggestion(&step.name, known.iter().map(String::as_str), "there are")))
+    };
+    condition.mentions().into_iter().filter_map(wrong).collect()
 }

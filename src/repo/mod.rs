@@ -41,6 +41,7 @@ mod workflow_doc;
 mod workflows;
 pub mod yaml;
 
+pub use check::unknown_facts_in;
 pub use blame::{Blame, blame};
 pub use compile::{LoadOptions, Loaded, World, builtin_packs, compile};
 pub use fleet::bad_name;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::check::unknown_facts;
 use super::codes;
 use super::decode::{self, SELECTOR};
 use super::set::PolicySet;
@@ -28,8 +29,15 @@ pub fn read_selector(text: &str, set: &PolicySet) -> Result<Selector, Vec<Diagno
     if let Some(name) = selector.device.as_ref().filter(|name| !set.devices.contains_key(*name)) {
         problems.push(codes::unknown_name("device", name, set.devices.keys().map(String::as_str), &at("device")));
     }
-    if let Some(Err(error)) = selector.condition.as_deref().map(Condition::compile) {
-        problems.push(Diagnostic::error("RMM0112", format!("the condition does not compile: {error}")).at(&at("where")));
+    match selector.condition.as_deref().map(Condition::compile) {
+        Some(Err(error)) => {
+            problems.push(Diagnostic::error("RMM0112", format!("the condition does not compile: {error}")).at(&at("where")));
+        }
+        Some(Ok(condition)) => {
+            let spot = root.get("where").map_or(root.spot, |node| node.spot);
+            problems.extend(unknown_facts(&condition, spot, &file));
+        }
+        None => {}
     }
     if problems.iter().any(|problem| problem.level == Level::Error) { Err(problems) } else { Ok(Selector::Match(selector)) }
 }

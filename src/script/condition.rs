@@ -9,6 +9,7 @@ use super::ScriptError;
 use super::engine::{engine, timed};
 use super::facts_path::{FactValue, FactsPath};
 use super::failure::{NotObserved, compile, runtime};
+use super::mentions::{Mention, mentions};
 use super::value::{to_dynamic, to_json};
 use crate::model::{Device, Facts};
 
@@ -33,6 +34,14 @@ impl Condition {
         let ast = engine().compile_expression_with_scope(&scope, text).map_err(|error| compile(&error))?;
         Ok(Self { facts: text.contains("facts"), members: members(text), text: text.into(), ast: Arc::new(ast) })
     }
+
+    /// What it asks of `facts` and `device`.
+    pub fn mentions(&self) -> Vec<Mention> {
+        mentions(&self.ast)
+    }
+
+    /// The members of `device` that there are.
+    pub const DEVICE: [&str; 9] = MEMBERS;
 
     /// Its text.
     pub fn text(&self) -> &str {

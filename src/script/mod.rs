@@ -16,6 +16,7 @@ mod pure;
 mod quote;
 mod recorder;
 mod render;
+mod mentions;
 mod step_condition;
 #[cfg(test)]
 mod tests;
@@ -28,5 +29,6 @@ pub use program::{Program, ScriptError, SharedHost};
 pub use quote::quote;
 pub use recorder::Recorder;
 pub use render::{Rendered, render, shown};
+pub use mentions::{Mention, Step};
 pub use step_condition::{NamedStep, StepCondition};
 pub use version::version_matches;

@@ -109,7 +109,7 @@ fn split<'a>(file: &Arc<str>, root: &'a Node, problems: &mut Vec<Diagnostic>) ->
 
 /// Names of sections that can be observed at all: of the collector, and what the team's own settings look at.
 fn known_sections(set: &PolicySet) -> Vec<String> {
-    let mut known: Vec<String> = crate::catalog::facts::fact_pages().into_keys().collect();
+    let mut known: Vec<String> = crate::catalog::facts::fact_pages().keys().cloned().collect();
     for setting in set.catalog.settings.values() {
         known.push(setting.probe.clone().unwrap_or_else(|| setting.observe.splitn(3, '.').take(2).collect::<Vec<_>>().join(".")));
     }

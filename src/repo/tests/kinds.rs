@@ -297,7 +297,7 @@ businessHours: {hours: '08:00-18:00', timezone: Europe/Berlin}
 
 #[test]
 fn selectors_that_mean_no_device_are_warned_of() {
-    let devices = "groups: {Empty: {}, Ruled: {match: {where: 'facts.x == 1'}}, Child: {parent: Empty2}, Empty2: {}}\n\
+    let devices = "groups: {Empty: {}, Ruled: {match: {where: 'facts.hardware.cpu.cores == 1'}}, Child: {parent: Empty2}, Empty2: {}}\n\
                    devices: {ws-1: {tags: [a], os: linux, groups: [Child]}}\n";
     let spots_of = |targets: &str| {
         let text = format!("P:\n  targets: {targets}\n  settings: {{AllowReboots: false}}\n");
@@ -311,7 +311,7 @@ fn selectors_that_mean_no_device_are_warned_of() {
         ("[Empty]", vec!["RMM0150 policies/p.yaml:2:13"]),
         ("[{tag: b}]", vec!["RMM0150 policies/p.yaml:2:13"]),
         ("{os: windows}", vec!["RMM0150 policies/p.yaml:2:12"]),
-        ("[Ruled, Empty2, {tag: a, os: linux}, '*', {tag: a, where: 'facts.x == 1'}]", vec![]),
+        ("[Ruled, Empty2, {tag: a, os: linux}, '*', {tag: a, where: 'facts.hardware.cpu.cores == 1'}]", vec![]),
     ] {
         assert_eq!(spots_of(targets), found, "{targets}");
     }

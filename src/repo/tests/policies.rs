@@ -181,3 +181,21 @@ fn a_secret_is_refused_where_the_answer_of_the_device_would_hold_it() {
     let world = World { commit: None, catalog: None, packs: BTreeMap::new() };
     assert_eq!(compile(vec![("rmm.toml".into(), String::new()), ("policies/p.yaml".into(), text)], &options(), world).problems, Vec::new());
 }
+
+#[test]
+fn a_misspelt_fact_in_a_condition_is_underlined() {
+    let base = |condition: &str| {
+        format!("policies:\n  Base:\n    targets: [{{where: '{condition}'}}]\n    settings: {{Timezone: Europe/Berlin}}\n    remediate: true\n")
+    };
+    for (condition, column, length, advice) in [
+        ("facts.software.os.familly == \"linux\"", 42, 7, "did you mean 'family'?"),
+        ("facts.os.family == \"linux\"", 30, 2, "there are: software.os"),
+        ("true && device.hostnam == \"a\"", 39, 7, "did you mean 'hostname'?"),
+    ] {
+        let loaded = policy(&base(condition));
+        let [problem] = &loaded.problems[..] else { panic!("{:?}", loaded.problems) };
+        let place = problem.place.as_ref().unwrap();
+        assert_eq!((&*problem.code, place.line, place.column, place.length), ("RMM0146", 3, column, length), "{condition}");
+        assert_eq!(problem.advice.as_deref(), Some(advice));
+    }
+}

@@ -88,3 +88,13 @@ fn without_an_expression_lines_are_read_and_answered() {
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "2\ndebian\n");
     assert!(String::from_utf8(output.stderr).unwrap().contains("RMM0112"));
 }
+
+#[test]
+fn a_fact_that_does_not_exist_is_refused_for_a_device_with_what_was_meant() {
+    let fleet = fleet();
+    let said = fleet.rmm(&["eval", "--device", "here", "facts.software.os.familly == \"linux\""]).code(3);
+    assert!(said.err.contains("RMM0146") && said.err.contains("did you mean 'family'?"), "{}", said.err);
+    // A file may hold what another version observes.
+    fleet.write("samples/odd.json", r#"{"os": {"family": "linux"}}"#);
+    assert_eq!(fleet.rmm(&["eval", "--device", "samples/odd.json", "facts.os.family == \"linux\""]).code(0).out, "true\n");
+}
