@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::documents::Texts;
+use super::scripts::Texts;
 use crate::model::Place;
 use crate::repo::tree::{Node, Spot, Tree};
 use crate::repo::yaml;
@@ -56,12 +56,18 @@ fn follow(node: &Node, way: &[&str]) -> Option<Spot> {
     for step in way {
         match &at.value {
             Tree::Map(entries) => {
-                let Some(entry) = entries.iter().find(|entry| entry.key.eq_ignore_ascii_case(step)) else { break };
+                // The model may have a level that the file has not: `limits.warning` is `warning`.
+                let Some(entry) = entries.iter().find(|entry| entry.key.eq_ignore_ascii_case(step)) else { continue };
                 spot = Some(entry.spot);
-                at = &entry.node;
+                // In the short spelling of a step the action is a name, and its parameters stand beside it.
+                if matches!(entry.node.value, Tree::Map(_) | Tree::List(_)) {
+                    at = &entry.node;
+                }
             }
             Tree::List(items) => {
-                let Some(item) = step.parse::<usize>().ok().and_then(|i| items.get(i)) else { break };
+                let named = items.iter().find(|item| item.get("name").and_then(Node::text) == Some(step));
+                let numbered = || step.parse::<usize>().ok().and_then(|number| items.get(number.checked_sub(1)?));
+                let Some(item) = named.or_else(numbered) else { break };
                 spot = Some(item.spot);
                 at = item;
             }

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::documents::{self, Texts};
 use super::locate::Locator;
+use super::scripts::{self, Texts};
 use crate::model::policy::GuardKind;
 use crate::model::{Place, Policy, Remediate, Selector};
 use crate::repo::PolicySet;
@@ -134,12 +134,12 @@ fn items(set: &PolicySet, other: &PolicySet, texts: &Texts) -> BTreeMap<Key, Ite
     all.extend(set.policies.iter().map(|p| policy(p)));
     for group in set.groups.values() {
         let mut item = Item::new("group", &group.name, group.place.clone());
-        flatten(&serde_json::to_value(group).unwrap_or_default(), &mut item);
+        flatten(&json(group), &mut item);
         all.push(item);
     }
     for site in set.sites.values() {
         let mut item = Item::new("site", &site.name, site.place.clone());
-        flatten(&serde_json::to_value(site).unwrap_or_default(), &mut item);
+        flatten(&json(site), &mut item);
         all.push(item);
     }
     for (name, device) in &set.devices {
@@ -147,12 +147,12 @@ fn items(set: &PolicySet, other: &PolicySet, texts: &Texts) -> BTreeMap<Key, Ite
         let mut item = Item::new("device", name, device.place.clone());
         // Ten thousand devices that are the same need not be taken apart.
         if !same {
-            flatten(&serde_json::to_value(&**device).unwrap_or_default(), &mut item);
+            flatten(&json(&**device), &mut item);
         }
         all.push(item);
     }
     let mut config = Item::new("configuration", "rmm.toml", Place::file("rmm.toml"));
-    flatten(&serde_json::to_value(&set.config).unwrap_or_default(), &mut config);
+    flatten(&json(&set.config), &mut config);
     for (member, worth) in &mut config.members {
         // Somebody may have written a password where the name of a secret belongs.
         if member.starts_with("notifications.channels.") {
@@ -165,8 +165,41 @@ fn items(set: &PolicySet, other: &PolicySet, texts: &Texts) -> BTreeMap<Key, Ite
         }
     }
     all.push(config);
-    all.extend(documents::items(texts));
+    all.extend(scripts::items(texts));
+    declared(set, &mut all);
     all.into_iter().map(|item| ((item.kind, item.name.clone()), item)).collect()
+}
+
+/// Thresholds, workflows and what notifications are made of.
+fn declared(set: &PolicySet, all: &mut Vec<Item>) {
+    let mut put = |kind, name: &str, place: &Place, value: Value| {
+        let mut item = Item::new(kind, name, place.clone());
+        flatten(&value, &mut item);
+        all.push(item);
+    };
+    for (name, threshold) in &set.thresholds {
+        put("threshold", name, &threshold.place, json(threshold));
+    }
+    for (name, workflow) in &set.workflows {
+        put("workflow", name, &workflow.place, json(workflow));
+    }
+    for (name, rule) in &set.notifications {
+        put("notification", name, &rule.place, json(rule));
+    }
+    for (name, escalation) in &set.escalations {
+        put("notification", &format!("escalation {name}"), &escalation.place, json(escalation));
+    }
+    for (name, rota) in &set.rotas {
+        put("notification", &format!("rota {name}"), &rota.place, json(rota));
+    }
+    if let Some(hours) = &set.business_hours {
+        let days: Vec<String> = hours.days.iter().map(ToString::to_string).collect();
+        put("notification", "business hours", &hours.place, serde_json::json!({ "days": days, "hours": hours.hours.to_string() }));
+    }
+}
+
+fn json(definition: &impl Serialize) -> Value {
+    serde_json::to_value(definition).unwrap_or_default()
 }
 
 fn without_place(device: &crate::model::Device) -> crate::model::Device {
@@ -219,32 +252,51 @@ fn policy(policy: &Policy) -> Item {
         let key = format!("exceptions.{}{}", exception.device, exception.setting.as_ref().map(|s| format!(" {s}")).unwrap_or_default());
         let until = exception.until.map_or_else(|| "for ever".to_owned(), |until| format!("until {until}"));
         let by = exception.approved_by.as_ref().map(|by| format!(", approved by {by}")).unwrap_or_default();
-        item.text(&key, format!("{until}: {}{by}", exception.reason));
+        let mut text = format!("{until}: {}{by}", exception.reason);
+        // Several of them may cover the same.
+        if let Some(Worth::Text(before)) = item.members.get(&key) {
+            text = format!("{before}; {text}");
+        }
+        item.text(&key, text);
         item.places.insert(key, exception.place.clone());
     }
     item
 }
 
 /// Lists of names whose order means nothing.
-const UNORDERED: [&str; 3] = ["members", "groups", "tags"];
+const UNORDERED: [&str; 7] = ["members", "groups", "tags", "targets", "exclude", "channels", "types"];
 
 fn flatten(value: &Value, item: &mut Item) {
-    fn go(value: &Value, path: &str, item: &mut Item) {
+    let plain = |value: &Value| value.as_str().map_or_else(|| words(value), str::to_owned);
+    fn go(value: &Value, path: &str, item: &mut Item, plain: &dyn Fn(&Value) -> String) {
+        let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
         match value {
             Value::Object(map) if !map.is_empty() => {
                 for (key, value) in map {
-                    go(value, &if path.is_empty() { key.clone() } else { format!("{path}.{key}") }, item);
+                    go(value, &below(key), item, plain);
                 }
             }
-            Value::Array(list) if UNORDERED.contains(&path) => {
-                item.names(path, list.iter().map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned)));
+            Value::Array(list) if UNORDERED.contains(&path) => item.names(path, list.iter().map(plain)),
+            // Steps have names, overrides and tiers numbers; the order of both means something.
+            Value::Array(list) if list.iter().any(Value::is_object) => {
+                let names: Vec<&Value> = list.iter().filter_map(|one| one.get("name")).collect();
+                let named = names.len() == list.len();
+                for (i, one) in list.iter().enumerate() {
+                    let name = names.get(i).filter(|_| named).map_or_else(|| (i + 1).to_string(), |name| plain(name));
+                    go(one, &below(&name), item, plain);
+                }
+                if named {
+                    let names = Value::Array(names.into_iter().cloned().collect());
+                    item.members.insert(path.to_owned(), Worth::Opaque(canonical(&names), words(&names)));
+                }
             }
             Value::Null => {}
             Value::Object(_) if path.is_empty() => {}
-            other => item.text(path, words(other)),
+            // Two values may read the same: a number and its digits, two names and one with a comma.
+            other => drop(item.members.insert(path.to_owned(), Worth::Opaque(canonical(other), words(other)))),
         }
     }
-    go(value, "", item);
+    go(value, "", item, &plain);
 }
 
 /// Something that came or went: itself, and for a policy each of its settings.

@@ -5,13 +5,15 @@
 //! `cli/review` brings the sets and the facts, and writes the result.
 
 mod delta;
-mod documents;
 mod effect;
 mod export;
 mod locate;
 mod meaning;
 mod rule;
+mod scripts;
 mod tally;
+#[cfg(test)]
+mod tests;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -19,11 +21,11 @@ use serde::Serialize;
 use crate::diagnose::Diagnostic;
 use crate::model::Place;
 
-pub use documents::Texts;
 pub use effect::{DeviceEffect, Effect, Effects, FactsSource, Impact, Share, effects};
 pub use export::{Wanted, missing, wanted};
 pub use meaning::{Difference, How, differences};
 pub use rule::{Reason, judge};
+pub use scripts::Texts;
 
 /// The version of the JSON form. A reader refuses another major.
 pub const REVIEW_SCHEMA: &str = "rmm.review/1";
