@@ -27,6 +27,10 @@ pub(super) const STAMP: &str = "stamp";
 /// The stamp of no file at all: SHA-256 of nothing. A `stat` that knows other options gives this.
 const NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
+/// Seconds for which every file has to have been left alone. One that is written again within the same tick of its
+/// clock has the same stamp, and some systems only tell whole seconds.
+const REST: i32 = 2;
+
 /// A block that repeats what stands in files.
 struct Repeats {
     /// Name of the block.
@@ -132,6 +136,8 @@ pub(super) struct Question {
     covered: BTreeSet<&'static str>,
     /// Shell text, without what was known.
     text: String,
+    /// Seconds for which the files have to have been left alone.
+    rest: i32,
 }
 
 impl Question {
@@ -152,15 +158,21 @@ impl Question {
         }
         // -L: what a link leads to is what is read. %d: another disk in the same place is another file.
         text.push_str("H=$(t stat -L -c '%n %d %i %s %f %y %z' \"$@\" | t sha256sum)\nH=${H%% *}\n");
-        let _ = writeln!(text, "b {STAMP}\nprintf '%s\\n' \"$H\"\ne {STAMP} 0");
-        Self { covered, text }
+        Self { covered, text, rest: REST }
     }
 
     /// The shell text. `known` is what the device said when the very same was asked.
     pub(super) fn ask(&self, known: Option<&Settled>) -> String {
         let mut text = self.text.clone();
         let stamp = known.filter(|known| known.asked == self.text).map_or("", |known| &known.stamp);
-        let _ = writeln!(text, "[ \"$H\" = '{stamp}' ] || H=");
+        // Only a stamp that is not known yet has to prove itself: two processes that a quiet device is spared.
+        let _ = writeln!(
+            text,
+            "O=$H\n[ \"$H\" = '{stamp}' ] || {{\nH=\nD=$(date +%s)\nfor z in $(t stat -L -c %Z \"$@\"); do\n\
+             [ \"$z\" -lt $((D - {})) ] || O=young\ndone\n}}",
+            self.rest
+        );
+        let _ = writeln!(text, "b {STAMP}\nprintf '%s\\n' \"$O\"\ne {STAMP} 0");
         text
     }
 
@@ -250,7 +262,8 @@ mod tests {
     impl Asked {
         fn new(folder: &Path) -> Self {
             let pattern: &'static str = Box::leak(format!("{}/*", folder.display()).into_boxed_str());
-            Self { question: Question::new(&BTreeSet::from([pattern]), &BTreeSet::new()), pattern }
+            // The files of these tests have just been written.
+            Self { question: Question { rest: -60, ..Question::new(&BTreeSet::from([pattern]), &BTreeSet::new()) }, pattern }
         }
 
         fn answer(&self, known: Option<&Settled>) -> Vec<u8> {
@@ -309,6 +322,19 @@ mod tests {
             let after = frames::read(&after, "n0nce");
             assert!(after.same.is_empty() && after.blocks.contains_key(PLAIN), "{what}");
         }
+    }
+
+    #[test]
+    fn a_file_that_has_just_been_written_is_not_trusted_to_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("motd"), "hello\n").unwrap();
+        let mut asked = Asked::new(folder.path());
+        asked.question.rest = 3600;
+        let answer = asked.answer(None);
+        let frames = frames::read(&answer, "n0nce");
+        assert!(frames.blocks.contains_key(PLAIN));
+        assert_eq!(asked.question.keep(&frames), None);
+        assert_eq!(Question::new(&BTreeSet::new(), &BTreeSet::new()).rest, REST);
     }
 
     #[test]
