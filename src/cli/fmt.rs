@@ -214,7 +214,13 @@ fn difference(name: &str, old: &str, new: &str) -> String {
         Some(b'-') => Tone::Bad,
         _ => Tone::Dim,
     };
-    text.lines().map(|line| format!("{}\n", if line.starts_with(' ') { clean(line) } else { paint(tone(line), clean(line)) })).collect()
+    let shown = |line: &str| match line.strip_prefix(' ') {
+        // A build log obeys a line that begins with two colons, however deep it stands.
+        Some(rest) if rest.trim_start().starts_with("::") => format!(" {}", clean(rest).replacen("::", ": :", 1)),
+        Some(_) => clean(line),
+        None => paint(tone(line), clean(line)),
+    };
+    text.lines().map(|line| format!("{}\n", shown(line))).collect()
 }
 
 fn report(global: &Global, args: &FmtArgs, jobs: &[Job], done: Vec<Done>) -> Result<Exit, Failure> {

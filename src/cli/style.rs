@@ -124,9 +124,9 @@ pub(super) fn thousands(n: usize) -> String {
     out
 }
 
-/// Control characters from outside must not steer the terminal: each becomes a space.
+/// Text from outside must steer neither the terminal nor a build log.
 pub(super) fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    crate::diagnose::harmless(text)
 }
 
 #[cfg(test)]

@@ -100,7 +100,7 @@ pub(super) fn run(global: &Global, args: &TestArgs) -> Result<Exit, Failure> {
     };
     for (format, file) in &args.report {
         let text = report.text(*format, Output::Json)?;
-        super::test_record::write(file, &text)?;
+        super::files::write(file, text.as_bytes(), "the report", false)?;
     }
     super::print(&report.text(format, global.output)?)?;
     Ok(if report.failed() { Exit::TestsFailed } else { Exit::Done })

@@ -1,6 +1,6 @@
 //! `rmm test --record`: a policy test written from what is known of a device.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::args::Global;
 use super::context::Context;
@@ -71,19 +71,7 @@ fn new_file(file: &Path, text: &str) -> Result<(), Failure> {
     if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder).map_err(|error| unwritten(folder, &error))?;
     }
-    write(file, text)
-}
-
-/// Writes beside the place and renames, so that a full disk leaves no half file.
-pub(super) fn write(file: &Path, text: &str) -> Result<(), Failure> {
-    let mut name = file.as_os_str().to_owned();
-    name.push(".tmp");
-    let temporary = PathBuf::from(name);
-    let written = std::fs::write(&temporary, text).and_then(|()| std::fs::rename(&temporary, file));
-    if written.is_err() {
-        let _ = std::fs::remove_file(&temporary);
-    }
-    written.map_err(|error| unwritten(file, &error))
+    super::files::write(file, text.as_bytes(), "the test", false)
 }
 
 fn unwritten(file: &Path, error: &std::io::Error) -> Failure {

@@ -11,12 +11,10 @@ use super::style::{Tone, clean, count, paint};
 use super::table::{Output, Table, document};
 use super::test::Format;
 use crate::diagnose::Diagnostic;
+use crate::diagnose::markdown::{LONGEST, plain};
 use crate::diagnose::sarif::{self, Finding};
 use crate::model::policy_test::ReadyTest;
 use crate::plan::policy_test::{Coverage, Difference, Outcome};
-
-/// A comment of a pull request has to stay below what the services take, 65,536 characters.
-const MOST_MARKDOWN: usize = 60_000;
 
 /// A test and what came of it.
 pub(super) struct Tested<'a> {
@@ -81,13 +79,19 @@ impl Report<'_> {
             let name = clean(&test.test.name);
             if outcome.passed() {
                 if self.verbose {
-                    let _ = writeln!(out, "{}  {}  {name}", paint(Tone::Good, "pass"), paint(Tone::Dim, &test.place));
+                    let _ = writeln!(out, "{}  {}  {name}", paint(Tone::Good, "pass"), paint(Tone::Dim, clean(&test.place.to_string())));
                 }
                 continue;
             }
-            let _ = writeln!(out, "{}  {}  {}", paint(Tone::Bad, "FAIL"), paint(Tone::Dim, &test.place), paint(Tone::Strong, name));
+            let _ = writeln!(
+                out,
+                "{}  {}  {}",
+                paint(Tone::Bad, "FAIL"),
+                paint(Tone::Dim, clean(&test.place.to_string())),
+                paint(Tone::Strong, name)
+            );
             for difference in &outcome.differences {
-                let _ = writeln!(out, "      {}  {}", clean(&difference.what), paint(Tone::Dim, &difference.place));
+                let _ = writeln!(out, "      {}  {}", clean(&difference.what), paint(Tone::Dim, clean(&difference.place.to_string())));
                 for (sign, text) in diff(difference) {
                     let tone = if sign == '-' { Tone::Bad } else { Tone::Good };
                     let _ = writeln!(out, "      {}", paint(tone, format!("{sign} {}", clean(text))));
@@ -119,7 +123,7 @@ impl Report<'_> {
 
     fn coverage_text(&self, out: &mut String, coverage: &Coverage) {
         if self.list_coverage && !coverage.uncovered.is_empty() {
-            let places: Vec<String> = coverage.uncovered.iter().map(|line| line.place.to_string()).collect();
+            let places: Vec<String> = coverage.uncovered.iter().map(|line| clean(&line.place.to_string())).collect();
             let width = places.iter().map(String::len).max().unwrap_or(0);
             let _ = writeln!(out, "No test touches:");
             let mut policy = None;
@@ -213,7 +217,8 @@ impl Report<'_> {
         );
         let mut left_out = 0;
         for Tested { test, outcome } in self.failures() {
-            let mut part = format!("\n<details><summary><b>{}</b> {}</summary>\n\n", html(&test.test.name), html(&test.place.to_string()));
+            let mut part =
+                format!("\n<details><summary><b>{}</b> {}</summary>\n\n", plain(&test.test.name), plain(&test.place.to_string()));
             part += "```diff\n";
             for difference in &outcome.differences {
                 let _ = writeln!(part, "@@ {} @@ {}", fenced(&difference.what), fenced(&difference.place.to_string()));
@@ -222,7 +227,7 @@ impl Report<'_> {
                 }
             }
             part += "```\n\n</details>\n";
-            if out.len() + part.len() > MOST_MARKDOWN {
+            if out.len() + part.len() > LONGEST {
                 left_out += 1;
             } else {
                 out += &part;
@@ -254,10 +259,6 @@ pub(super) fn diff(difference: &Difference) -> impl Iterator<Item = (char, &str)
 /// Text in a fenced block: on its line, and unable to end the block.
 fn fenced(text: &str) -> String {
     clean(text).replace("```", "'''")
-}
-
-fn html(text: &str) -> String {
-    clean(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 /// An error of writing a report.

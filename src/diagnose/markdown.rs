@@ -1,5 +1,6 @@
 //! Markdown for comments: text from files and devices is made harmless, and the whole is bounded.
 
+use super::harmless::turns_direction;
 use super::{Diagnostic, Level};
 
 /// GitHub takes 65,536 characters; some room is left for what a workflow adds.
@@ -19,17 +20,12 @@ pub fn plain(text: &str) -> String {
             }
             // A bare address would become a link.
             ':' => out += "&#58;",
-            c if c.is_control() || is_direction(c) => out.push(' '),
+            c if c.is_control() || turns_direction(c) => out.push(' '),
             c => out.push(c),
         }
     }
     // What begins a line could begin a list or a heading; nothing here begins a line, but a dash in a cell does no harm either.
     out.trim().to_owned()
-}
-
-/// Characters that turn the direction of what follows, so that a line shows something else than it says.
-fn is_direction(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 /// A text put together from parts that are left out whole where there is no more room.

@@ -3,6 +3,7 @@
 //! Every code has a page in `codes/RMM0101.md`: first line `# Title`, then what it means, an example, what to do.
 
 mod codes;
+mod harmless;
 pub mod markdown;
 mod render;
 pub mod sarif;
@@ -12,6 +13,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use codes::{Page, page, pages};
+pub use harmless::harmless;
 pub use render::{Sources, render};
 
 use crate::model::Place;

@@ -2,6 +2,7 @@
 
 use annotate_snippets::{AnnotationKind, Group, Level as Shown, Renderer, Snippet};
 
+use super::harmless::{harmless, harmless_source};
 use super::{Diagnostic, Level};
 use crate::model::Place;
 
@@ -32,7 +33,8 @@ pub fn render(problems: &[Diagnostic], sources: Sources<'_>, color: bool) -> Str
             Level::Warning => Shown::WARNING,
             Level::Note => Shown::NOTE,
         };
-        let title = level.primary_title(problem.message.as_str()).id(problem.code.as_str());
+        // Names in a message come from the files: a line of their own could be a command of a build log.
+        let title = level.primary_title(harmless(&problem.message)).id(problem.code.as_str());
         let mut snippets = Vec::new();
         let places = problem
             .place
@@ -44,17 +46,12 @@ pub fn render(problems: &[Diagnostic], sources: Sources<'_>, color: bool) -> Str
             match sources(&place.file) {
                 Some(source) if place.line > 0 => {
                     let range = range(&source, place);
-                    let source = source.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { ' ' } else { c }).collect::<String>();
-                    // Control characters of one byte become spaces of one byte; longer ones would move the range.
-                    let range = range.start.min(source.len())..range.end.min(source.len());
+                    let source = harmless_source(&source);
                     snippets.push(
-                        Snippet::source(source)
-                            .path(place.file.to_string())
-                            .fold(true)
-                            .annotation(kind.span(range).label(label.to_owned())),
+                        Snippet::source(source).path(harmless(&place.file)).fold(true).annotation(kind.span(range).label(harmless(label))),
                     );
                 }
-                _ => whole_files.push(place.to_string()),
+                _ => whole_files.push(harmless(&place.to_string())),
             }
         }
         let bare = snippets.is_empty() && whole_files.is_empty();
@@ -62,7 +59,7 @@ pub fn render(problems: &[Diagnostic], sources: Sources<'_>, color: bool) -> Str
         for file in &whole_files {
             group = group.element(Level::origin(file));
         }
-        let advice = problem.advice.as_ref().map(|advice| Group::with_title(Shown::HELP.secondary_title(advice.as_str())));
+        let advice = problem.advice.as_ref().map(|advice| Group::with_title(Shown::HELP.secondary_title(harmless(advice))));
         if bare {
             // Without a source line there is no margin to draw.
             out.push_str(&renderer.render(&[group]));
@@ -98,6 +95,17 @@ mod tests {
             .advice("did you mean 'targets'?");
         let text = render(&[problem], &|_| Some(source.to_owned()), false);
         insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn no_name_becomes_a_line_of_its_own_or_steers_the_terminal() {
+        let problem = Diagnostic::error("RMM0101", "no 'a\n::error::x\u{1b}[2J'").advice("or\n::error::y\u{1b}[2J").label("l\n::error::z");
+        let places = [Place::file("b\n::error::c"), Place { file: "a.yaml".into(), line: 1, column: 1, length: 2 }];
+        for place in places {
+            let text = render(&[problem.clone().at(&place)], &|_| Some("key\u{1b}: ##[error]\n".into()), false);
+            assert!(!text.contains("##[") && !text.contains('\u{1b}'), "{text}");
+            assert!(!text.lines().any(|line| line.trim_start().starts_with("::")), "{text}");
+        }
     }
 
     #[test]

@@ -81,3 +81,11 @@ fn what_the_product_writes_and_ships_is_in_canonical_form() {
     let policies = concat!(env!("CARGO_MANIFEST_DIR"), "/policies");
     fleet.rmm(&["fmt", "--check", policies]).code(0);
 }
+
+#[test]
+fn a_line_of_a_file_does_not_become_a_command_of_a_build_log() {
+    let fleet = Fleet::small();
+    fleet.write("thresholds/t.yaml", "CPU:\n  description: |\n    ::set-output name=a::b\n    ##[error]x\n  warning:   80\n");
+    let ended = fleet.rmm(&["fmt", "--check"]).code(1).says("warning: 80");
+    assert!(!ended.out.lines().any(|line| line.trim_start().starts_with("::") || line.contains("##[")), "{}", ended.out);
+}

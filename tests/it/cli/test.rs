@@ -133,3 +133,32 @@ fn a_test_is_recorded_from_a_device_and_passes_at_once() {
 fn a_repository_without_tests_says_how_to_begin() {
     Fleet::small().rmm(&["test"]).code(0).says("There are no tests yet");
 }
+
+#[test]
+fn a_link_beside_the_report_is_not_written_through() {
+    let fleet = fleet();
+    let victim = fleet.path("victim");
+    std::fs::write(&victim, "mine\n").unwrap();
+    std::os::unix::fs::symlink(&victim, fleet.path("tests.xml.tmp")).unwrap();
+    std::os::unix::fs::symlink(&victim, fleet.path("tests.xml")).unwrap();
+    fleet.rmm(&["test", "--report", "junit:tests.xml"]).code(5);
+    assert_eq!(std::fs::read_to_string(&victim).unwrap(), "mine\n");
+    assert!(fleet.read("tests.xml").starts_with("<?xml"));
+}
+
+#[test]
+fn nothing_in_a_test_becomes_a_command_of_a_build_log() {
+    let fleet = fleet();
+    fleet.write(
+        "tests/evil.yaml",
+        "- name: \"a\\n::error::b\\e[2J ##[error]c @team\"\n  device: {hostname: x, os: linux, groups: [All Servers]}\n  expect: {changes: [{setting: Timezone, from: \"x\\n::error::y\"}]}\n",
+    );
+    for format in ["human", "markdown"] {
+        let ended = fleet.rmm(&["test", "a\n::error", "--format", format]).code(5);
+        let bad = |line: &str| line.trim_start().starts_with("::") || line.contains("##[") || line.contains('\u{1b}');
+        assert!(!ended.out.lines().any(bad), "{}", ended.out);
+    }
+    fleet.write("tests/evil.yaml", "- name: b\n  device: \"a\\n::set-output name=x::y\\e[2J\"\n  expect: {nothing: true}\n");
+    let ended = fleet.rmm(&["test"]).code(4);
+    assert!(!ended.err.lines().any(|line| line.trim_start().starts_with("::") || line.contains('\u{1b}')), "{}", ended.err);
+}
