@@ -17,7 +17,7 @@ if [ ! -d .git ]; then
     while [ $i -lt 180 ]; do
         case $((i % 2)) in
             0) printf 'policies:\n  Extra%s:\n    targets: [{tag: rack-%s}]\n    settings:\n      Sysctl: {vm.overcommit_ratio: 50}\n' $i $((1000 + i)) > policies/extra-$i.yaml ;;
-            1) printf 'thresholds:\n  Disk%s:\n    category: DiskSpace\n    conditions:\n      - warning: 80\n        critical: 90\n' $i > thresholds/extra-$i.yaml ;;
+            1) printf 'thresholds:\n  Disk%s:\n    metric: DiskSpace\n    targets: [{tag: rack-%s}]\n    warning: 20\n    critical: 10\n' $i $((1000 + i)) > thresholds/extra-$i.yaml ;;
         esac
         i=$((i + 1))
     done
@@ -25,7 +25,7 @@ if [ ! -d .git ]; then
     git -c user.name=bench -c user.email=bench@example.org commit -q -m base
     git checkout -q -b change
     sed -i 's/PasswordMinLength: 12/PasswordMinLength: 16/' policies/fleet.yaml
-    sed -i 's/warning: 80/warning: 85/' thresholds/extra-1.yaml
+    sed -i 's/warning: 20/warning: 25/' thresholds/extra-1.yaml
     sed -i 's/total_gb < 8/total_gb < 10/' groups.yaml
     git -c user.name=bench -c user.email=bench@example.org commit -q -a -m change
 fi

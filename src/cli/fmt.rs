@@ -169,7 +169,8 @@ fn format_all(jobs: &[Job]) -> Vec<Done> {
     let share = jobs.len().div_ceil(threads).max(1);
     std::thread::scope(|scope| {
         let parts: Vec<_> = jobs.chunks(share).map(|jobs| scope.spawn(|| jobs.iter().map(format_one).collect::<Vec<_>>())).collect();
-        parts.into_iter().flat_map(|part| part.join().unwrap_or_default()).collect()
+        // A panic goes on as one: with results missing, those that follow would go to the wrong files.
+        parts.into_iter().flat_map(|part| part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
     })
 }
 

@@ -98,6 +98,13 @@ mod tests {
     }
 
     #[test]
+    fn a_place_behind_control_characters_of_several_bytes_is_underlined() {
+        let place = Place { file: "a.yaml".into(), line: 1, column: 3, length: 1 };
+        let text = render(&[Diagnostic::error("RMM0101", "broken").at(&place)], &|_| Some("\u{85}\u{85}\u{e9} x\n".into()), false);
+        assert!(text.contains('\u{e9}'), "{text}");
+    }
+
+    #[test]
     fn no_name_becomes_a_line_of_its_own_or_steers_the_terminal() {
         let problem = Diagnostic::error("RMM0101", "no 'a\n::error::x\u{1b}[2J'").advice("or\n::error::y\u{1b}[2J").label("l\n::error::z");
         let places = [Place::file("b\n::error::c"), Place { file: "a.yaml".into(), line: 1, column: 1, length: 2 }];

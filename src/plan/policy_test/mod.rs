@@ -68,8 +68,8 @@ pub fn run_all(planner: &Planner<'_>, tests: &[ReadyTest]) -> Vec<Outcome> {
     std::thread::scope(|scope| {
         let parts: Vec<_> =
             tests.chunks(share).map(|part| scope.spawn(move || part.iter().map(|test| run(planner, test)).collect::<Vec<_>>())).collect();
-        // A thread that ended early would have taken the process with it.
-        parts.into_iter().flat_map(|part| part.join().unwrap_or_default()).collect()
+        // A panic goes on as one: tests without an outcome would pass for tests that passed.
+        parts.into_iter().flat_map(|part| part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
     })
 }
 

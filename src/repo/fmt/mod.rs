@@ -77,25 +77,20 @@ pub fn format(path: &Arc<str>, text: &str) -> Result<String, FormatError> {
     let Some(before) = before.filter(|_| !problems.iter().any(|p| p.level == Level::Error)) else {
         return Err(FormatError::Invalid { file: Arc::clone(path), problems });
     };
-    let refuse = |why| FormatError::Unsafe { file: Arc::clone(path), why };
     let shape = shape::of_file(path);
-    let mut failed = "";
-    // Where the order of members matters after all (an anchor before its alias), the layout alone is put right.
-    for ordered in [true, false] {
-        let text = match settle(text, ordered.then_some(&shape)) {
-            Ok(text) => text,
-            Err(why) => {
-                failed = why;
-                continue;
-            }
-        };
+    let attempt = |text: &str, shape_of: Option<&shape::File>| {
+        let text = settle(text, shape_of)?;
         let (after, problems) = yaml::parse(path, &text);
-        match after {
-            Some(after) if problems.is_empty() && same::meaning(&before, &after, &shape) => return Ok(text),
-            _ => failed = "the canonical form would not mean the same",
-        }
+        let same = after.is_some_and(|after| problems.is_empty() && same::meaning(&before, &after, &shape));
+        if same { Ok(text) } else { Err("the canonical form would not mean the same") }
+    };
+    if let Ok(text) = attempt(text, Some(&shape)) {
+        return Ok(text);
     }
-    Err(refuse(failed))
+    // Where the order of members matters after all (an anchor before its alias), the layout alone is put right. What stood
+    // in the way of the order may have been the layout: then it is put right too, or the second time would do it.
+    let laid = attempt(text, None).map_err(|why| FormatError::Unsafe { file: Arc::clone(path), why })?;
+    Ok(attempt(&laid, Some(&shape)).unwrap_or(laid))
 }
 
 /// Formats until nothing changes any more.

@@ -63,6 +63,17 @@ B:
 }
 
 #[test]
+fn a_layout_that_stood_in_the_way_of_the_order_does_so_once() {
+    for text in [
+        "A:\n# x\n  setting[s: {}\n  description: \"a  b\n\n   c\"\nting[  targets: '*'\n",
+        "A:\n  target  s:\n  # one\n  - a\n  # two\n  -   # three\n    b\n  settings: # two\n  -   #  {}\n",
+    ] {
+        let once = format(&"policies/a.yaml".into(), text).unwrap();
+        assert_eq!(format(&"policies/a.yaml".into(), &once).unwrap(), once);
+    }
+}
+
+#[test]
 fn sections_and_definitions_keep_their_order_and_short_ones_may_stand_together() {
     let text = "devices:\n  web-2: {site: Berlin, address: 192.0.2.2}\n  web-1: {address: 192.0.2.1}\n  db-1:\n    tags: [a]\n    os: linux\n  db-2: {}\ngroups:\n  Web: {}\n";
     let expected = "devices:\n  web-2: {address: 192.0.2.2, site: Berlin}\n  web-1: {address: 192.0.2.1}\n\n  db-1:\n    os: linux\n    tags: [a]\n\n  db-2: {}\n\ngroups:\n  Web: {}\n";
