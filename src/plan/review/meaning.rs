@@ -267,36 +267,36 @@ fn policy(policy: &Policy) -> Item {
 const UNORDERED: [&str; 7] = ["members", "groups", "tags", "targets", "exclude", "channels", "types"];
 
 fn flatten(value: &Value, item: &mut Item) {
-    let plain = |value: &Value| value.as_str().map_or_else(|| words(value), str::to_owned);
-    fn go(value: &Value, path: &str, item: &mut Item, plain: &dyn Fn(&Value) -> String) {
-        let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
-        match value {
-            Value::Object(map) if !map.is_empty() => {
-                for (key, value) in map {
-                    go(value, &below(key), item, plain);
-                }
+    flatten_below(value, "", item);
+}
+
+fn flatten_below(value: &Value, path: &str, item: &mut Item) {
+    let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+    match value {
+        Value::Object(map) if !map.is_empty() => {
+            for (key, value) in map {
+                flatten_below(value, &below(key), item);
             }
-            Value::Array(list) if UNORDERED.contains(&path) => item.names(path, list.iter().map(plain)),
-            // Steps have names, overrides and tiers numbers; the order of both means something.
-            Value::Array(list) if list.iter().any(Value::is_object) => {
-                let names: Vec<&Value> = list.iter().filter_map(|one| one.get("name")).collect();
-                let named = names.len() == list.len();
-                for (i, one) in list.iter().enumerate() {
-                    let name = names.get(i).filter(|_| named).map_or_else(|| (i + 1).to_string(), |name| plain(name));
-                    go(one, &below(&name), item, plain);
-                }
-                if named {
-                    let names = Value::Array(names.into_iter().cloned().collect());
-                    item.members.insert(path.to_owned(), Worth::Opaque(canonical(&names), words(&names)));
-                }
-            }
-            Value::Null => {}
-            Value::Object(_) if path.is_empty() => {}
-            // Two values may read the same: a number and its digits, two names and one with a comma.
-            other => drop(item.members.insert(path.to_owned(), Worth::Opaque(canonical(other), words(other)))),
         }
+        Value::Array(list) if UNORDERED.contains(&path) => item.names(path, list.iter().map(words)),
+        // Steps have names, overrides and tiers numbers; the order of both means something.
+        Value::Array(list) if list.iter().any(Value::is_object) => {
+            let names: Vec<&Value> = list.iter().filter_map(|one| one.get("name")).collect();
+            let named = names.len() == list.len();
+            for (i, one) in list.iter().enumerate() {
+                let name = names.get(i).filter(|_| named).map_or_else(|| (i + 1).to_string(), |name| words(name));
+                flatten_below(one, &below(&name), item);
+            }
+            if named {
+                let names = Value::Array(names.into_iter().cloned().collect());
+                item.members.insert(path.to_owned(), Worth::Opaque(canonical(&names), words(&names)));
+            }
+        }
+        Value::Null => {}
+        Value::Object(_) if path.is_empty() => {}
+        // Two values may read the same: a number and its digits, two names and one with a comma.
+        other => drop(item.members.insert(path.to_owned(), Worth::Opaque(canonical(other), words(other)))),
     }
-    go(value, "", item, &plain);
 }
 
 /// Something that came or went: itself, and for a policy each of its settings.
