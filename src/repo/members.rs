@@ -1,6 +1,6 @@
 //! Which devices a selector can mean, as far as the declarations tell: certainly, perhaps (facts decide), or not at all.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::fleet::Fleet;
 use crate::model::selector::Match;
@@ -9,6 +9,8 @@ use crate::model::{Device, Selector};
 /// The devices with the groups that they are in for certain.
 pub(super) struct Members<'a> {
     devices: Vec<(&'a Device, BTreeSet<&'a str>)>,
+    /// Devices by their tags, so that a selector by tag does not look at every device.
+    tagged: HashMap<&'a str, Vec<usize>>,
     /// Groups whose members a rule decides, or that of a group below.
     ruled: BTreeSet<&'a str>,
     site_ids: &'a BTreeMap<String, String>,
@@ -51,7 +53,12 @@ impl<'a> Members<'a> {
             listed.get(device.name.as_str()).into_iter().flatten().for_each(|name| above(name, &mut groups));
             (device, groups)
         });
-        Self { devices: devices.collect(), ruled, site_ids, default_site }
+        let devices: Vec<_> = devices.collect();
+        let mut tagged: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (i, (device, _)) in devices.iter().enumerate() {
+            device.tags.iter().for_each(|tag| tagged.entry(tag).or_default().push(i));
+        }
+        Self { devices, tagged, ruled, site_ids, default_site }
     }
 
     pub(super) fn name(&self, number: usize) -> &str {
@@ -60,7 +67,15 @@ impl<'a> Members<'a> {
 
     /// Whether there are devices, and none of them can be meant.
     pub(super) fn none(&self, selector: &Selector) -> bool {
-        !self.devices.is_empty() && !(0..self.devices.len()).any(|i| self.holds(selector, i, true))
+        let mut tag = None;
+        if let Selector::Match(wanted) = selector {
+            tag = wanted.tag.as_deref();
+        }
+        let found = match tag {
+            Some(tag) => self.tagged.get(tag).is_some_and(|numbers| numbers.iter().any(|i| self.holds(selector, *i, true))),
+            None => (0..self.devices.len()).any(|i| self.holds(selector, i, true)),
+        };
+        !self.devices.is_empty() && !found
     }
 
     /// The devices that are certainly meant by one of these and certainly not by those, but for `without`.
