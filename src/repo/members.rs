@@ -67,13 +67,11 @@ impl<'a> Members<'a> {
 
     /// Whether there are devices, and none of them can be meant.
     pub(super) fn none(&self, selector: &Selector) -> bool {
-        let mut tag = None;
-        if let Selector::Match(wanted) = selector {
-            tag = wanted.tag.as_deref();
-        }
-        let found = match tag {
-            Some(tag) => self.tagged.get(tag).is_some_and(|numbers| numbers.iter().any(|i| self.holds(selector, *i, true))),
-            None => (0..self.devices.len()).any(|i| self.holds(selector, i, true)),
+        let found = match selector {
+            Selector::Match(Match { tag: Some(tag), .. }) => {
+                self.tagged.get(tag.as_str()).is_some_and(|numbers| numbers.iter().any(|i| self.holds(selector, *i, true)))
+            }
+            _ => (0..self.devices.len()).any(|i| self.holds(selector, i, true)),
         };
         !self.devices.is_empty() && !found
     }
