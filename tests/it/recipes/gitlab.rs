@@ -64,7 +64,7 @@ impl Service {
         serde_json::from_slice(&std::fs::read(self.origin.path("store/notes.json")).unwrap()).unwrap()
     }
 
-    fn merge_request(&self, base: &str) -> Variables {
+    fn merge_request(base: &str) -> Variables {
         let own = [
             ("CI_PIPELINE_SOURCE", "merge_request_event"),
             ("CI_DEFAULT_BRANCH", "main"),
@@ -134,7 +134,7 @@ fn branch(origin: &Origin) -> Variables {
 fn every_line_of_the_gitlab_pipeline_runs_and_a_merge_request_has_one_comment() {
     let mut service = Service::new();
     let base = service.origin.git(&service.origin.path("work"), &["rev-parse", "main"]);
-    let request = service.merge_request(&base);
+    let request = Service::merge_request(&base);
     assert!(service.run("state", "main", &request).is_none(), "a merge request came to the runner that reaches the fleet");
     let branch = branch(&service.origin);
     assert!(service.run("review", "main", &branch).is_none());
@@ -157,7 +157,7 @@ fn every_line_of_the_gitlab_pipeline_runs_and_a_merge_request_has_one_comment() 
     // With merged results it is compared with the target branch of now.
     service.origin.change("topic", "policies/a.yaml", "[All Servers]", "[{tag: other}]");
     service.origin.merge("topic", "refs/merge-requests/12/merge");
-    let mut merged = service.merge_request("0000000000000000000000000000000000000000");
+    let mut merged = Service::merge_request("0000000000000000000000000000000000000000");
     merged.insert("CI_MERGE_REQUEST_TARGET_BRANCH_SHA".into(), base.clone());
     let refused = service.run("review", "refs/merge-requests/12/merge", &merged).unwrap();
     assert_eq!(refused.code, 6, "{}", refused.text);
@@ -181,13 +181,14 @@ fn every_line_of_the_gitlab_pipeline_runs_and_a_merge_request_has_one_comment() 
 fn a_merge_request_with_a_mistake_fails_in_the_gitlab_pipeline_and_is_shown_in_the_diff() {
     let mut service = Service::new();
     let base = service.origin.git(&service.origin.path("work"), &["rev-parse", "main"]);
-    let request = service.merge_request(&base);
+    let request = Service::merge_request(&base);
     service.origin.change("typo", "policies/a.yaml", "targets:", "tragets:");
     let check = service.run("check", "refs/heads/typo", &request).unwrap();
     assert_ne!(check.code, 0, "{}", check.text);
     let report: Value = serde_json::from_slice(&std::fs::read(check.clone.path().join("code-quality.json")).unwrap()).unwrap();
-    let issue = report.as_array().unwrap().iter().find(|issue| issue["check_name"] == "RMM0102").unwrap();
-    assert_eq!(issue["location"], json!({"path": "policies/a.yaml", "lines": {"begin": 3}}), "{report}");
+    assert_eq!(report.as_array().unwrap().len(), 1, "{report}");
+    assert_eq!(report[0]["check_name"], "RMM0102");
+    assert_eq!(report[0]["location"], json!({"path": "policies/a.yaml", "lines": {"begin": 3}}), "{report}");
     service.origin.change("test", "tests/a.yaml", "type: absent", "type: absent, mode: \"0640\"");
     assert_eq!(service.run("check", "refs/heads/test", &request).unwrap().code, 0);
     service.origin.change("failing", "tests/a.yaml", "changes:", "reports:");
