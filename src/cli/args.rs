@@ -68,7 +68,7 @@ pub(super) enum Command {
     Test(super::test::TestArgs),
     /// Put the YAML files into canonical form
     Fmt(super::fmt::FmtArgs),
-    /// Turn what exists into files of the repository: an Ansible inventory, or a CSV
+    /// Turn what exists into files of the repository: an Ansible inventory, a CSV, or a device as it is
     Import(super::import::ImportArgs),
     /// Observe devices now
     Collect(super::collect::CollectArgs),

@@ -1,4 +1,5 @@
-//! `rmm import`: what exists becomes files of the repository. Devices of a CSV file go the way of `rmm devices import`.
+//! `rmm import`: what exists becomes files of the repository. Devices of a CSV file go the way of `rmm devices import`, and a
+//! device as it is becomes a policy in `import_device.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
@@ -13,20 +14,37 @@ use super::devices::{self, Batch};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::style::count;
+use crate::apply::survey::Refresh;
 use crate::diagnose::Diagnostic;
 use crate::repo::ansible::{self, About, Source};
 
 /// Arguments of `rmm import`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  rmm import --from ansible inventory/hosts.ini --dry-run\n  rmm import --from ansible inventory/ --yes\n  rmm import --from csv devices.csv --create-missing\n\nAll of it is imported, or nothing. Secrets of an inventory are named and left out; dynamic inventories are not run."
+    after_help = "Examples:\n  rmm import --from ansible inventory/hosts.ini --dry-run\n  rmm import --from ansible inventory/ --yes\n  rmm import --from csv devices.csv --create-missing\n  rmm import --from-device web-1 --include Services.nginx\n\nAll of it is imported, or nothing. Secrets of an inventory are named and left out; dynamic inventories are not run."
 )]
 pub(super) struct ImportArgs {
     /// What is read
-    #[arg(long, value_enum)]
-    pub(super) from: From,
+    #[arg(long, value_enum, required_unless_present = "from_device")]
+    pub(super) from: Option<From>,
     /// Inventory (a file, or a folder of them) or CSV file
-    pub(super) file: PathBuf,
+    #[arg(required_unless_present = "from_device", conflicts_with = "from_device")]
+    pub(super) file: Option<PathBuf>,
+    /// Make a policy that this device meets already, from what is known of it
+    #[arg(long, value_name = "DEVICE", conflicts_with_all = ["from", "create_missing"])]
+    pub(super) from_device: Option<String>,
+    /// Name of the policy and of its file; else that of the device
+    #[arg(long, requires = "from_device")]
+    pub(super) name: Option<String>,
+    /// Group that the policy is for; else the device alone
+    #[arg(long, value_name = "GROUP", requires = "from_device")]
+    pub(super) target: Option<String>,
+    /// A setting that the baseline does not have, with all its keys or one (Packages, Services.nginx); may be repeated
+    #[arg(long, value_name = "SETTING", requires = "from_device")]
+    pub(super) include: Vec<String>,
+    /// Whether the device is observed first: auto asks for what is older than the health check interval
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
+    pub(super) refresh: Refresh,
     /// Show what would be imported, and write nothing
     #[arg(long)]
     pub(super) dry_run: bool,
@@ -56,14 +74,16 @@ const SHOWN: usize = 20;
 
 pub(super) fn run(global: &Global, args: ImportArgs) -> Result<Exit, Failure> {
     let context = Context::open(global)?;
-    match args.from {
-        From::Csv => devices::import(global, &context, &args.file, args.dry_run, args.create_missing, args.yes),
-        From::Ansible => inventory(global, &context, &args),
+    match (&args.from_device, args.from, &args.file) {
+        (Some(device), ..) => super::import_device::run(global, &context, device, &args),
+        (None, Some(From::Csv), Some(file)) => devices::import(global, &context, file, args.dry_run, args.create_missing, args.yes),
+        (None, Some(From::Ansible), Some(file)) => inventory(global, &context, file, &args),
+        (None, ..) => Err(Failure::usage("nothing is named to import", "rmm import --help shows what can be")),
     }
 }
 
-fn inventory(global: &Global, context: &Context, args: &ImportArgs) -> Result<Exit, Failure> {
-    let sources = gather(&args.file)?;
+fn inventory(global: &Global, context: &Context, file: &Path, args: &ImportArgs) -> Result<Exit, Failure> {
+    let sources = gather(file)?;
     let texts: Arc<BTreeMap<Arc<str>, String>> = Arc::new(sources.iter().map(|s| (Arc::clone(&s.path), s.text.clone())).collect());
     let fail = |problems| Failure { exit: Exit::InvalidConfiguration, problems, sources: Arc::clone(&texts) };
     let imported = ansible::read(&sources).map_err(fail)?;
@@ -103,7 +123,7 @@ fn inventory(global: &Global, context: &Context, args: &ImportArgs) -> Result<Ex
         super::say(format!("{} left out{more}\n", count(imported.left_out.len(), "value", "values")));
     }
     let batch = Batch { devices: imported.devices, groups, sites: BTreeSet::new() };
-    devices::offer(global, context, &batch, &args.file, args.dry_run, args.yes)
+    devices::offer(global, context, &batch, file, args.dry_run, args.yes)
 }
 
 /// The inventory and the files of variables beside it.

@@ -21,6 +21,7 @@ mod fmt;
 mod files;
 mod help;
 mod import;
+mod import_device;
 mod init;
 mod logs;
 mod man;

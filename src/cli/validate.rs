@@ -13,6 +13,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::style::{Tone, colored, count, paint};
 use super::table::{Output, Table, document};
+use crate::diagnose::code_quality::code_quality;
 use crate::diagnose::sarif::{self, Finding};
 use crate::diagnose::{Diagnostic, Level, markdown};
 use crate::repo::Loaded;
@@ -45,6 +46,8 @@ pub(super) enum Format {
     Sarif,
     /// Annotations of a pull request
     Github,
+    /// Code Quality report of a merge request
+    Gitlab,
 }
 
 /// Changes that come closer together than this are read once.
@@ -78,6 +81,7 @@ fn once(global: &Global, args: &ValidateArgs, root: &Path) -> Result<Exit, Failu
         }
         Format::Sarif => document(&sarif::sarif(&findings(&loaded, root)), Output::Json)?,
         Format::Github => sarif::annotations(&findings(&loaded, root)),
+        Format::Gitlab => document(&code_quality(&findings(&loaded, root)), Output::Json)?,
         Format::Markdown => markdown::problems(&loaded.problems, "rmm-validate", &counted(&loaded, tests.tests.len())),
     })?;
     let failed = loaded.set.is_none() || loaded.problems.iter().any(|p| p.level == Level::Error);

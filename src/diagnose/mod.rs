@@ -2,6 +2,7 @@
 //!
 //! Every code has a page in `codes/RMM0101.md`: first line `# Title`, then what it means, an example, what to do.
 
+pub mod code_quality;
 mod codes;
 mod harmless;
 pub mod markdown;

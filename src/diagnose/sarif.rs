@@ -101,7 +101,8 @@ pub fn sarif(findings: &[Finding]) -> Value {
     })
 }
 
-fn fingerprint(f: &Finding) -> String {
+/// What makes a result the same one another time, wherever its line is.
+pub(super) fn fingerprint(f: &Finding) -> String {
     use sha2::Digest;
     let mut hasher = sha2::Sha256::new();
     for part in [&f.rule, &f.file, &f.identity] {

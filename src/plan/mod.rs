@@ -12,6 +12,7 @@ mod memo;
 mod needs;
 mod planner;
 pub mod policy_test;
+pub mod reference;
 mod resolve;
 pub mod review;
 mod scope;

@@ -165,6 +165,14 @@ fn explain(kind: &Kind, error: &ValidationError<'_>, file: &Arc<str>, root: &Nod
         }
         ValidationErrorKind::Required { property } => {
             let name = property.as_str().unwrap_or_default();
+            // A key that is there under a misspelt name is said once, where it stands.
+            let owner = owner(kind, error.schema_path().as_str());
+            let known: Vec<&String> = owner.get("properties").and_then(Value::as_object).into_iter().flat_map(Map::keys).collect();
+            let closed = owner.get("additionalProperties") == Some(&Value::Bool(false));
+            let mut unknown = error.instance().as_object().into_iter().flat_map(Map::keys).filter(|key| !known.contains(key));
+            if closed && unknown.any(|key| did_you_mean(key, known.iter().map(|k| k.as_str())) == Some(name)) {
+                return;
+            }
             problems.push(Diagnostic::error("RMM0113", format!("the key '{name}' is missing")).at(&place));
         }
         _ => {

@@ -13,6 +13,7 @@ mod hostile;
 mod kill;
 mod pages;
 mod quickstart;
+mod recipes;
 mod schemas;
 mod ssh;
 mod sshd;

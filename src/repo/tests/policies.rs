@@ -58,6 +58,8 @@ fn a_policy_without_targets_is_an_error_at_its_name() {
 fn each_mistake_of_a_policy_has_its_place() {
     for (text, spot, message) in [
         ("P: {tragets: '*', targets: '*'}", "RMM0102 policies/p.yaml:1:5", "unknown key 'tragets'"),
+        // The key is there, misspelt: that it is missing would be the same mistake told twice.
+        ("P: {tragets: '*'}", "RMM0102 policies/p.yaml:1:5", "unknown key 'tragets'"),
         ("P: {targets: '*', settings: {Timezne: UTC}}", "RMM0109 policies/p.yaml:1:30", "there is no setting 'Timezne'"),
         ("P: {targets: [Servrs]}", "RMM0108 policies/p.yaml:1:15", "there is no group 'Servrs'"),
         ("P: {targets: {sit: x}}", "RMM0102 policies/p.yaml:1:15", "unknown key 'sit'"),

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use super::Fleet;
 
 const INI: &str = "\
@@ -112,4 +114,87 @@ fn a_csv_file_goes_the_same_way_as_with_devices_import() {
         fleet.read("devices/imported.yaml")
     };
     assert_eq!(written(&["import", "--from", "csv"]), written(&["devices", "import"]));
+}
+
+/// A repository without policies that has this machine as a device, named so that no fact holds its name.
+fn machine() -> Fleet {
+    let fleet = repository();
+    fleet.write(
+        "devices.yaml",
+        "groups:\n  Pilots: {}\n\ndevices:\n  reference-1:\n    groups: [Pilots]\n    connection: {transport: local}\n",
+    );
+    fleet
+}
+
+/// States of the policy's settings in a plan from what is known.
+fn states(fleet: &Fleet, policy: &str) -> BTreeMap<String, String> {
+    let plan = fleet.rmm(&["plan", "--compliant", "--refresh", "never", "--output", "json"]).code(0).json();
+    let changes = plan["devices"].as_array().unwrap().iter().flat_map(|device| device["changes"].as_array().unwrap().clone());
+    let own = changes.filter(|change| change["policy"] == policy);
+    own.map(|c| {
+        let key = c["key"].as_str().map(|key| format!(".{key}")).unwrap_or_default();
+        (format!("{}{key}", c["setting"].as_str().unwrap()), c["state"].as_str().unwrap().to_owned())
+    })
+    .collect()
+}
+
+#[test]
+fn this_machine_becomes_a_policy_that_it_meets() {
+    let fleet = machine();
+    fleet.write("probe.txt", "x\n");
+    let file = format!("Files.{}", fleet.path("probe.txt").display());
+    let args = ["import", "--from-device", "reference-1", "--include", &file, "--include", "Packages", "--include", "Users.root"];
+    fleet.rmm(&args).code(6).says("Users.root").complains("needs a confirmation");
+    fleet.rmm(&[&args[..], &["--dry-run"]].concat()).code(0).complains("nothing was written");
+    assert!(!fleet.path("policies").exists());
+    fleet.rmm(&[&args[..], &["--yes"]].concat()).code(0).complains("Wrote").complains("policies/reference-1.yaml");
+    let text = fleet.read("policies/reference-1.yaml");
+    assert!(text.contains("remediate: false") && text.contains("device: reference-1"), "{text}");
+    fleet.rmm(&["validate"]).code(0).says("1 policy");
+    fleet.rmm(&["fmt", "--check"]).code(0);
+    let states = states(&fleet, "reference-1");
+    assert!(states.contains_key(&file) && states.contains_key("Users.root"), "{states:?}");
+    assert!(states.keys().any(|label| label.starts_with("Packages.")), "{states:?}");
+    assert!(states.values().all(|state| state == "compliant"), "{states:?}");
+    // Every value of the file is in the plan.
+    assert_eq!(fleet.rmm(&["validate", "--format", "json"]).json()["valid"], true);
+    fleet.rmm(&["audit", "list"]).code(0).says("policy.imported");
+    // What is there is never written over.
+    fleet.rmm(&[&args[..], &["--yes"]].concat()).code(6).complains("RMM0563").complains("exists already");
+    assert_eq!(fleet.read("policies/reference-1.yaml"), text);
+    // And what changes afterwards is found.
+    std::fs::set_permissions(fleet.path("probe.txt"), std::os::unix::fs::PermissionsExt::from_mode(0o601)).unwrap();
+    fleet.rmm(&["plan", "--refresh", "always"]).code(0).says("probe.txt").says("report only");
+}
+
+#[test]
+fn a_policy_of_a_device_is_for_a_group_where_one_is_named() {
+    let fleet = machine();
+    let args = ["import", "--from-device", "reference-1", "--include", "Users.root", "--yes"];
+    fleet.rmm(&[&args[..], &["--target", "Pilot"]].concat()).code(3).complains("did you mean 'Pilots'?");
+    fleet.rmm(&[&args[..], &["--target", "Pilots", "--name", "Gold Image"]].concat()).code(0);
+    let text = fleet.read("policies/gold-image.yaml");
+    assert!(text.contains("Gold Image:") && text.contains("Pilots"), "{text}");
+    fleet.rmm(&["fmt", "--check"]).code(0);
+    assert!(states(&fleet, "Gold Image").values().all(|state| state == "compliant"));
+    // A second import finds what the first one sets, and says so.
+    fleet
+        .rmm(&["import", "--from-device", "reference-1", "--include", "Users.root", "--dry-run", "-v"])
+        .complains("Users.root: Gold Image sets it already");
+}
+
+#[test]
+fn what_an_import_from_a_device_cannot_do_is_said() {
+    let fleet = machine();
+    let import = |more: &[&str]| fleet.rmm(&[&["import", "--from-device", "reference-1"], more].concat());
+    import(&["--include", "Sevices"]).code(3).complains("did you mean 'Services'?");
+    import(&["--include", "AuthorizedKeys.root"]).code(3).complains("RMM0563");
+    import(&["--refresh", "never"]).code(1).complains("RMM0311");
+    fleet.rmm(&["import", "--from-device", "reference-2"]).code(3).complains("did you mean 'reference-1'?");
+    fleet.rmm(&["import", "--from-device", "reference-1", "devices.csv"]).code(3);
+    fleet.rmm(&["import", "devices.csv"]).code(3);
+    assert!(!fleet.path("policies").exists());
+    // A name that looks like a path stays a name.
+    import(&["--name", "../../x", "--include", "Users.root", "--yes"]).code(0).complains("policies/x.yaml");
+    assert!(fleet.read("policies/x.yaml").contains("../../x:"));
 }
