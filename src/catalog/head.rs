@@ -193,5 +193,15 @@ fn unreadable(file: &Arc<str>, yaml: &str, error: &serde_yaml::Error, keys: &[&s
     }
     let (line, column) = error.location().map_or((1, 0), |at| (at.line() as u32, at.column() as u32 + 4));
     let reason = text.split(" at line ").next().unwrap_or(&text);
+    if let Some((key, rest)) = reason.split_once(": unknown variant `") {
+        let wrong = rest.split('`').next().unwrap_or_default();
+        let known: Vec<&str> = rest.split('`').skip(2).step_by(2).collect();
+        let problem =
+            Diagnostic::error("RMM0605", format!("'{key}' in the head of the script cannot be '{wrong}'")).at(&place(file, line, column));
+        return match did_you_mean(wrong, known.iter().copied()) {
+            Some(meant) => problem.advice(format!("did you mean '{meant}'?")),
+            None => problem.advice(format!("it is one of {}", known.join(", "))),
+        };
+    }
     Diagnostic::error("RMM0605", format!("the head of the script cannot be read: {reason}")).at(&place(file, line, column))
 }

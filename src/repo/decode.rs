@@ -159,14 +159,21 @@ fn explain(kind: &Kind, error: &ValidationError<'_>, file: &Arc<str>, root: &Nod
             let near = error.instance().as_str().and_then(|text| did_you_mean(text, expected.iter().map(|e| e.trim_matches('\''))));
             if let Some(near) = near {
                 problem = problem.advice(format!("did you mean '{near}'?"));
-            } else if let Some(text) = owner(kind, error.schema_path().as_str()).get("description").and_then(Value::as_str) {
+            } else if let Some(text) = owner(kind, error.schema_path().as_str()).get("description").and_then(Value::as_str)
+                && !expected.contains(&first_lower(text.trim_end_matches('.')))
+            {
                 problem = problem.advice(text);
             }
             problems.push(problem);
         }
         ValidationErrorKind::Required { property } => {
             let name = property.as_str().unwrap_or_default();
-            problems.push(Diagnostic::error("RMM0113", format!("the key '{name}' is missing")).at(&place));
+            let problem = Diagnostic::error("RMM0113", format!("the key '{name}' is missing")).at(&place);
+            let described = owner(kind, error.schema_path().as_str()).pointer(&format!("/properties/{name}/description"));
+            problems.push(match described.and_then(Value::as_str) {
+                Some(what) => problem.advice(format!("{name}: {}", first_lower(what.trim_end_matches('.')))),
+                None => problem,
+            });
         }
         _ => {
             let expected = expectation(kind, error);
@@ -273,9 +280,12 @@ fn form(kind: &Kind, schema: &Value) -> Option<String> {
     if !has_pattern(schema) && !schema.get("anyOf").and_then(Value::as_array).is_some_and(|all| all.iter().any(has_pattern)) {
         return None;
     }
-    let text = schema.get("description")?.as_str()?.trim_end_matches('.');
+    Some(first_lower(schema.get("description")?.as_str()?.trim_end_matches('.')))
+}
+
+fn first_lower(text: &str) -> String {
     let mut chars = text.chars();
-    Some(chars.next()?.to_lowercase().chain(chars).collect())
+    chars.next().into_iter().flat_map(char::to_lowercase).chain(chars).collect()
 }
 
 fn type_words(kind: &str) -> String {

@@ -27,6 +27,8 @@ pub fn parse(file: &Arc<str>, text: &str) -> (Option<Node>, Vec<Diagnostic>) {
                 Diagnostic::error("RMM0104", "a key stands twice").at(&at).advice("remove one of the two")
             } else if let Some(word) = error.span().and_then(|span| unquoted(text, span.start)) {
                 codes::syntax(&at, "a text has to stand in quotes").advice(format!("write {word:?}"))
+            } else if message.starts_with("invalid basic string") || message.starts_with("invalid literal string") {
+                codes::syntax(&at, "a text is not closed: its last quote is missing, or something in it has to be escaped")
             } else {
                 codes::syntax(&at, message)
             };

@@ -56,6 +56,8 @@ pub fn parse(file: &Arc<str>, text: &str) -> (Option<Node>, Vec<Diagnostic>) {
 fn plain_words(info: &str) -> &str {
     match info {
         "while parsing node, found unknown anchor" => "the alias names nothing: there is no anchor of this name before it",
+        "illegal placement of ':' indicator" => "a ':' cannot stand here; is a bracket or a quote before it left open?",
+        other if other.starts_with("tabs disallowed") => "a tab cannot stand here: indent with spaces",
         other => other,
     }
 }

@@ -38,7 +38,7 @@ const MISTAKES: &[Mistake] = mistakes! {
     // rmm.toml
     "a section of the configuration that does not exist": RMM, "[connections]" => "[conections]", RMM0102 "8:2", "did you mean 'connections'?";
     "a key of the configuration that does not exist": RMM, "organization" => "organisation", RMM0102 "3:1", "did you mean 'organization'?";
-    "a text without its end": RMM, "\"Example Ltd\"" => "\"Example Ltd", RMM0101 "3:", "string";
+    "a text without its end": RMM, "\"Example Ltd\"" => "\"Example Ltd", RMM0101 "3:", "quote";
     "two values for one key of the configuration": RMM, "log_level = \"info\"" => "log_level = \"info\"\nlog_level = \"debug\"", RMM0104 "7:1", "twice";
     "a value without quotes": RMM, "log_level = \"info\"" => "log_level = info", RMM0101 "6:13", "in quotes", "\"info\"";
     "a word outside of a closed vocabulary": RMM, "\"info\"" => "\"inf\"", RMM0103 "6:13", "did you mean 'info'?";
@@ -58,7 +58,7 @@ const MISTAKES: &[Mistake] = mistakes! {
     "groups in a circle": FLEET, "Servers: {}" => "Servers: {parent: Web}", RMM0111 "7:21", "Servers > Web > Servers";
     "a member that does not exist": FLEET, "members: [ws-1]" => "members: [ws-2]", RMM0108 "12:15", "did you mean 'ws-1'?";
     "a condition that does not compile": FLEET, "total_gb < 8" => "total_gb <", RMM0112 "14:", "does not compile";
-    "a list that is not closed": FLEET, "members: [ws-1]" => "members: [ws-1", RMM0101 "13:", "syntax";
+    "a list that is not closed": FLEET, "members: [ws-1]" => "members: [ws-1", RMM0101 "13:", "left open";
     "a group that is declared in two files": OFFICE, "devices:\n" => "groups:\n  Web: {}\ndevices:\n", RMM0107 "3:3", "declared twice";
     "a group that does not exist": OFFICE, "groups: [Web]\n    tags" => "groups: [Webb]\n    tags", RMM0108 "7:14", "did you mean 'Web'?";
     "a site that does not exist": OFFICE, "site: Hamburg" => "site: Hamberg", RMM0108 "15:11", "did you mean 'Hamburg'?";
@@ -70,7 +70,7 @@ const MISTAKES: &[Mistake] = mistakes! {
     "a device that is declared twice": OFFICE, "  ws-1:" => "  web-1: {}\n  ws-1:", RMM0104 "13:3", "stands twice";
     "a device that is no map": OFFICE, "  ws-1:\n    os: windows\n    site: Hamburg\n    tags: [desk]\n" => "  ws-1: windows\n", RMM0103 "13:9", "describes the device 'ws-1'";
     "an address with a space": OFFICE, "address: 192.0.2.1" => "address: 192.0.2.1 port 22", RMM0103 "4:14", "cannot hold spaces";
-    "a tab that indents": OFFICE, "    os: windows" => "\tos: windows", RMM0101 "14:", "tab";
+    "a tab that indents": OFFICE, "    os: windows" => "\tos: windows", RMM0101 "14:", "indent with spaces";
     // Policies
     "a misspelt key of a policy": POLICIES, "targets: [Servers]" => "target: [Servers]", RMM0102 "5:5", "did you mean 'targets'?";
     "a policy without targets": POLICIES, "    targets: [{os: linux}]\n" => "", RMM0113 "25:3", "'targets' is missing", "targets: [Servers]";
@@ -105,7 +105,7 @@ const MISTAKES: &[Mistake] = mistakes! {
     "a script that does not compile": SETTING, "desired, #{mode" => "desired #{mode", RMM0601 "10:45", "Expecting ','";
     "an unknown key in the head of a script": SETTING, "//! risk: low" => "//! risc: low", RMM0605 "7:", "risc";
     "a script without its function": SETTING, "compare: equals" => "compare: script", RMM0607 "", "compliant";
-    "a comparison that does not exist": SETTING, "compare: equals" => "compare: equal", RMM0605 "6:", "equal";
+    "a comparison that does not exist": SETTING, "compare: equals" => "compare: equal", RMM0605 "6:", "did you mean 'equals'?";
     "an action without a script": ACTION, "fn run(device, params)" => "fn walk(device, params)", RMM0607 "", "run";
     // Thresholds
     "a metric that does not exist": THRESHOLDS, "metric: DiskSpace" => "metric: DiskSpase", RMM0108 "9:13", "did you mean 'DiskSpace'?";
@@ -158,7 +158,7 @@ const MISTAKES: &[Mistake] = mistakes! {
     "an escalation that does not exist": NOTIFICATIONS, "escalation: Night" => "escalation: Nigth", RMM0108 "8:17", "did you mean 'Night'?";
     "a tier that nobody hears of": NOTIFICATIONS, "{after: 30m, channels: [ops-mail]}" => "{after: 30m}", RMM0145 "14:9", "nobody hears";
     "a rota that does not exist": NOTIFICATIONS, "onCall: Weekly" => "onCall: Weeky", RMM0108 "13:30", "did you mean 'Weekly'?";
-    "a rota without a beginning": NOTIFICATIONS, ", start: 2026-01-05" => "", RMM0113 "17:11", "'start' is missing";
+    "a rota without a beginning": NOTIFICATIONS, ", start: 2026-01-05" => "", RMM0113 "17:11", "'start' is missing", "2026-01-05";
     "a day of the week that does not exist": NOTIFICATIONS, "[Mon, Tue, Wed]" => "[Mon, Wendsday]", RMM0103 "19:29", "did you mean 'Wednesday'?";
     "business hours that are needed and missing": NOTIFICATIONS, "businessHours: {days: [Mon, Tue, Wed], hours: \"08:00-18:00\", timezone: Europe/Berlin}" => "", RMM0145 "7:13", "businessHours: {days";
     // Policy tests
