@@ -107,6 +107,26 @@ fn yaml(text: &str) -> String {
     text.lines().map_while(|line| line.strip_prefix("//!")).flat_map(|line| [line.strip_prefix(' ').unwrap_or(line), "\n"]).collect()
 }
 
+/// Most bytes of a head, and its deepest nesting: the library that reads it needs quadratic time for a deep one.
+const MAX_HEAD: usize = 64 * 1024;
+const MAX_DEPTH: i32 = 64;
+
+/// Why a head is not even read.
+fn beyond_bounds(file: &Arc<str>, yaml: &str) -> Option<Box<Diagnostic>> {
+    let mut depth = 0;
+    for (i, line) in yaml.lines().enumerate() {
+        for c in line.chars() {
+            depth += i32::from(matches!(c, '[' | '{')) - i32::from(matches!(c, ']' | '}'));
+            if depth > MAX_DEPTH {
+                let problem = Diagnostic::error("RMM0605", "the head of the script is nested deeper than 64 levels");
+                return Some(Box::new(problem.at(&place(file, i as u32 + 1, 1))));
+            }
+        }
+    }
+    (yaml.len() > MAX_HEAD)
+        .then(|| Box::new(Diagnostic::error("RMM0605", "the head of the script is larger than 64 KiB").at(&place(file, 1, 1))))
+}
+
 /// Whether a script declares an action rather than a setting.
 pub(super) fn is_action(text: &str) -> bool {
     yaml(text).lines().any(|line| line.starts_with("action:"))
@@ -115,6 +135,7 @@ pub(super) fn is_action(text: &str) -> bool {
 /// Reads the head of an action's script.
 pub(super) fn read_action(file: &Arc<str>, text: &str, program: Program) -> Result<ActionDef, Box<Diagnostic>> {
     let yaml = yaml(text);
+    beyond_bounds(file, &yaml).map_or(Ok(()), Err)?;
     let head: ActionHead = serde_yaml::from_str(&yaml).map_err(|error| Box::new(unreadable(file, &yaml, &error, &ACTION_KEYS)))?;
     Ok(ActionDef {
         name: head.action.into(),
@@ -139,6 +160,7 @@ pub(super) fn read_action(file: &Arc<str>, text: &str, program: Program) -> Resu
 /// Reads the head of a setting's script.
 pub(super) fn read(file: &Arc<str>, text: &str, program: Program) -> Result<SettingDef, Box<Diagnostic>> {
     let yaml = yaml(text);
+    beyond_bounds(file, &yaml).map_or(Ok(()), Err)?;
     let head: Head = serde_yaml::from_str(&yaml).map_err(|error| Box::new(unreadable(file, &yaml, &error, &SETTING_KEYS)))?;
     let observe = match (head.observe, &head.probe) {
         (Some(observe), _) => observe,
