@@ -65,7 +65,7 @@ pub fn fact_pages() -> &'static BTreeMap<String, FactPage> {
 /// has none of (a user, a package) exists; members of sections that have a fixed shape do not.
 pub fn misspelt(steps: &[&str]) -> Option<(usize, BTreeSet<String>)> {
     let pages = fact_pages();
-    let Some(first) = steps.first() else { return None };
+    let first = steps.first()?;
     let named = |page: &FactPage, from: usize| wrong_member(page, &steps[from..]).map(|(at, known)| (from + at, known));
     if let Some(page) = pages.get(*first) {
         return named(page, 1);

@@ -78,12 +78,11 @@ impl Fleet {
         }
         let Tree::Map(entries) = root.value else { return };
         for entry in entries {
-            match SECTIONS.iter().find(|section| **section == entry.key) {
-                Some(section) => self.section(section, &file, entry.node, problems),
-                None => {
-                    self.unread = true;
-                    problems.push(codes::unknown_key(&entry.key, SECTIONS, "this file", &entry.spot.of(&file)));
-                }
+            if let Some(section) = SECTIONS.iter().find(|section| **section == entry.key) {
+                self.section(section, &file, entry.node, problems);
+            } else {
+                self.unread = true;
+                problems.push(codes::unknown_key(&entry.key, SECTIONS, "this file", &entry.spot.of(&file)));
             }
         }
     }
