@@ -102,7 +102,6 @@ done
 measure() {
     i=0
     while [ "$i" -lt "$runs" ]; do
-        # Processor time of the child: user and system, as the shell counts them.
         start=$(date +%s%N)
         "$rmm" -C "$repo" "$@" >"$work/out" 2>"$work/err" || { cat "$work/out" "$work/err" >&2; exit 1; }
         end=$(date +%s%N)
