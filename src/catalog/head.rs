@@ -107,6 +107,26 @@ fn yaml(text: &str) -> String {
     text.lines().map_while(|line| line.strip_prefix("//!")).flat_map(|line| [line.strip_prefix(' ').unwrap_or(line), "\n"]).collect()
 }
 
+/// Most bytes of a head, and its deepest nesting: the library that reads it needs quadratic time for a deep one.
+const MAX_HEAD: usize = 64 * 1024;
+const MAX_DEPTH: i32 = 64;
+
+/// Why a head is not even read.
+fn beyond_bounds(file: &Arc<str>, yaml: &str) -> Option<Box<Diagnostic>> {
+    let mut depth = 0;
+    for (i, line) in yaml.lines().enumerate() {
+        for c in line.chars() {
+            depth += i32::from(matches!(c, '[' | '{')) - i32::from(matches!(c, ']' | '}'));
+            if depth > MAX_DEPTH {
+                let problem = Diagnostic::error("RMM0605", "the head of the script is nested deeper than 64 levels");
+                return Some(Box::new(problem.at(&place(file, i as u32 + 1, 1))));
+            }
+        }
+    }
+    (yaml.len() > MAX_HEAD)
+        .then(|| Box::new(Diagnostic::error("RMM0605", "the head of the script is larger than 64 KiB").at(&place(file, 1, 1))))
+}
+
 /// Whether a script declares an action rather than a setting.
 pub(super) fn is_action(text: &str) -> bool {
     yaml(text).lines().any(|line| line.starts_with("action:"))
@@ -115,6 +135,7 @@ pub(super) fn is_action(text: &str) -> bool {
 /// Reads the head of an action's script.
 pub(super) fn read_action(file: &Arc<str>, text: &str, program: Program) -> Result<ActionDef, Box<Diagnostic>> {
     let yaml = yaml(text);
+    beyond_bounds(file, &yaml).map_or(Ok(()), Err)?;
     let head: ActionHead = serde_yaml::from_str(&yaml).map_err(|error| Box::new(unreadable(file, &yaml, &error, &ACTION_KEYS)))?;
     Ok(ActionDef {
         name: head.action.into(),
@@ -139,6 +160,7 @@ pub(super) fn read_action(file: &Arc<str>, text: &str, program: Program) -> Resu
 /// Reads the head of a setting's script.
 pub(super) fn read(file: &Arc<str>, text: &str, program: Program) -> Result<SettingDef, Box<Diagnostic>> {
     let yaml = yaml(text);
+    beyond_bounds(file, &yaml).map_or(Ok(()), Err)?;
     let head: Head = serde_yaml::from_str(&yaml).map_err(|error| Box::new(unreadable(file, &yaml, &error, &SETTING_KEYS)))?;
     let observe = match (head.observe, &head.probe) {
         (Some(observe), _) => observe,
@@ -193,5 +215,15 @@ fn unreadable(file: &Arc<str>, yaml: &str, error: &serde_yaml::Error, keys: &[&s
     }
     let (line, column) = error.location().map_or((1, 0), |at| (at.line() as u32, at.column() as u32 + 4));
     let reason = text.split(" at line ").next().unwrap_or(&text);
+    if let Some((key, rest)) = reason.split_once(": unknown variant `") {
+        let wrong = rest.split('`').next().unwrap_or_default();
+        let known: Vec<&str> = rest.split('`').skip(2).step_by(2).collect();
+        let problem =
+            Diagnostic::error("RMM0605", format!("'{key}' in the head of the script cannot be '{wrong}'")).at(&place(file, line, column));
+        return match did_you_mean(wrong, known.iter().copied()) {
+            Some(meant) => problem.advice(format!("did you mean '{meant}'?")),
+            None => problem.advice(format!("it is one of {}", known.join(", "))),
+        };
+    }
     Diagnostic::error("RMM0605", format!("the head of the script cannot be read: {reason}")).at(&place(file, line, column))
 }

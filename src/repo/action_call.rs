@@ -153,6 +153,9 @@ impl Kinds<'_> {
     }
 
     fn unknown_action(&mut self, name: &str, at: &Place) {
+        if self.unread.declares(name) {
+            return;
+        }
         let cmdlets = name.contains('-');
         let known: Vec<String> =
             self.catalog.actions.values().map(|action| if cmdlets { action.cmdlet() } else { action.name.to_string() }).collect();

@@ -9,7 +9,7 @@ use chrono_tz::Tz;
 use super::codes;
 use super::fleet::{Declared, Fleet};
 use super::members::Members;
-use super::policies::expired;
+use super::policies::{GUARDS, expired};
 use super::tree::{Node, Spot, Tree};
 use crate::catalog::facts::misspelt;
 use crate::diagnose::Diagnostic;
@@ -27,12 +27,14 @@ pub(super) struct Checker<'a> {
     pub site_ids: &'a BTreeMap<String, String>,
     /// Which devices are in which groups.
     pub members: &'a Members<'a>,
+    /// Not everything that the fleet files say is known: that a selector means nobody cannot be told.
+    pub incomplete: bool,
     pub problems: &'a mut Vec<Diagnostic>,
 }
 
 impl Checker<'_> {
     fn broken(&self, section: &str, name: &str) -> bool {
-        self.fleet.broken.get(section).is_some_and(|names| names.iter().any(|known| known == name))
+        self.fleet.unread || self.fleet.broken.get(section).is_some_and(|names| names.iter().any(|known| known == name))
     }
 
     fn unknown(&mut self, kind: &str, name: &str, at: &Place) {
@@ -114,7 +116,7 @@ impl Checker<'_> {
     pub(super) fn target(&mut self, selector: &Selector, node: &Node, file: &Arc<str>) {
         let before = self.problems.len();
         self.selector(selector, node, file);
-        if self.problems.len() == before && self.members.none(selector) {
+        if self.problems.len() == before && !self.incomplete && self.members.none(selector) {
             let message = match selector {
                 Selector::Name(name) => format!("no device is in the group '{name}'"),
                 Selector::Match(_) => "no device fits this selector".to_owned(),
@@ -144,12 +146,16 @@ impl Checker<'_> {
             }
         }
         let nodes = node.get("exceptions").map(Node::items).unwrap_or_default();
+        let declared = node.get("settings").map(Node::entries).unwrap_or_default();
         for (exception, node) in policy.exceptions.iter().zip(nodes) {
             self.device(&exception.device, &node.at_pointer("/device").spot.of(file));
             if let Some(wanted) = &exception.setting {
                 let known: BTreeSet<String> =
                     policy.settings.iter().flat_map(|setting| [setting.name.to_string(), setting.label()]).collect();
-                if !known.contains(wanted) {
+                // A setting that is misspelt above is one mistake.
+                let of_policy = |key: &String| known.contains(key) || GUARDS.iter().any(|(name, _)| name == key);
+                let unknown_above = declared.iter().any(|entry| !of_policy(&entry.key));
+                if !known.contains(wanted) && !unknown_above {
                     let at = node.at_pointer("/setting").spot.of(file);
                     let problem = Diagnostic::error("RMM0109", format!("the policy '{}' does not set '{wanted}'", policy.name)).at(&at);
                     self.problems.push(problem.advice(codes::suggestion(wanted, known.iter().map(String::as_str), "it sets")));

@@ -152,6 +152,11 @@ pub(super) fn compile_after(
     let mut policy_files = Vec::new();
     let mut scripts = Vec::new();
     let (mut thresholds, mut workflows, mut notifications) = (Vec::new(), Vec::new(), Vec::new());
+    // What a file that cannot be read declares, nobody knows: names that may stand there are not called unknown.
+    let mut unread = Unread::default();
+    for file in problems.iter().filter(|p| p.level == Level::Error).filter_map(|p| p.place.as_ref()) {
+        unread.note(kind_of(&file.file), &file.file, &mut fleet);
+    }
     for (path, text) in &files {
         let Some(kind) = kind_of(path) else { continue };
         if kind == FileKind::Script {
@@ -161,7 +166,10 @@ pub(super) fn compile_after(
         let is_toml = matches!(kind, FileKind::Config | FileKind::Overlay);
         let (root, found) = if is_toml { toml::parse(path, text) } else { yaml::parse(path, text) };
         problems.extend(found);
-        let Some(root) = root else { continue };
+        let Some(root) = root else {
+            unread.note(Some(kind), path, &mut fleet);
+            continue;
+        };
         plaintext::check(&root, path, &mut problems);
         match kind {
             FileKind::Config => configs[0] = Some((Arc::clone(path), root)),
@@ -169,6 +177,7 @@ pub(super) fn compile_after(
             FileKind::Policies => policy_files.push(Document { file: Arc::clone(path), root }),
             FileKind::Fleet(section) => match fleet::misspelt_section(&root).filter(|_| !path.contains('/')) {
                 Some((entry, section)) => {
+                    fleet.unread = true;
                     problems.push(codes::unknown_key(&entry.key, [section], "this file", &entry.spot.of(path)));
                 }
                 None => fleet.take(Document { file: Arc::clone(path), root }, section, &mut problems),
@@ -176,7 +185,11 @@ pub(super) fn compile_after(
             FileKind::Thresholds => {
                 thresholds.push((Arc::clone(path), kinds::unwrap(path, root, "thresholds", "threshold", &mut problems)));
             }
-            FileKind::Workflows => workflows.push((Arc::clone(path), kinds::unwrap(path, root, "workflows", "workflow", &mut problems))),
+            FileKind::Workflows => {
+                let before = problems.len();
+                workflows.push((Arc::clone(path), kinds::unwrap(path, root, "workflows", "workflow", &mut problems)));
+                unread.workflows |= problems.len() > before;
+            }
             FileKind::Notifications => notifications.push(Document { file: Arc::clone(path), root }),
             FileKind::Script => {}
         }
@@ -191,28 +204,40 @@ pub(super) fn compile_after(
         }
     }
     let layers: Vec<_> = configs.into_iter().flatten().collect();
+    let before = problems.len();
     let (config, origins) = config::build(&layers, &options.environment, &mut problems);
+    unread.config |= problems.len() > before;
 
     let catalog = world.catalog.unwrap_or_else(|| {
         if scripts.is_empty() {
             return Catalog::builtin();
         }
         let (catalog, found) = Catalog::with_scripts(&scripts);
+        for (path, text) in &scripts {
+            let wrong = |p: &Diagnostic| p.level == Level::Error && p.place.as_ref().is_some_and(|place| place.file == *path);
+            if found.iter().any(wrong) {
+                unread.script(path, text);
+            }
+        }
         problems.extend(found);
         Arc::new(catalog)
     });
 
     let file_count = files.len();
     let mut sources: BTreeMap<Arc<str>, String> = files.into_iter().collect();
-    let (declared, policy_names) = read_policies(policy_files, &world.packs, &catalog, options.now, &mut sources, &mut add, &mut problems);
+    let reading = ReadingPolicies { packs: &world.packs, catalog: &catalog, now: options.now };
+    let (declared, policy_names) = reading.read(policy_files, &mut unread, &mut sources, &mut add, &mut problems);
     let hash = hex::encode(hash.finalize());
 
     let site_ids: BTreeMap<String, String> =
         fleet.sites.values().filter_map(|site| Some((site.value.site_id.clone()?, site.value.name.clone()))).collect();
+    let before = problems.len();
     check_default_site(&config, &origins, &fleet, &site_ids, &mut problems);
     let members = Members::new(&fleet, &site_ids, &config.general.default_site);
-    let mut checker = Checker { fleet: &fleet, site_ids: &site_ids, members: &members, problems: &mut problems };
+    let mut checker = Checker { fleet: &fleet, site_ids: &site_ids, members: &members, incomplete: false, problems: &mut problems };
     checker.fleet();
+    checker.incomplete =
+        checker.problems.len() > before || unread.config || fleet.unread || fleet.broken.values().any(|names| !names.is_empty());
     for (file, entry, policy) in &declared {
         let zone = entry.node.get("timezone").and_then(|node| node.text()).and_then(|name| name.parse::<Tz>().ok()).unwrap_or(Tz::UTC);
         checker.policy(policy, &entry.node, file, zone, options.now);
@@ -220,13 +245,15 @@ pub(super) fn compile_after(
     let all: Vec<&Policy> = declared.iter().map(|(_, _, policy)| policy).collect();
     conflicts::check(&all, &members, checker.problems);
     let thresholds = kinds::by_name(thresholds, "threshold", checker.problems);
+    let workflow_names = { workflows.iter() }.flat_map(|(_, entries)| entries).map(|entry| entry.key.clone()).collect();
     let workflows = kinds::by_name(workflows, "workflow", checker.problems);
     let mut kinds = Kinds {
         checker,
         catalog: &catalog,
         channels: &config.notifications.channels,
         policies: &policy_names,
-        workflows: workflows.keys().cloned().collect(),
+        workflows: workflow_names,
+        unread: &unread,
         now: options.now,
     };
     let thresholds = kinds.thresholds(thresholds);
@@ -297,64 +324,120 @@ pub(super) fn compile_after(
 
 type DeclaredPolicy = (Arc<str>, Entry, Policy);
 
-/// Reads the policies of all files and of the packs that they import; and the names of all, also of those with mistakes.
-fn read_policies(
-    files: Vec<Document>,
-    packs: &BTreeMap<String, String>,
-    catalog: &Catalog,
+/// What declares names and cannot be read, so that nobody is told twice of one mistake.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Unread {
+    /// `rmm.toml` or its overlay: channels.
+    pub config: bool,
+    /// A file of policies.
+    pub policies: bool,
+    /// A file of workflows.
+    pub workflows: bool,
+    /// Settings and actions of scripts with mistakes, as [`plain`] spells them.
+    scripts: BTreeSet<String>,
+}
+
+impl Unread {
+    fn note(&mut self, kind: Option<FileKind>, path: &str, fleet: &mut Fleet) {
+        match kind {
+            Some(FileKind::Config | FileKind::Overlay) => self.config = true,
+            Some(FileKind::Fleet(_)) => fleet.unread = true,
+            Some(FileKind::Policies) => self.policies = true,
+            Some(FileKind::Workflows) => self.workflows = true,
+            Some(FileKind::Script) => self.script(path, ""),
+            Some(FileKind::Thresholds | FileKind::Notifications) | None => {}
+        }
+    }
+
+    /// A script may declare what its head says, or what it is named after.
+    fn script(&mut self, path: &str, text: &str) {
+        let stem = path.rsplit('/').next().unwrap_or(path).trim_end_matches(".rhai");
+        self.scripts.insert(plain(stem));
+        let head = text.lines().map_while(|line| line.strip_prefix("//!"));
+        self.scripts.extend(head.filter_map(|line| line.split_once(':')).take(1).map(|(_, name)| plain(name)));
+    }
+
+    /// Whether a script that cannot be read may declare this setting or action.
+    pub(super) fn declares(&self, name: &str) -> bool {
+        self.scripts.contains(&plain(name))
+    }
+}
+
+/// A name without what spellings differ in: `login-banner` is `LoginBanner`.
+fn plain(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
+}
+
+/// What policies are read against.
+struct ReadingPolicies<'a> {
+    packs: &'a BTreeMap<String, String>,
+    catalog: &'a Catalog,
     now: DateTime<Utc>,
-    sources: &mut BTreeMap<Arc<str>, String>,
-    add: &mut impl FnMut(&str),
-    problems: &mut Vec<Diagnostic>,
-) -> (Vec<DeclaredPolicy>, BTreeSet<String>) {
-    let mut parts: Vec<(Arc<str>, Vec<Entry>)> = Vec::new();
-    let mut imported: BTreeMap<String, Arc<str>> = BTreeMap::new();
-    for document in files {
-        let file = policies::split(&document.file, document.root, problems);
-        parts.push((document.file, file.policies));
-        for (name, place) in file.imports {
-            if packs.contains_key(&name) {
-                imported.entry(name).or_insert_with_key(|name| format!("builtin:policies/{name}.yaml").into());
-            } else {
-                let problem = Diagnostic::error("RMM0118", format!("there is no pack '{name}' to import")).at(&place);
-                problems.push(problem.advice(codes::suggestion(&name, packs.keys().map(String::as_str), "the packs are")));
+}
+
+impl ReadingPolicies<'_> {
+    /// Reads the policies of all files and of the packs that they import; and the names of all, also of those with mistakes.
+    fn read(
+        &self,
+        files: Vec<Document>,
+        unread: &mut Unread,
+        sources: &mut BTreeMap<Arc<str>, String>,
+        add: &mut impl FnMut(&str),
+        problems: &mut Vec<Diagnostic>,
+    ) -> (Vec<DeclaredPolicy>, BTreeSet<String>) {
+        let mut parts: Vec<(Arc<str>, Vec<Entry>)> = Vec::new();
+        let mut imported: BTreeMap<String, Arc<str>> = BTreeMap::new();
+        let Self { packs, catalog, now } = *self;
+        for document in files {
+            let before = problems.len();
+            let file = policies::split(&document.file, document.root, problems);
+            unread.policies |= problems.len() > before;
+            parts.push((document.file, file.policies));
+            for (name, place) in file.imports {
+                if packs.contains_key(&name) {
+                    imported.entry(name).or_insert_with_key(|name| format!("builtin:policies/{name}.yaml").into());
+                } else {
+                    let problem = Diagnostic::error("RMM0118", format!("there is no pack '{name}' to import")).at(&place);
+                    unread.policies = true;
+                    problems.push(problem.advice(codes::suggestion(&name, packs.keys().map(String::as_str), "the packs are")));
+                }
             }
         }
-    }
-    for (name, path) in imported {
-        let Some(text) = packs.get(&name) else { continue };
-        add(&path);
-        add(text);
-        sources.insert(Arc::clone(&path), text.clone());
-        let (root, found) = yaml::parse(&path, text);
-        problems.extend(found);
-        if let Some(root) = root {
-            let file = policies::split(&path, root, problems);
-            parts.push((path, file.policies));
-        }
-    }
-    let mut first: BTreeMap<String, Place> = BTreeMap::new();
-    let mut declared = Vec::new();
-    for (file, entries) in parts {
-        for entry in entries {
-            let place = entry.spot.of(&file);
-            if let Some(first) = first.get(&entry.key) {
-                problems.push(codes::duplicate_name("policy", &entry.key, &place, first));
-                continue;
-            }
-            first.insert(entry.key.clone(), place.clone());
-            if let Some(why) = fleet::bad_name(&entry.key) {
-                problems.push(codes::wrong_value(format!("a policy cannot be named '{}': {why}", entry.key.escape_debug()), &place));
-            }
-            let mut entry = entry;
-            fleet::respell(&mut entry.node, &super::decode::POLICY);
-            let policy = Compiler { file: &file, catalog, now, problems }.policy(&entry);
-            if let Some(policy) = policy {
-                declared.push((Arc::clone(&file), entry, policy));
+        for (name, path) in imported {
+            let Some(text) = packs.get(&name) else { continue };
+            add(&path);
+            add(text);
+            sources.insert(Arc::clone(&path), text.clone());
+            let (root, found) = yaml::parse(&path, text);
+            problems.extend(found);
+            if let Some(root) = root {
+                let file = policies::split(&path, root, problems);
+                parts.push((path, file.policies));
             }
         }
+        let mut first: BTreeMap<String, Place> = BTreeMap::new();
+        let mut declared = Vec::new();
+        for (file, entries) in parts {
+            for entry in entries {
+                let place = entry.spot.of(&file);
+                if let Some(first) = first.get(&entry.key) {
+                    problems.push(codes::duplicate_name("policy", &entry.key, &place, first));
+                    continue;
+                }
+                first.insert(entry.key.clone(), place.clone());
+                if let Some(why) = fleet::bad_name(&entry.key) {
+                    problems.push(codes::wrong_value(format!("a policy cannot be named '{}': {why}", entry.key.escape_debug()), &place));
+                }
+                let mut entry = entry;
+                fleet::respell(&mut entry.node, &super::decode::POLICY);
+                let policy = Compiler { file: &file, catalog, unread, now, problems }.policy(&entry);
+                if let Some(policy) = policy {
+                    declared.push((Arc::clone(&file), entry, policy));
+                }
+            }
+        }
+        (declared, first.into_keys().collect())
     }
-    (declared, first.into_keys().collect())
 }
 
 /// A default site that somebody wrote down has to exist, once any site is declared.
@@ -367,7 +450,8 @@ fn check_default_site(
 ) {
     let name = &config.general.default_site;
     let origin = origins.get("general.default_site").map(String::as_str).unwrap_or_default();
-    if origin == "default" || fleet.sites.is_empty() || fleet.sites.contains_key(name) || ids.contains_key(name) {
+    let broken = fleet.broken.get("sites").is_some_and(|names| names.contains(name));
+    if origin == "default" || broken || fleet.sites.is_empty() || fleet.unread || fleet.sites.contains_key(name) || ids.contains_key(name) {
         return;
     }
     let (file, line) = origin.rsplit_once(':').unwrap_or((origin, ""));

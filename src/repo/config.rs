@@ -21,6 +21,7 @@ pub(super) fn build(
     let mut origins = BTreeMap::new();
     let mut merged = serde_json::to_value(Config::default()).unwrap_or_default();
     note(&merged, "", &|| "default".to_owned(), &mut origins);
+    let before = problems.len();
     for (file, node) in layers {
         let node = &respelt(node);
         if decode::decode::<Config>(&CONFIG, file, node, problems).is_some() {
@@ -33,7 +34,24 @@ pub(super) fn build(
             Err(problem) => problems.push(*problem),
         }
     }
-    (Config::deserialize(merged).unwrap_or_default(), origins)
+    let config = Config::deserialize(merged).unwrap_or_default();
+    if problems.len() == before {
+        untyped(&config, layers, problems);
+    }
+    (config, origins)
+}
+
+/// Channels that no layer gives a type. An overlay need not repeat it, so this shows only in the end.
+fn untyped(config: &Config, layers: &[(Arc<str>, Node)], problems: &mut Vec<Diagnostic>) {
+    for (name, _) in config.notifications.channels.iter().filter(|(_, channel)| channel.kind.is_none()) {
+        let declared = |node: &Node| node.get("notifications")?.get("channels")?.entry(name).map(|entry| entry.spot);
+        let place = layers.iter().find_map(|(file, node)| Some(declared(node)?.of(file)));
+        let place = place.unwrap_or_else(|| crate::model::Place::file("environment"));
+        let problem = Diagnostic::error("RMM0113", format!("the channel '{}' has no type", name.escape_debug())).at(&place);
+        problems.push(problem.advice(
+            "say what it is: type = \"email\", \"teams\", \"slack\", \"pagerduty\", \"sms\", \"webhook\", \"eventlog\" or \"syslog\"",
+        ));
+    }
 }
 
 /// `failOn` and `maxPercent` of `[review]` may be written as in the other files of the repository.
@@ -104,11 +122,12 @@ fn read(variable: &str, text: &str, merged: &Value) -> Result<Node, Box<Diagnost
 
 /// Lays a tree over a value: maps are merged, everything else is replaced.
 fn overlay(base: &mut Value, node: &Node, path: &str, origin: &dyn Fn(Spot) -> String, origins: &mut BTreeMap<String, String>) {
+    // An empty table is one too.
+    if !base.is_object() {
+        *base = Value::Object(Map::new());
+    }
     for entry in node.entries() {
         let dotted = if path.is_empty() { entry.key.clone() } else { format!("{path}.{}", entry.key) };
-        if !base.is_object() {
-            *base = Value::Object(Map::new());
-        }
         let Some(map) = base.as_object_mut() else { return };
         let slot = map.entry(entry.key.clone()).or_insert(Value::Null);
         if matches!(entry.node.value, Tree::Map(_)) {

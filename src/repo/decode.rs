@@ -79,9 +79,17 @@ pub(super) fn decode<T: DeserializeOwned>(kind: &Kind, file: &Arc<str>, node: &N
     if let Some(validator) = &kind.validator
         && !validator.is_valid(&json)
     {
+        let mut found = Vec::new();
         for error in validator.iter_errors(&json) {
-            explain(kind, &error, file, node, problems);
+            explain(kind, &error, file, node, &mut found);
         }
+        // A key that is missing since it is misspelt is one mistake.
+        let meant: Vec<String> = found.iter().filter(|p| p.code == "RMM0102").filter_map(|p| p.advice.clone()).collect();
+        let misspelt = |p: &Diagnostic| {
+            meant.iter().any(|advice| p.message.split('\'').nth(1).is_some_and(|key| *advice == format!("did you mean '{key}'?")))
+        };
+        found.retain(|problem| problem.code != "RMM0113" || !misspelt(problem));
+        problems.extend(found);
         return None;
     }
     // The copy is only needed to find the member that does not fit, which is rare.
@@ -145,20 +153,15 @@ fn explain(kind: &Kind, error: &ValidationError<'_>, file: &Arc<str>, root: &Nod
                 }
                 return;
             }
-            let mut expected: Vec<String> = Vec::new();
-            for inner in context.iter().flatten().filter(|e| e.instance_path().as_str() == here) {
-                for words in expectation(inner) {
-                    if !expected.contains(&words) {
-                        expected.push(words);
-                    }
-                }
-            }
+            let mut expected = of_branches(kind, error, context, here);
             expected.retain(|words| words != "nothing");
             let mut problem = codes::wrong_value(format!("expected {}, found {found}", either(&expected)), &place);
             let near = error.instance().as_str().and_then(|text| did_you_mean(text, expected.iter().map(|e| e.trim_matches('\''))));
             if let Some(near) = near {
                 problem = problem.advice(format!("did you mean '{near}'?"));
-            } else if let Some(text) = owner(kind, error.schema_path().as_str()).get("description").and_then(Value::as_str) {
+            } else if let Some(text) = owner(kind, error.schema_path().as_str()).get("description").and_then(Value::as_str)
+                && !expected.contains(&first_lower(text.trim_end_matches('.')))
+            {
                 problem = problem.advice(text);
             }
             problems.push(problem);
@@ -173,10 +176,15 @@ fn explain(kind: &Kind, error: &ValidationError<'_>, file: &Arc<str>, root: &Nod
             if closed && unknown.any(|key| did_you_mean(key, known.iter().map(|k| k.as_str())) == Some(name)) {
                 return;
             }
-            problems.push(Diagnostic::error("RMM0113", format!("the key '{name}' is missing")).at(&place));
+            let problem = Diagnostic::error("RMM0113", format!("the key '{name}' is missing")).at(&place);
+            let described = owner.pointer(&format!("/properties/{name}/description"));
+            problems.push(match described.and_then(Value::as_str) {
+                Some(what) => problem.advice(format!("{name}: {}", first_lower(what.trim_end_matches('.')))),
+                None => problem,
+            });
         }
         _ => {
-            let expected = expectation(error);
+            let expected = expectation(kind, error);
             let mut problem = codes::wrong_value(format!("expected {}, found {found}", either(&expected)), &place);
             let near = error.instance().as_str().and_then(|text| did_you_mean(text, expected.iter().map(|e| e.trim_matches('\''))));
             if let Some(near) = near {
@@ -220,17 +228,21 @@ fn definition(kind: &Kind, schema_path: &str) -> String {
 }
 
 /// What a schema asks for, in words; several for a choice.
-fn expectation(error: &ValidationError<'_>) -> Vec<String> {
+fn expectation(kind: &Kind, error: &ValidationError<'_>) -> Vec<String> {
     use ValidationErrorKind as K;
     let quoted = |value: &Value| value.as_str().map_or_else(|| value.to_string(), |text| format!("'{text}'"));
     match error.kind() {
-        K::Type { kind: TypeKind::Single(kind) } => vec![type_words(&kind.to_string())],
+        K::Type { kind: TypeKind::Single(wanted) } => {
+            let secret =
+                owner(kind, error.schema_path().as_str()).get("required").is_some_and(|keys| *keys == serde_json::json!(["secret"]));
+            vec![if secret { "{secret: NAME}".to_owned() } else { type_words(&wanted.to_string()) }]
+        }
         K::Type { kind: TypeKind::Multiple(kinds) } => {
             kinds.iter().map(|kind| type_words(&kind.to_string())).filter(|words| words != "nothing").collect()
         }
         K::Constant { expected_value } => vec![quoted(expected_value)],
         K::Enum { options } => options.as_array().into_iter().flatten().map(quoted).collect(),
-        K::AnyOf { context } | K::OneOfNotValid { context } => context.iter().flatten().flat_map(expectation).collect(),
+        K::AnyOf { context } | K::OneOfNotValid { context } => of_branches(kind, error, context, error.instance_path().as_str()),
         K::Minimum { limit } => vec![format!("a number of at least {limit}")],
         K::Maximum { limit } => vec![format!("a number of at most {limit}")],
         K::ExclusiveMinimum { limit } => vec![format!("a number above {limit}")],
@@ -239,9 +251,49 @@ fn expectation(error: &ValidationError<'_>) -> Vec<String> {
         K::MaxLength { limit } => vec![format!("a text of at most {limit} characters")],
         K::MinItems { limit } => vec![format!("at least {limit} items")],
         K::MaxItems { limit } => vec![format!("at most {limit} items")],
-        K::Pattern { .. } => vec!["a text of the right form".into()],
+        K::Pattern { .. } => vec![form(kind, owner(kind, error.schema_path().as_str())).unwrap_or_else(|| "a text of another form".into())],
         _ => vec!["another value".into()],
     }
+}
+
+/// What the branches of a choice ask for.
+fn of_branches(kind: &Kind, error: &ValidationError<'_>, context: &[Vec<ValidationError<'_>>], here: &str) -> Vec<String> {
+    let holder = owner(kind, error.schema_path().as_str());
+    if let Some(form) = form(kind, holder) {
+        return vec![form];
+    }
+    let branches = ["anyOf", "oneOf"].iter().find_map(|word| holder.get(*word)?.as_array());
+    let mut expected: Vec<String> = Vec::new();
+    for (i, errors) in context.iter().enumerate() {
+        let words = match branches.and_then(|branches| form(kind, branches.get(i)?)) {
+            Some(form) => vec![form],
+            None => errors.iter().filter(|e| e.instance_path().as_str() == here).flat_map(|e| expectation(kind, e)).collect(),
+        };
+        for words in words {
+            if !expected.contains(&words) {
+                expected.push(words);
+            }
+        }
+    }
+    expected
+}
+
+/// What a schema with a pattern describes: `a duration such as 90s`, not the pattern.
+fn form(kind: &Kind, schema: &Value) -> Option<String> {
+    let schema = match schema.get("$ref").and_then(Value::as_str) {
+        Some(reference) => kind.schema.pointer(reference.strip_prefix('#')?)?,
+        None => schema,
+    };
+    let has_pattern = |schema: &Value| schema.get("pattern").is_some();
+    if !has_pattern(schema) && !schema.get("anyOf").and_then(Value::as_array).is_some_and(|all| all.iter().any(has_pattern)) {
+        return None;
+    }
+    Some(first_lower(schema.get("description")?.as_str()?.trim_end_matches('.')))
+}
+
+fn first_lower(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().into_iter().flat_map(char::to_lowercase).chain(chars).collect()
 }
 
 fn type_words(kind: &str) -> String {

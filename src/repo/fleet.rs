@@ -39,6 +39,8 @@ pub(super) struct Fleet {
     pub devices: BTreeMap<String, Declared<Device>>,
     /// Names whose definition could not be decoded: they exist, so nobody is told that they do not.
     pub broken: BTreeMap<&'static str, Vec<String>>,
+    /// A part could not be read at all: nobody can tell which names it declares.
+    pub unread: bool,
 }
 
 const SECTIONS: [&str; 3] = ["sites", "groups", "devices"];
@@ -76,19 +78,24 @@ impl Fleet {
         }
         let Tree::Map(entries) = root.value else { return };
         for entry in entries {
-            match SECTIONS.iter().find(|section| **section == entry.key) {
-                Some(section) => self.section(section, &file, entry.node, problems),
-                None => problems.push(codes::unknown_key(&entry.key, SECTIONS, "this file", &entry.spot.of(&file))),
+            if let Some(section) = SECTIONS.iter().find(|section| **section == entry.key) {
+                self.section(section, &file, entry.node, problems);
+            } else {
+                self.unread = true;
+                problems.push(codes::unknown_key(&entry.key, SECTIONS, "this file", &entry.spot.of(&file)));
             }
         }
     }
 
     fn section(&mut self, section: &'static str, file: &Arc<str>, node: Node, problems: &mut Vec<Diagnostic>) {
+        let before = problems.len();
+        let entries = definitions(section.trim_end_matches('s'), file, node, problems);
+        self.unread |= problems.len() > before;
         let broken = self.broken.entry(section).or_default();
         match section {
-            "sites" => define(&mut self.sites, &SITE, "site", broken, file, node, problems),
-            "groups" => define(&mut self.groups, &GROUP, "group", broken, file, node, problems),
-            _ => define(&mut self.devices, &DEVICE, "device", broken, file, node, problems),
+            "sites" => define(&mut self.sites, &SITE, "site", broken, file, entries, problems),
+            "groups" => define(&mut self.groups, &GROUP, "group", broken, file, entries, problems),
+            _ => define(&mut self.devices, &DEVICE, "device", broken, file, entries, problems),
         }
     }
 }
@@ -99,10 +106,10 @@ fn define<T: Named + DeserializeOwned>(
     noun: &str,
     broken: &mut Vec<String>,
     file: &Arc<str>,
-    node: Node,
+    entries: Vec<Entry>,
     problems: &mut Vec<Diagnostic>,
 ) {
-    for Entry { key, spot, mut node } in definitions(noun, file, node, problems) {
+    for Entry { key, spot, mut node } in entries {
         let place = spot.of(file);
         if let Some(first) = into.get(&key) {
             problems.push(codes::duplicate_name(noun, &key, &place, first.value.declared_at()));

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::check::Checker;
 use super::codes;
+use super::compile::Unread;
 use super::decode::{self, Kind};
 use super::fleet;
 use super::policy_doc::Selectors;
@@ -27,6 +28,7 @@ pub(super) struct Kinds<'a> {
     pub channels: &'a BTreeMap<String, Channel>,
     pub policies: &'a BTreeSet<String>,
     pub workflows: BTreeSet<String>,
+    pub unread: &'a Unread,
     pub now: DateTime<Utc>,
 }
 
@@ -58,11 +60,11 @@ impl Kinds<'_> {
             "group" => self.checker.group(name, at),
             "site" => self.checker.site(name, at),
             "device" => self.checker.device(name, at),
-            "policy" if !self.policies.contains(name) => {
+            "policy" if !self.policies.contains(name) && !self.unread.policies => {
                 let problem = codes::unknown_name("policy", name, self.policies.iter().map(String::as_str), at);
                 self.problem(problem);
             }
-            "workflow" if !self.workflows.contains(name) => {
+            "workflow" if !self.workflows.contains(name) && !self.unread.workflows => {
                 let problem = codes::unknown_name("workflow", name, self.workflows.iter().map(String::as_str), at);
                 self.problem(problem);
             }
@@ -80,7 +82,7 @@ impl Kinds<'_> {
             Some(name) => vec![name.as_str().into()],
             None => typed().map(|(name, _)| name.as_str().into()).collect(),
         };
-        if found.is_empty() {
+        if found.is_empty() && !self.unread.config {
             let problem = Diagnostic::error("RMM0143", format!("there is no channel '{name}'")).at(at);
             let names = self.channels.keys().map(String::as_str);
             let advice = match did_you_mean(name, names.clone()) {
@@ -106,6 +108,13 @@ impl Kinds<'_> {
             };
             if least && texts.len() == 1 {
                 return Some(SeverityRule::AtLeast(severity));
+            }
+            if least {
+                let problem = Diagnostic::error("RMM0144", format!("'>= {word}' cannot stand in a list of severities"));
+                self.problem(
+                    problem.at(&node.spot.of(file)).advice(format!("write severity: \">= {word}\" alone, or list them one by one")),
+                );
+                continue;
             }
             list.push(severity);
         }

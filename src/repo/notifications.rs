@@ -27,6 +27,15 @@ pub(super) struct Notifications {
     pub hours: Option<BusinessHours>,
 }
 
+/// What rules and tiers may name.
+struct Known {
+    escalations: Vec<String>,
+    rotas: Vec<String>,
+    hours: bool,
+    /// A section could not be read: nobody can tell what it declares.
+    unread: bool,
+}
+
 const SECTIONS: [&str; 4] = ["rules", "escalation", "onCall", "businessHours"];
 const WEEK: Span = Span::seconds(7 * 86_400);
 
@@ -35,6 +44,7 @@ impl Kinds<'_> {
     pub(super) fn notifications(&mut self, documents: Vec<Document>) -> Notifications {
         let mut sections: [Vec<(Arc<str>, Vec<Entry>)>; 3] = Default::default();
         let mut hours: Option<(Arc<str>, Entry)> = None;
+        let before = self.checker.problems.len();
         for Document { file, root } in documents {
             for entry in self.sections(&file, root) {
                 let Some(section) = SECTIONS.iter().position(|section| *section == entry.key) else { continue };
@@ -52,18 +62,19 @@ impl Kinds<'_> {
                 sections[section].push((Arc::clone(&file), entries));
             }
         }
+        let unread = self.checker.problems.len() > before;
         let [rules, escalations, rotas] = sections;
+        let keys =
+            |parts: &[(Arc<str>, Vec<Entry>)]| parts.iter().flat_map(|(_, entries)| entries).map(|entry| entry.key.clone()).collect();
+        let known = Known { escalations: keys(&escalations), rotas: keys(&rotas), hours: hours.is_some(), unread };
         let rules = by_name(rules, "rule", self.checker.problems);
         let escalations = by_name(escalations, "escalation", self.checker.problems);
         let rotas = by_name(rotas, "rota", self.checker.problems);
-        let names = |map: &BTreeMap<String, (Arc<str>, Entry)>| map.keys().cloned().collect::<Vec<_>>();
-        let (known_escalations, known_rotas) = (names(&escalations), names(&rotas));
-        let declared = hours.is_some();
         Notifications {
             hours: hours.and_then(|(file, entry)| self.hours(&file, entry)),
             rotas: collect(rotas, |file, entry| self.rota(file, entry)),
-            escalations: collect(escalations, |file, entry| self.escalation(file, entry, &known_rotas)),
-            rules: collect(rules, |file, entry| self.rule(file, entry, &known_escalations, declared)),
+            escalations: collect(escalations, |file, entry| self.escalation(file, entry, &known)),
+            rules: collect(rules, |file, entry| self.rule(file, entry, &known)),
         }
     }
 
@@ -93,7 +104,7 @@ impl Kinds<'_> {
         entries
     }
 
-    fn rule(&mut self, file: &Arc<str>, mut entry: Entry, escalations: &[String], hours: bool) -> Option<NotificationRule> {
+    fn rule(&mut self, file: &Arc<str>, mut entry: Entry, known: &Known) -> Option<NotificationRule> {
         respell(&mut entry.node, &RULE);
         respell_items(&mut entry.node, "condition", &CONDITION);
         let node = &entry.node;
@@ -110,11 +121,11 @@ impl Kinds<'_> {
         });
         let targets = self.selectors(targets, node.get("condition").and_then(|condition| condition.get("targets")), file);
         let channels = self.channels_at(&channels, node, "channels", file);
-        if let Some(name) = escalation.as_ref().filter(|name| !escalations.contains(name)) {
-            let problem = codes::unknown_name("escalation", name, escalations.iter().map(String::as_str), &at("/escalation"));
+        if let Some(name) = escalation.as_ref().filter(|name| !known.unread && !known.escalations.contains(name)) {
+            let problem = codes::unknown_name("escalation", name, known.escalations.iter().map(String::as_str), &at("/escalation"));
             self.problem(problem);
         }
-        if during != During::Always && !hours {
+        if during != During::Always && !known.hours && !known.unread {
             let problem = Diagnostic::error("RMM0145", "the rule asks for business hours, and none are declared").at(&at("/during"));
             self.problem(problem.advice("add businessHours: {days: [Mon, Tue, Wed, Thu, Fri], hours: \"08:00-18:00\"}"));
         }
@@ -143,7 +154,7 @@ impl Kinds<'_> {
         channels
     }
 
-    fn escalation(&mut self, file: &Arc<str>, mut entry: Entry, rotas: &[String]) -> Option<Escalation> {
+    fn escalation(&mut self, file: &Arc<str>, mut entry: Entry, known: &Known) -> Option<Escalation> {
         respell(&mut entry.node, &ESCALATION);
         respell_items(&mut entry.node, "tiers", &TIER);
         let doc = self.decode::<EscalationDoc>(&ESCALATION, file, &entry.node)?;
@@ -154,9 +165,9 @@ impl Kinds<'_> {
                 let problem = Diagnostic::error("RMM0145", "nobody hears of this tier: it has neither channels nor onCall");
                 self.problem(problem.at(&node.spot.of(file)));
             }
-            if let Some(name) = tier.on_call.as_ref().filter(|name| !rotas.contains(name)) {
+            if let Some(name) = tier.on_call.as_ref().filter(|name| !known.unread && !known.rotas.contains(name)) {
                 let at = node.at_pointer("/onCall").spot.of(file);
-                let problem = codes::unknown_name("rota", name, rotas.iter().map(String::as_str), &at);
+                let problem = codes::unknown_name("rota", name, known.rotas.iter().map(String::as_str), &at);
                 self.problem(problem);
             }
             let channels = self.channels_at(&tier.channels, node, "channels", file);

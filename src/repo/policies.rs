@@ -7,6 +7,7 @@ use chrono_tz::Tz;
 use serde_json::Value;
 
 use super::codes;
+use super::compile::Unread;
 use super::decode::{self, POLICY};
 use super::policy_doc::{ExceptionDoc, PolicyDoc};
 use super::tree::{Entry, Node, Tree, in_words};
@@ -23,6 +24,7 @@ pub(super) const GUARDS: [(&str, GuardKind); 3] =
 pub(super) struct Compiler<'a> {
     pub file: &'a Arc<str>,
     pub catalog: &'a Catalog,
+    pub unread: &'a Unread,
     pub now: DateTime<Utc>,
     pub problems: &'a mut Vec<Diagnostic>,
 }
@@ -134,6 +136,9 @@ impl Compiler<'_> {
             return;
         }
         let Some(definition) = self.catalog.settings.get(entry.key.as_str()).cloned() else {
+            if self.unread.declares(&entry.key) {
+                return;
+            }
             let known: Vec<&str> = self.catalog.settings.keys().map(AsRef::as_ref).chain(GUARDS.iter().map(|(name, _)| *name)).collect();
             let problem = Diagnostic::error("RMM0109", format!("there is no setting '{}'", entry.key)).at(&place);
             self.problems.push(problem.advice(codes::suggestion(&entry.key, known.iter().copied(), "settings are")));

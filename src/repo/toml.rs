@@ -25,12 +25,24 @@ pub fn parse(file: &Arc<str>, text: &str) -> (Option<Node>, Vec<Diagnostic>) {
             let message = error.message();
             let problem = if message.contains("duplicate key") {
                 Diagnostic::error("RMM0104", "a key stands twice").at(&at).advice("remove one of the two")
+            } else if let Some(word) = error.span().and_then(|span| unquoted(text, span.start)) {
+                codes::syntax(&at, "a text has to stand in quotes").advice(format!("write {word:?}"))
+            } else if message.starts_with("invalid basic string") || message.starts_with("invalid literal string") {
+                codes::syntax(&at, "a text is not closed: its last quote is missing, or something in it has to be escaped")
             } else {
                 codes::syntax(&at, message)
             };
             (None, vec![problem])
         }
     }
+}
+
+/// The word that stands for a value without quotes: `level = info`.
+fn unquoted(text: &str, at: usize) -> Option<&str> {
+    let (before, rest) = text.split_at_checked(at)?;
+    let word = rest.split(|c: char| c.is_whitespace() || ",]}#".contains(c)).next()?;
+    let is_word = word.starts_with(|c: char| c.is_ascii_alphabetic()) && !word.contains(['"', '\'', '=']);
+    (before.trim_end_matches([' ', '\t']).ends_with('=') && is_word).then_some(word)
 }
 
 /// Reads one value as TOML writes it: `50`, `true`, `"5m"`, `[1, 2]`. `None` where it is no TOML value.

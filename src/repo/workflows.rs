@@ -194,7 +194,7 @@ impl Kinds<'_> {
                     return known.clone();
                 }
                 let Some(("run", name)) = word.split_once(':').map(|(word, name)| (word.trim(), name.trim())) else {
-                    let problem = Diagnostic::error("RMM0133", format!("'{}' says not what happens on failure", word.escape_debug()));
+                    let problem = Diagnostic::error("RMM0133", format!("'{}' does not say what happens on failure", word.escape_debug()));
                     let known = ON_FAILURE.iter().map(|(name, _)| *name).chain(["run: WORKFLOW"]);
                     self.problem(problem.at(&place).advice(codes::suggestion(word, known, "write")));
                     return OnFailure::Stop;

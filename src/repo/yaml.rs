@@ -39,7 +39,7 @@ pub fn parse(file: &Arc<str>, text: &str) -> (Option<Node>, Vec<Diagnostic>) {
                 builder.problems.push(if error.info().contains("recursion limit") {
                     codes::too_large(&spot.of(file), "nested deeper than 64 levels")
                 } else {
-                    codes::syntax(&spot.of(file), error.info())
+                    codes::syntax(&spot.of(file), plain_words(error.info()))
                 });
                 return (None, builder.problems);
             }
@@ -50,6 +50,16 @@ pub fn parse(file: &Arc<str>, text: &str) -> (Option<Node>, Vec<Diagnostic>) {
     }
     let root = builder.root.take().unwrap_or_else(|| Node::new(Spot { line: 1, column: 1, length: 1 }, Tree::Null));
     (Some(root), builder.problems)
+}
+
+/// The scanner's words for what people do most often, in theirs.
+fn plain_words(info: &str) -> &str {
+    match info {
+        "while parsing node, found unknown anchor" => "the alias names nothing: there is no anchor of this name before it",
+        "illegal placement of ':' indicator" => "a ':' cannot stand here; is a bracket or a quote before it left open?",
+        other if other.starts_with("tabs disallowed") => "a tab cannot stand here: indent with spaces",
+        other => other,
+    }
 }
 
 /// A list or map under construction.

@@ -99,7 +99,7 @@ impl JsonSchema for Span {
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
-            "description": "A duration: 90s, 5m, 24h, 7d, or a number of seconds.",
+            "description": "A duration such as 90s, 5m, 24h, 7d or a number of seconds.",
             "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^ *[0-9]+ *[smhdw]? *$"}]
         })
     }

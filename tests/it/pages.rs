@@ -82,3 +82,45 @@ fn every_dependency_has_its_reason_in_the_decisions() {
     }
     assert!(crates > 20, "only {crates} dependencies were read");
 }
+
+/// The blocks of code in a language, each with its line.
+fn blocks<'a>(page: &'a str, language: &str) -> Vec<(usize, &'a str)> {
+    let fence = format!("```{language}\n");
+    let block = |(at, _)| -> Option<(usize, &'a str)> {
+        let (before, rest) = page.split_at(at + fence.len());
+        Some((before.matches('\n').count() + 1, &rest[..rest.find("```")?]))
+    };
+    page.match_indices(&fence).filter_map(block).collect()
+}
+
+#[test]
+fn the_examples_of_the_reference_load() {
+    for (page, replaced, path) in [
+        ("thresholds", "thresholds/load.yaml", "thresholds/example.yaml"),
+        ("workflows", "workflows/patch.yaml", "workflows/example.yaml"),
+        ("actions", "workflows/patch.yaml", "workflows/example.yaml"),
+        ("notifications", "notifications.yaml", "notifications.yaml"),
+    ] {
+        let text = read(format!("docs/reference/{page}.md"));
+        let examples = blocks(&text, "yaml");
+        assert!(!examples.is_empty(), "{page}");
+        for (line, example) in examples {
+            let mut files = super::good::files();
+            files.retain(|(known, _)| **known != *replaced);
+            files.push((path.into(), example.to_owned()));
+            files.extend(blocks(&text, "rhai").into_iter().map(|(_, script)| ("scripts/example.rhai".into(), script.to_owned())));
+            assert_eq!(super::good::problems(files), Vec::new(), "docs/reference/{page}.md:{line}");
+        }
+    }
+}
+
+#[test]
+fn the_reference_names_every_action_and_metric() {
+    let (actions, metrics) = (read("docs/reference/actions.md"), read("docs/reference/thresholds.md"));
+    for name in rmm::catalog::Catalog::builtin().actions.keys() {
+        assert!(actions.contains(&format!("`{name}`")), "docs/reference/actions.md does not name {name}");
+    }
+    for metric in rmm::model::threshold::METRICS {
+        assert!(metrics.contains(&format!("| `{}` | {} |", metric.name, metric.unit)), "docs/reference/thresholds.md: {}", metric.name);
+    }
+}

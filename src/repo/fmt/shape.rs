@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::super::compile::{FileKind, kind_of};
-use super::super::decode::{self, DEVICE, GROUP, POLICY, SITE};
+use super::super::decode::{self, DEVICE, ESCALATION, GROUP, HOURS, POLICY, ROTA, RULE, SITE, TEST, THRESHOLD, WORKFLOW};
 
 /// What a file holds.
 pub(super) struct File {
@@ -12,6 +12,8 @@ pub(super) struct File {
     sections: Vec<(&'static str, Shape<'static>)>,
     /// What the keys of the file itself are, where nothing is wrapped.
     bare: Shape<'static>,
+    /// Keys whose value is one definition, not a map of them.
+    single: Vec<(&'static str, Shape<'static>)>,
 }
 
 /// What is known of a value: its schema, or nothing.
@@ -32,13 +34,22 @@ pub(super) enum Level<'s> {
 /// The shape of a file by its path within the repository.
 pub(super) fn of_file(path: &str) -> File {
     let shape = |kind: &'static decode::Kind| Shape(Some((kind.schema(), kind.schema())));
+    let file = |sections, bare| File { sections, bare, single: Vec::new() };
     let fleet = || vec![("sites", shape(&SITE)), ("groups", shape(&GROUP)), ("devices", shape(&DEVICE))];
     match kind_of(path) {
-        Some(FileKind::Fleet("sites")) => File { sections: fleet(), bare: shape(&SITE) },
-        Some(FileKind::Fleet("groups")) => File { sections: fleet(), bare: shape(&GROUP) },
-        Some(FileKind::Fleet(_)) => File { sections: fleet(), bare: shape(&DEVICE) },
-        Some(FileKind::Policies) => File { sections: vec![("policies", shape(&POLICY))], bare: shape(&POLICY) },
-        _ => File { sections: Vec::new(), bare: Shape(None) },
+        Some(FileKind::Fleet("sites")) => file(fleet(), shape(&SITE)),
+        Some(FileKind::Fleet("groups")) => file(fleet(), shape(&GROUP)),
+        Some(FileKind::Fleet(_)) => file(fleet(), shape(&DEVICE)),
+        Some(FileKind::Policies) => file(vec![("policies", shape(&POLICY))], shape(&POLICY)),
+        Some(FileKind::Thresholds) => file(vec![("thresholds", shape(&THRESHOLD))], shape(&THRESHOLD)),
+        Some(FileKind::Workflows) => file(vec![("workflows", shape(&WORKFLOW))], shape(&WORKFLOW)),
+        Some(FileKind::Notifications) => File {
+            sections: vec![("rules", shape(&RULE)), ("escalation", shape(&ESCALATION)), ("onCall", shape(&ROTA))],
+            single: vec![("businessHours", shape(&HOURS))],
+            ..file(Vec::new(), Shape(None))
+        },
+        None if path.starts_with("tests/") => file(vec![("tests", shape(&TEST))], shape(&TEST)),
+        _ => file(Vec::new(), Shape(None)),
     }
 }
 
@@ -49,6 +60,9 @@ impl<'s> Level<'s> {
             Self::Definitions(shape) => Self::Value(shape),
             Self::Value(shape) => Self::Value(shape.member(key)),
             Self::File(file) => {
+                if let Some((_, shape)) = file.single.iter().find(|(name, _)| *name == key) {
+                    return Self::Value(*shape);
+                }
                 if let Some((_, shape)) = file.sections.iter().find(|(name, _)| *name == key) {
                     return Self::Definitions(*shape);
                 }

@@ -286,3 +286,31 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn every_kind_of_file_has_its_order_of_members() {
+    for (path, text, expected) in [
+        (
+            "thresholds/a.yaml",
+            "thresholds:\n  CPU:\n    critical: 95\n    overrides:\n      - {critical: 98, targets: [DB]}\n    warning: 80\n",
+            "thresholds:\n  CPU:\n    warning: 80\n    critical: 95\n    overrides:\n      - {targets: [DB], critical: 98}\n",
+        ),
+        (
+            "workflows/a.yaml",
+            "W:\n  steps:\n    - action: Reboot\n      # who\n      name: A\n      approval: {within: 1h, role: Admin}\n  trigger: Manual\n",
+            "W:\n  trigger: Manual\n  steps:\n    - # who\n      name: A\n      action: Reboot\n      approval: {role: Admin, within: 1h}\n",
+        ),
+        (
+            "notifications.yaml",
+            "rules:\n  A:\n    channels: [x]\n    condition: {type: CPU, severity: High}\nbusinessHours:\n  hours: 08:00-18:00\n  days: [Mon]\n",
+            "rules:\n  A:\n    condition: {severity: High, type: CPU}\n    channels: [x]\n\nbusinessHours:\n  days: [Mon]\n  hours: 08:00-18:00\n",
+        ),
+        (
+            "tests/a.yaml",
+            "tests:\n  - expect:\n      changes: [{to: UTC, setting: Timezone}]\n    device: {os: linux, hostname: a}\n    name: A\n",
+            "tests:\n  - name: A\n    device: {hostname: a, os: linux}\n    expect:\n      changes: [{setting: Timezone, to: UTC}]\n",
+        ),
+    ] {
+        assert_eq!(formatted(path, text), expected, "{path}");
+    }
+}

@@ -56,16 +56,7 @@ pub fn compile_tests(mut files: Vec<(Arc<str>, String)>, samples: Samples<'_>, s
         reading.problems.extend(found);
         let Some(root) = root else { continue };
         for node in split(path, &root, &mut reading.problems) {
-            let mut found = Vec::new();
-            let test = decode::decode::<PolicyTest>(&TEST, path, node, &mut found);
-            // A key that is missing since it is misspelt is one mistake.
-            let meant: Vec<String> = found.iter().filter(|p| p.code == "RMM0102").filter_map(|p| p.advice.clone()).collect();
-            let misspelt = |p: &Diagnostic| {
-                meant.iter().any(|m| p.message.split('\'').nth(1).is_some_and(|key| *m == format!("did you mean '{key}'?")))
-            };
-            found.retain(|problem| problem.code != "RMM0113" || !misspelt(problem));
-            reading.problems.extend(found);
-            let Some(test) = test else { continue };
+            let Some(test) = decode::decode::<PolicyTest>(&TEST, path, node, &mut reading.problems) else { continue };
             let place = node.get("name").map_or(node.spot, |name| name.spot).of(path);
             if let Some(first) = first.get(&test.name) {
                 reading.problems.push(codes::duplicate_name("test", &test.name, &place, first));

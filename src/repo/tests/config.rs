@@ -27,9 +27,8 @@ fn a_wrong_type_says_what_is_expected_and_what_was_found() {
 #[test]
 fn a_duration_that_only_the_type_refuses_has_its_place_too() {
     assert_eq!(one(&[("rmm.toml", "[connections]\nssh_timeout = \"99999d\"\n")]).0, "RMM0103 rmm.toml:2:15");
-    let (_, message, advice) = one(&[("rmm.toml", "[connections]\nssh_timeout = \"soon\"\n")]);
-    assert!(message.contains("found text 'soon'"), "{message}");
-    assert!(advice.contains("90s"), "{advice}");
+    let (_, message, _) = one(&[("rmm.toml", "[connections]\nssh_timeout = \"soon\"\n")]);
+    assert_eq!(message, "expected a duration such as 90s, 5m, 24h, 7d or a number of seconds, found text 'soon'");
 }
 
 #[test]

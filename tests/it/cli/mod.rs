@@ -16,6 +16,7 @@ mod init;
 mod plan;
 mod review;
 mod schema;
+mod schema_lines;
 mod status;
 mod test;
 mod uninstall;
