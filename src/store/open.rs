@@ -15,6 +15,8 @@ use crate::time::Clock;
 
 /// How long a writer waits for another process.
 pub(super) const BUSY: Duration = Duration::from_secs(5);
+/// How long opening waits before it tries again.
+const AGAIN: Duration = Duration::from_millis(10);
 /// Up to this size the whole file is checked on opening; beyond, damage shows where it is read, and in `rmm audit verify`.
 const CHECKED_ON_OPEN: u64 = 1024 * 1024;
 /// Statements kept compiled per connection.
@@ -33,6 +35,18 @@ impl Store {
     /// Opens the database at `path`, creating or upgrading it where needed. One that is newer, foreign or damaged is
     /// refused and left as it was.
     pub fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        let begun = Instant::now();
+        loop {
+            match Self::try_open(path, Arc::clone(&clock)) {
+                // Who is the first to open the log, or the last to close it, holds everybody else off for a moment, and
+                // SQLite does not wait for that as it waits for a writer.
+                Err(StoreError::Locked { .. }) if begun.elapsed() < BUSY => std::thread::sleep(AGAIN),
+                opened => return opened,
+            }
+        }
+    }
+
+    fn try_open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         if inspect(path, STEPS.len() as i64)? == Kind::New {
             create_file(path)?;
         }
