@@ -70,8 +70,7 @@ pub fn misspelt(steps: &[&str]) -> Option<(usize, BTreeSet<String>)> {
     if let Some(page) = pages.get(*first) {
         return named(page, 1);
     }
-    let below: BTreeSet<String> =
-        pages.keys().filter_map(|name| name.strip_prefix(first)?.strip_prefix('.')).map(str::to_owned).collect();
+    let below: BTreeSet<String> = pages.keys().filter_map(|name| name.strip_prefix(first)?.strip_prefix('.')).map(str::to_owned).collect();
     if below.is_empty() {
         // `os` is part of `software.os`.
         let last = |name: &&String| name.rsplit('.').next() == Some(first);

@@ -33,8 +33,7 @@ pub fn blame(root: &Path, place: &Place) -> Option<Blame> {
     let git = Git::new(root);
     let line = format!("{0},{0}", place.line);
     // A list of commits to pass over would send the reader elsewhere.
-    let answer =
-        git.ask(&["-c", "blame.ignoreRevsFile=", "blame", "--porcelain", "--no-textconv", "-L", &line, "--", &place.file]).ok()?;
+    let answer = git.ask(&["-c", "blame.ignoreRevsFile=", "blame", "--porcelain", "--no-textconv", "-L", &line, "--", &place.file]).ok()?;
     if !answer.success {
         // A file that Git does not know yet is uncommitted as a whole.
         return (git.line(&["rev-parse", "--is-inside-work-tree"])? == "true").then_some(Blame::Uncommitted);

@@ -3,9 +3,9 @@
 //! `load.rs` does the reading of files; everything else is pure over (path, text) pairs. The faces call [`load`];
 //! planning, applying and the daemon take the [`PolicySet`].
 
+mod action_call;
 pub mod ansible;
 mod blame;
-mod action_call;
 mod check;
 mod cmdlet;
 mod codes;
@@ -29,8 +29,8 @@ mod policy_doc;
 mod policy_tests;
 pub mod revision;
 mod schema;
-mod selector;
 mod schema_values;
+mod selector;
 mod set;
 mod threshold_doc;
 mod thresholds;
@@ -41,14 +41,14 @@ mod workflow_doc;
 mod workflows;
 pub mod yaml;
 
-pub use check::unknown_facts_in;
 pub use blame::{Blame, blame};
+pub use check::unknown_facts_in;
 pub use compile::{LoadOptions, Loaded, World, builtin_packs, compile};
 pub use fleet::bad_name;
 pub use load::{RepoError, find_root, git_prefix, load};
 pub use policy_tests::{Tests, compile_tests, load_tests, read_facts};
-pub use selector::read_selector;
 pub use schema::{Kind, schema, schema_catalog};
+pub use selector::read_selector;
 pub use set::PolicySet;
 
 #[cfg(test)]

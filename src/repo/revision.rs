@@ -289,9 +289,7 @@ impl Repository {
     fn list(&self, commit: &str, name: &str) -> Result<Vec<Entry>, RevisionError> {
         let folder = self.prefix.trim_end_matches('/');
         let tree = if folder.is_empty() { commit.to_owned() } else { format!("{commit}:{folder}") };
-        if !folder.is_empty()
-            && self.git.line(&["rev-parse", "--verify", "--quiet", "--end-of-options", &tree]).is_none()
-        {
+        if !folder.is_empty() && self.git.line(&["rev-parse", "--verify", "--quiet", "--end-of-options", &tree]).is_none() {
             // The folder did not exist at that time: an empty repository.
             return Ok(Vec::new());
         }

@@ -10,13 +10,13 @@ mod engine;
 mod facts_path;
 mod failure;
 mod host;
+mod mentions;
 mod own;
 mod program;
 mod pure;
 mod quote;
 mod recorder;
 mod render;
-mod mentions;
 mod step_condition;
 #[cfg(test)]
 mod tests;
@@ -25,10 +25,10 @@ mod version;
 
 pub use condition::{Answer, Condition};
 pub use host::{Host, HostError};
+pub use mentions::{Mention, Step};
 pub use program::{Program, ScriptError, SharedHost};
 pub use quote::quote;
 pub use recorder::Recorder;
 pub use render::{Rendered, render, shown};
-pub use mentions::{Mention, Step};
 pub use step_condition::{NamedStep, StepCondition};
 pub use version::version_matches;

@@ -187,7 +187,9 @@ fn a_secret_is_refused_where_the_answer_of_the_device_would_hold_it() {
 #[test]
 fn a_misspelt_fact_in_a_condition_is_underlined() {
     let base = |condition: &str| {
-        format!("policies:\n  Base:\n    targets: [{{where: '{condition}'}}]\n    settings: {{Timezone: Europe/Berlin}}\n    remediate: true\n")
+        format!(
+            "policies:\n  Base:\n    targets: [{{where: '{condition}'}}]\n    settings: {{Timezone: Europe/Berlin}}\n    remediate: true\n"
+        )
     };
     for (condition, column, length, advice) in [
         ("facts.software.os.familly == \"linux\"", 42, 7, "did you mean 'family'?"),
