@@ -1,7 +1,9 @@
 //! The nouns of the product: plain data, no I/O. Every other room speaks in these words.
 
 pub mod action;
+pub mod alert;
 pub mod config;
+pub mod delivery;
 pub mod device;
 pub mod facts;
 pub mod fingerprint;
@@ -17,7 +19,9 @@ pub mod threshold;
 pub mod traits;
 pub mod workflow;
 
+pub use alert::{Alert, AlertKey, AlertState, Finding, Signal};
 pub use config::Config;
+pub use delivery::{Delivery, DeliveryState};
 pub use device::{Device, Group, Platform, Site};
 pub use facts::{Category, Facts, Section};
 pub use fingerprint::fingerprint;
