@@ -14,7 +14,8 @@
 # It prints seconds, MB of memory at the peak (where /usr/bin/time is GNU time), and the medians.
 #
 # DEVICES (150, at most 250) and IN_FLIGHT (50) change the size; TARGET (target/release) says where the programs are;
-# KEEP=1 leaves the server running and the directory in place until Enter is pressed.
+# KEEP=1 leaves the server running and the directory in place until Enter is pressed. ANSIBLE=/path/to/ansible measures
+# `ansible -m setup` on the same devices at the end, with pipelining and IN_FLIGHT forks.
 # Everything is kept below one temporary directory, which is removed at the end together with the server.
 set -eu
 
@@ -156,6 +157,24 @@ fi
 echo
 grep -c 'Accepted publickey' "$work/sshd.log" | sed 's/$/ sign-ins/'
 grep -c 'Failed publickey' "$work/sshd.log" | sed 's/$/ attempts refused/' || :
+if [ -n "${ANSIBLE:-}" ]; then
+    for address in $addresses; do echo "$address"; done >"$work/inventory"
+    printf 'ansible -m setup: '
+    export ANSIBLE_PIPELINING=True ANSIBLE_FORKS="$in_flight" ANSIBLE_LOCAL_TEMP="$work/ansible" ANSIBLE_HOME="$work/ansible"
+    export ANSIBLE_SSH_ARGS="-o ControlMaster=auto -o ControlPersist=60s -o UserKnownHostsFile=$work/known_hosts"
+    for round in $(seq "$rounds"); do
+        # New sessions each time, as rmm has them.
+        ANSIBLE_SSH_CONTROL_PATH_DIR=$work/control.$round
+        export ANSIBLE_SSH_CONTROL_PATH_DIR
+        begun=$(date +%s%N)
+        checked run "$ANSIBLE" all -i "$work/inventory" -u "$USER" --private-key "$work/key" -e "ansible_port=$port" \
+            -e ansible_python_interpreter=/usr/bin/python3 -m ansible.builtin.setup
+        keep ansible "$(awk "BEGIN { printf \"%.1f\", ($(date +%s%N) - $begun) / 1e9 }")"
+        # Its sessions stay for a minute; the next round is not to share the processor with them.
+        pkill -f "$work/control" || :
+    done
+    echo
+fi
 if [ "${KEEP:-}" = 1 ]; then
     echo "The fleet is in $work/fleet; press Enter to end."
     read -r _

@@ -127,6 +127,26 @@ fn sockets_that_could_not_be_listed_are_unknown_and_not_none() {
 }
 
 #[test]
+fn host_keys_are_those_of_the_server_and_not_the_one_that_it_was_asked_with() {
+    let given = "/etc/ssh/ssh_host_ed25519_key";
+    let keys = |files: &str, answer: &str| {
+        let blocks = HOST.replace("@@ exists", &format!("{files}@@ sshd 0\n{answer}@@ exists"));
+        let facts = observe(&blocks, &["security.sshd"]);
+        facts.sections["security.sshd"].data["hostkey"].as_str().unwrap().to_owned()
+    };
+    let defaults = "/etc/ssh/ssh_host_rsa_key /etc/ssh/ssh_host_ecdsa_key /etc/ssh/ssh_host_ed25519_key";
+    let config = |lines: &str| format!("/etc/ssh/sshd_config:{lines}\n");
+    let marked = |keys: &str| format!("port 22\n{keys}#key {given}\n");
+    let one = format!("hostkey {given}\n");
+    let two = format!("{one}hostkey /keys/rsa\n");
+    assert_eq!(keys(&config("Port 22"), &marked(&one)), defaults, "nothing is configured");
+    assert_eq!(keys(&config(&format!("HostKey {given}")), &marked(&one)), given, "this very one is configured");
+    assert_eq!(keys(&config("HostKey /keys/rsa"), &marked(&two)), "/keys/rsa");
+    assert_eq!(keys(&config("Include /opt/x"), &marked(&two)), "/keys/rsa", "configured where we do not read");
+    assert_eq!(keys(&config("Port 22"), &two), format!("{given} /keys/rsa"), "asked without a key");
+}
+
+#[test]
 fn a_line_of_nothing_but_colons_is_read_in_no_time() {
     let lines = ["/etc/cron.d/", &":".repeat(40_000), "\n", "/etc/cron.d/a:b:* * * * * root x\n"].concat();
     let start = std::time::Instant::now();

@@ -18,6 +18,9 @@ pub(in crate::collect) fn sshd(raw: &Raw<'_>) -> Parsed {
         for (key, value) in effective.lines().filter_map(|l| l.split_once(' ')) {
             add(&mut keys, key.to_ascii_lowercase(), value.trim());
         }
+        if let Some(given) = effective.lines().find_map(|l| l.strip_prefix("#key ")) {
+            host_keys(raw, given, &mut keys);
+        }
     } else {
         if raw.lines(MAIN).is_empty() {
             return unknown("no SSH server is installed, or its configuration may not be read");
@@ -27,12 +30,31 @@ pub(in crate::collect) fn sshd(raw: &Raw<'_>) -> Parsed {
             keys.entry(key.to_owned()).or_insert_with(|| value.to_owned());
         }
     }
+    keys.remove("#key");
     // Two names of one value; the server prints the old one.
     if let Some(value) = keys.get_mut("permitrootlogin").filter(|v| *v == "without-password") {
         "prohibit-password".clone_into(value);
     }
     Ok(Value::Object(keys.into_iter().map(|(k, v)| (k, Value::String(v))).collect::<Map<_, _>>()))
 }
+
+/// The host keys of its own configuration, where it was given one to answer more quickly: with that one it does not list
+/// those that it takes where its files name none.
+fn host_keys(raw: &Raw<'_>, given: &str, keys: &mut BTreeMap<String, String>) {
+    let mut files = BTreeMap::new();
+    // Where a file is included that was not read, what the server prints besides the given one is configured.
+    let _ = read(raw, MAIN, 0, &mut files);
+    let configured = files.remove("hostkey").unwrap_or_default();
+    let printed = keys.remove("hostkey").unwrap_or_default();
+    let mut found: Vec<&str> = printed.split(' ').filter(|path| *path != given || configured.split(' ').any(|c| c == given)).collect();
+    if found.is_empty() {
+        found = HOST_KEYS.to_vec();
+    }
+    keys.insert("hostkey".to_owned(), found.join(" "));
+}
+
+/// The host keys that OpenSSH looks for where its files name none.
+const HOST_KEYS: [&str; 3] = ["/etc/ssh/ssh_host_rsa_key", "/etc/ssh/ssh_host_ecdsa_key", "/etc/ssh/ssh_host_ed25519_key"];
 
 /// What OpenSSH does where its files say nothing; the same in every release since 7.4.
 const DEFAULTS: [(&str, &str); 18] = [
