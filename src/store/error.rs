@@ -80,6 +80,32 @@ pub enum StoreError {
         /// What was asked for.
         to: RunState,
     },
+    /// What is kept does not accept this step.
+    #[error("{what} {name} is {from} and cannot become {to}")]
+    Step {
+        /// Kind of thing: `alert`, `delivery`, `silence`.
+        what: &'static str,
+        /// Its id.
+        name: String,
+        /// Where it is.
+        from: &'static str,
+        /// What was asked for.
+        to: &'static str,
+    },
+    /// Another process has written it since it was read.
+    #[error("{what} {name} was changed by another process in the meantime")]
+    Changed {
+        /// Kind of thing.
+        what: &'static str,
+        /// Its id.
+        name: String,
+    },
+    /// Another daemon serves this database.
+    #[error("another daemon serves this database (until {until} unless it goes on)", until = .until.format("%H:%M:%S UTC"))]
+    DaemonRuns {
+        /// When its lease ends unless renewed.
+        until: chrono::DateTime<chrono::Utc>,
+    },
     /// No such run, change or device.
     #[error("there is no {what} '{name}' in the database")]
     Missing {
@@ -172,13 +198,16 @@ impl Diagnose for StoreError {
             Self::Missing { .. } => "RMM0510",
             Self::TooLarge { .. } => "RMM0511",
             Self::Statement(_) => "RMM0512",
+            Self::Step { .. } => "RMM0590",
+            Self::Changed { .. } => "RMM0591",
+            Self::DaemonRuns { .. } => "RMM0592",
         }
     }
 
     fn category(&self) -> Category {
         match self {
-            Self::Locked { .. } | Self::Leased { .. } => Category::Transient,
-            Self::Missing { .. } | Self::TooLarge { .. } => Category::Configuration,
+            Self::Locked { .. } | Self::Leased { .. } | Self::Changed { .. } | Self::DaemonRuns { .. } => Category::Transient,
+            Self::Missing { .. } | Self::TooLarge { .. } | Self::Step { .. } => Category::Configuration,
             _ => Category::Fatal,
         }
     }
@@ -202,6 +231,9 @@ impl Diagnose for StoreError {
                 "look at the run with `rmm status`; it may have been resumed elsewhere".into()
             }
             Self::Leased { run, .. } => format!("wait for run {run}, or resume it with `rmm apply --resume {run}`"),
+            Self::Step { what, .. } => format!("look at the {what} again: somebody else, or the daemon, may have been faster"),
+            Self::Changed { what, .. } => format!("look at the {what} again, then decide again"),
+            Self::DaemonRuns { .. } => "wait as its standby, or stop the other one".into(),
             Self::Missing { .. } => "look for a spelling mistake".into(),
             Self::TooLarge { .. } => "split what is written, or collect less".into(),
             Self::Statement(_) => "this is a defect of rmm: please report it with the text above".into(),

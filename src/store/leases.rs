@@ -5,14 +5,17 @@ use rusqlite::{OptionalExtension, params};
 
 use super::{Owner, Store, StoreError, moment};
 
+/// Name of the daemon's lease, and of what it is held for.
+const DAEMON: &str = "daemon";
+
 /// A lease as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
-    /// `device db-1` or `run r-1`.
+    /// `device db-1`, `run r-1` or `daemon`.
     pub name: String,
     /// Who holds it.
     pub owner: Owner,
-    /// The run that it is held for.
+    /// The run that it is held for, or `daemon`.
     pub run: String,
     /// When it was taken.
     pub acquired_at: DateTime<Utc>,
@@ -32,6 +35,19 @@ impl Store {
         self.lease(&format!("run {run}"), run, owner, ttl)
     }
 
+    /// Leases the database to a daemon for `ttl`, or renews its lease. [`StoreError::DaemonRuns`] where another holds it.
+    pub fn lease_daemon(&self, owner: &Owner, ttl: TimeDelta) -> Result<(), StoreError> {
+        self.lease(DAEMON, DAEMON, owner, ttl).map_err(|error| match error {
+            StoreError::Leased { until, .. } => StoreError::DaemonRuns { until },
+            other => other,
+        })
+    }
+
+    /// The lease of the daemon that serves this database, where one does.
+    pub fn daemon(&self) -> Result<Option<Lease>, StoreError> {
+        Ok(self.leases()?.into_iter().find(|lease| lease.name == DAEMON))
+    }
+
     fn lease(&self, name: &str, run: &str, owner: &Owner, ttl: TimeDelta) -> Result<(), StoreError> {
         let now = self.now();
         self.write(|tx| {
@@ -45,8 +61,12 @@ impl Store {
                     return Err(StoreError::Leased { name: name.to_owned(), run: of, until: moment::from_millis(until) }.into());
                 }
             }
-            tx.prepare_cached("INSERT OR REPLACE INTO Leases (Name, Owner, Run, AcquiredAt, ExpiresAt) VALUES (?1, ?2, ?3, ?4, ?5)")?
-                .execute(params![name, owner.as_str(), run, moment::millis(now), moment::millis(now + ttl)])?;
+            tx.prepare_cached(
+                "INSERT INTO Leases (Name, Owner, Run, AcquiredAt, ExpiresAt) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT (Name) DO UPDATE SET Owner = ?2, Run = ?3, ExpiresAt = ?5,
+                     AcquiredAt = CASE WHEN Owner = ?2 AND Run = ?3 THEN AcquiredAt ELSE ?4 END",
+            )?
+            .execute(params![name, owner.as_str(), run, moment::millis(now), moment::millis(now + ttl)])?;
             Ok(())
         })
     }

@@ -4,14 +4,21 @@
 //! handle: clone it freely. Times are kept to the millisecond. All values are bound, never pasted into SQL.
 //! What is asked, and why, is decided above: here it is only kept, and kept safely.
 
+mod alerts;
 mod audit;
 mod chain;
+mod checks;
+mod column;
+mod convergence;
+mod deliveries;
 mod devices;
 mod error;
+mod events;
 mod facts;
 mod facts_read;
 mod facts_source;
 mod fleet;
+mod health;
 mod inspect;
 mod journal;
 mod leases;
@@ -22,7 +29,10 @@ mod owner;
 mod policies;
 mod pool;
 mod runs;
+mod schedules;
+mod silences;
 mod state_file;
+mod suspensions;
 mod upkeep;
 mod verdicts;
 
@@ -36,17 +46,24 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::time::Clock;
 
+pub use alerts::{AlertBatch, AlertFilter};
 pub use audit::{AuditEvent, AuditFilter, AuditRow};
 pub use chain::{Broken, Head, Verified};
+pub use checks::{CheckChange, CheckState};
+pub use convergence::{ChangeOutcome, Convergence};
+pub use deliveries::{DeliveryFilter, DeliveryResult};
 pub use devices::{DeviceRow, DeviceState, GroupRow, SiteRow, Status};
 pub use error::StoreError;
+pub use events::EventFilter;
 pub use facts::{Merge, Observation, PutOutcome};
 pub use facts_read::FactVersion;
 pub use fleet::Fingerprint;
+pub use health::HealthRow;
 pub use journal::Step;
 pub use leases::Lease;
 pub use metrics::Sample;
 pub use owner::Owner;
+pub use schedules::ScheduleRow;
 pub use state_file::{Header, STATE_SCHEMA, StateError, StateFile};
 pub use upkeep::Stats;
 pub use verdicts::{PutVerdict, VerdictInterval};
@@ -60,6 +77,8 @@ pub struct Store {
 struct Inner {
     path: PathBuf,
     clock: Arc<dyn Clock>,
+    // Tells what this handle wrote from what others did.
+    owner: Owner,
     readers: pool::Readers,
     // Closed last (members go in this order): only a connection that may write empties the log and removes the files beside
     // the database, and only the last one does. Where another process has it open, SQLite leaves them to that one.
@@ -76,6 +95,13 @@ impl Store {
     /// Where the database is.
     pub fn path(&self) -> &Path {
         &self.inner.path
+    }
+
+    /// Changes when another process, or another [`Store`] of this one, has committed something since the last call. What it
+    /// is means nothing. Cheap enough to ask ten times a second; waits for a write of this store that is under way.
+    pub fn data_version(&self) -> Result<i64, StoreError> {
+        // The connection that writes: what it committed itself does not count.
+        self.writer().pragma_query_value(None, "data_version", |row| row.get(0)).map_err(|e| StoreError::of(&e, &self.inner.path))
     }
 
     fn now(&self) -> chrono::DateTime<chrono::Utc> {

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use rusqlite_migration::{M, Migrations};
 
 use super::inspect::{APPLICATION_ID, Kind, inspect};
-use super::{Inner, Store, StoreError, pool};
+use super::{Inner, Owner, Store, StoreError, pool};
 use crate::time::Clock;
 
 /// How long a writer waits for another process.
@@ -29,6 +29,8 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("migrations/0003_verdicts.sql")),
     M::up(include_str!("migrations/0004_runs.sql")),
     M::up(include_str!("migrations/0005_audit.sql")),
+    M::up(include_str!("migrations/0006_alerts.sql")),
+    M::up(include_str!("migrations/0007_daemon.sql")),
 ];
 
 impl Store {
@@ -62,8 +64,8 @@ impl Store {
         {
             return Err(StoreError::Damaged { path: path.to_owned(), why });
         }
-        let inner = Inner { path: path.to_owned(), clock, readers: pool::Readers::new(path.to_owned()), writer: Mutex::new(connection) };
-        Ok(Self { inner: Arc::new(inner) })
+        let (readers, writer) = (pool::Readers::new(path.to_owned()), Mutex::new(connection));
+        Ok(Self { inner: Arc::new(Inner { path: path.to_owned(), clock, owner: Owner::this_process(), readers, writer }) })
     }
 }
 
