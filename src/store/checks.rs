@@ -108,9 +108,8 @@ impl Store {
                 .prepare_cached("SELECT Up FROM CheckHistory WHERE Device = ?1 AND Name = ?2 AND At <= ?3 ORDER BY At DESC LIMIT 1")?
                 .query_row(params![id, check, from], |row| row.get(0))
                 .optional()?;
-            let mut statement = c.prepare_cached(
-                "SELECT At, Up FROM CheckHistory WHERE Device = ?1 AND Name = ?2 AND At > ?3 AND At < ?4 ORDER BY At",
-            )?;
+            let mut statement =
+                c.prepare_cached("SELECT At, Up FROM CheckHistory WHERE Device = ?1 AND Name = ?2 AND At > ?3 AND At < ?4 ORDER BY At")?;
             let changes = statement
                 .query_map(params![id, check, from, to], |row| Ok((row.get(0)?, row.get(1)?)))?
                 .collect::<Result<Vec<(i64, bool)>, rusqlite::Error>>()?;

@@ -52,8 +52,7 @@ pub(super) const fn severity_name(severity: Severity) -> &'static str {
 }
 
 /// All severities, from the least.
-pub(super) const SEVERITIES: [Severity; 5] =
-    [Severity::Info, Severity::Low, Severity::Medium, Severity::High, Severity::Critical];
+pub(super) const SEVERITIES: [Severity; 5] = [Severity::Info, Severity::Low, Severity::Medium, Severity::High, Severity::Critical];
 
 /// The severity that the database calls so.
 pub(super) fn severity(text: &str) -> Option<Severity> {

@@ -33,13 +33,7 @@ impl Store {
     }
 
     /// Resumes what is suspended; a setting's counters of failures begin anew. [`StoreError::Missing`] where it is not suspended.
-    pub fn resume_suspension(
-        &self,
-        kind: SuspensionKind,
-        name: &str,
-        device: Option<&str>,
-        event: AuditEvent,
-    ) -> Result<(), StoreError> {
+    pub fn resume_suspension(&self, kind: SuspensionKind, name: &str, device: Option<&str>, event: AuditEvent) -> Result<(), StoreError> {
         let on = device.unwrap_or_default();
         self.write(|tx| {
             let automatic: Option<bool> = tx
@@ -51,10 +45,8 @@ impl Store {
                 return Err(StoreError::Missing { what: "suspension", name: format!("{kind} {name}{at}") }.into());
             }
             if kind == SuspensionKind::Setting {
-                tx.prepare_cached(
-                    "DELETE FROM Convergence WHERE Setting = ?1 AND Device = (SELECT Id FROM Devices WHERE DeviceId = ?2)",
-                )?
-                .execute([name, on])?;
+                tx.prepare_cached("DELETE FROM Convergence WHERE Setting = ?1 AND Device = (SELECT Id FROM Devices WHERE DeviceId = ?2)")?
+                    .execute([name, on])?;
             }
             audit::append(tx, &event)?;
             Ok(())

@@ -1,7 +1,9 @@
 //! Every promise of the store, on real files.
 
+mod alerts;
 mod audit;
 mod crash;
+mod daemon;
 mod facts;
 mod file;
 mod journal;
