@@ -9,6 +9,7 @@ mod error;
 mod fleet;
 mod frames;
 mod glob;
+pub mod measure;
 mod observe;
 mod parse;
 mod raw;
