@@ -78,6 +78,8 @@ pub(super) enum Command {
     Review(super::review::ReviewArgs),
     /// Carry it out
     Apply(super::apply::ApplyArgs),
+    /// Write a repository of simulated devices, for load tests and demonstrations
+    Simulate(super::simulate::SimulateArgs),
     /// The fleet on one screen
     Status(super::status::StatusArgs),
     /// List, show, add, edit, remove, import and export devices; groups and sites

@@ -31,6 +31,7 @@ mod progress;
 mod review;
 mod schema;
 mod signals;
+mod simulate;
 mod state;
 mod status;
 mod style;
@@ -95,6 +96,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Plan(args) => plan::run(&global, &args),
         Command::Review(args) => review::run(&global, &args),
         Command::Apply(args) => apply::run(&global, args),
+        Command::Simulate(args) => simulate::run(&global, &args),
         Command::Status(args) => status::run(&global, &args),
         Command::Devices(args) => devices::run(&global, args),
         Command::Facts(args) => facts::run(&global, &args),

@@ -22,7 +22,7 @@ pub enum Platform {
 
 super::traits::lower_display! {
     Platform { Linux => "linux", Windows => "windows", Macos => "macos" }
-    TransportKind { Local => "local", Ssh => "ssh" }
+    TransportKind { Local => "local", Ssh => "ssh", Simulated => "simulated" }
 }
 
 /// How a device is reached.
@@ -34,6 +34,35 @@ pub enum TransportKind {
     /// SSH, the default.
     #[default]
     Ssh,
+    /// Nothing is reached: answers are made up, for load tests and demonstrations.
+    Simulated,
+}
+
+/// How simulated devices behave. What a device does follows from the seed, its name and the clock alone.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Simulation {
+    /// Another seed is another fleet.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub seed: u64,
+    /// Milliseconds that an answer takes, on average.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub latency_ms: u32,
+    /// Share of attempts that are refused, in percent.
+    #[serde(default, skip_serializing_if = "is_default")]
+    #[schemars(range(max = 100))]
+    pub failures: u8,
+    /// Share of attempts that are never answered, in percent.
+    #[serde(default, skip_serializing_if = "is_default")]
+    #[schemars(range(max = 100))]
+    pub hangs: u8,
+    /// Share of devices whose processors are busy every other five minutes, in percent.
+    #[serde(default, skip_serializing_if = "is_default")]
+    #[schemars(range(max = 100))]
+    pub flapping: u8,
+    /// File that is read anew whenever it changes: lines such as `sim-0001 CPU=97` or `* offline`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<String>,
 }
 
 /// How commands that change something become root.
@@ -103,6 +132,9 @@ pub struct Connection {
     /// File of known host keys; `~/.ssh/known_hosts` unless told otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known_hosts: Option<String>,
+    /// How a simulated device behaves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub simulation: Option<Simulation>,
 }
 
 impl Connection {
@@ -110,7 +142,7 @@ impl Connection {
     #[must_use]
     pub fn or(mut self, farther: &Self) -> Self {
         macro_rules! fill { ($($f:ident),+) => {$( if self.$f.is_none() { self.$f.clone_from(&farther.$f); } )+}; }
-        fill!(transport, user, port, passphrase, password, elevate, sudo_password, host_key, known_hosts);
+        fill!(transport, user, port, passphrase, password, elevate, sudo_password, host_key, known_hosts, simulation);
         if self.identity_files.is_empty() {
             self.identity_files.clone_from(&farther.identity_files);
         }

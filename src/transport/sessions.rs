@@ -12,11 +12,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::conversation::Conversation;
+use super::simulated::Simulator;
 use super::ssh::{self, Connected};
 use super::wrapper::Rise;
 use super::{Command, Output, Session, SessionOptions, Target, TransportError, local, secret};
 use crate::access::Secrets;
 use crate::model::device::{Connection, TransportKind};
+use crate::time::{Clock, SystemClock};
 
 /// Opens and keeps sessions. Cheap to clone; clones share everything.
 #[derive(Clone)]
@@ -32,6 +34,7 @@ struct Inner {
     swept: Mutex<Instant>,
     tasks: TaskTracker,
     stop: Mutex<CancellationToken>,
+    simulator: Arc<Simulator>,
 }
 
 /// The place of one target's connection.
@@ -45,6 +48,11 @@ struct Slot {
 impl Sessions {
     /// With these limits; secrets are asked for when they are needed.
     pub fn new(options: SessionOptions, secrets: Arc<dyn Secrets>) -> Self {
+        Self::with_clock(options, secrets, Arc::new(SystemClock))
+    }
+
+    /// The same; simulated devices live by this clock.
+    pub fn with_clock(options: SessionOptions, secrets: Arc<dyn Secrets>, clock: Arc<dyn Clock>) -> Self {
         Self {
             inner: Arc::new(Inner {
                 options,
@@ -54,6 +62,7 @@ impl Sessions {
                 swept: Mutex::new(Instant::now()),
                 tasks: TaskTracker::new(),
                 stop: Mutex::default(),
+                simulator: Arc::new(Simulator::new(clock)),
             }),
         }
     }
@@ -63,8 +72,12 @@ impl Sessions {
         if cancel.is_cancelled() {
             return Err(TransportError::Cancelled);
         }
-        if target.connection.transport == Some(TransportKind::Local) {
-            return Ok(Arc::new(LocalSession { inner: Arc::clone(&self.inner), connection: target.connection.clone() }));
+        match target.connection.transport {
+            Some(TransportKind::Local) => {
+                return Ok(Arc::new(LocalSession { inner: Arc::clone(&self.inner), connection: target.connection.clone() }));
+            }
+            Some(TransportKind::Simulated) => return self.inner.simulator.open(target, &self.inner.options, cancel).await,
+            Some(TransportKind::Ssh) | None => {}
         }
         self.inner.sweep();
         let slot = self.inner.slot(target);
