@@ -160,8 +160,10 @@ pub enum Suppression {
     Parent(String),
     /// It is a part of this alert, by its id.
     PartOf(String),
-    /// It comes and goes too often; one alert says so.
+    /// It comes and goes too often; one alert says so. Its comings and goings are not told; the alert itself is.
     Flapping,
+    /// Quiet hours: it is summed up at their end.
+    QuietHours,
 }
 
 /// An alert.

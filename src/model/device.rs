@@ -175,6 +175,12 @@ pub struct Device {
     /// Free labels, for selectors.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
+    /// The device on which this one runs, a host of virtual machines: what is wrong here is not told while that one is down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// Devices without which this one cannot be reached or does not work: a switch, a router, a storage.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub depends_on: Vec<String>,
     /// Values for templates; nearer ones win over those of groups and sites.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub vars: BTreeMap<String, Value>,

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use chrono::{NaiveDate, Weekday};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Place, Selector, Severity};
-use crate::time::{Span, Window};
+use crate::time::Span;
 
 /// One rule: alerts that it is about, and where they are sent.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -31,6 +30,8 @@ pub struct NotificationRule {
     pub suppress_duplicates: bool,
     /// Only during business hours, only outside of them, or always.
     pub during: During,
+    /// Says it again this often, until it is over or somebody looks after it.
+    pub repeat: Option<Span>,
     /// Who hears of it next, by name.
     pub escalation: Option<Arc<str>>,
     /// Where it is declared.
@@ -79,6 +80,10 @@ pub struct Escalation {
     pub name: Arc<str>,
     /// One after another.
     pub tiers: Vec<Tier>,
+    /// The person who hears of it where the last tier has not answered either.
+    pub manager: Option<Arc<str>>,
+    /// How long after the last tier the manager hears of it.
+    pub timeout: Span,
     /// Where it is declared.
     #[serde(skip)]
     pub place: Place,
@@ -94,34 +99,10 @@ pub struct Tier {
     pub channels: Vec<Arc<str>>,
     /// Rota whose person on duty hears of it.
     pub on_call: Option<Arc<str>>,
-}
-
-/// Who is on duty.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Rota {
-    /// Unique name.
-    pub name: Arc<str>,
-    /// One after another, in a circle.
-    pub people: Vec<String>,
-    /// The first day of the first of them.
-    pub start: NaiveDate,
-    /// How long each is on duty.
-    pub turn: Span,
-    /// Where it is declared.
-    #[serde(skip)]
-    pub place: Place,
-}
-
-/// When people are at work.
-#[derive(Debug, Clone, PartialEq)]
-pub struct BusinessHours {
-    /// Days of the week.
-    pub days: Vec<Weekday>,
-    /// Time of the day, in its time zone.
-    pub hours: Window,
-    /// Where it is declared.
-    pub place: Place,
+    /// People who hear of it whoever is on duty.
+    pub people: Vec<Arc<str>>,
+    /// When this tier exists; outside it is passed over.
+    pub during: During,
 }
 
 /// What a channel is.

@@ -26,6 +26,8 @@ pub struct Threshold {
     pub limits: Limits,
     /// What is done about a breach.
     pub remediate: Option<ActionCall>,
+    /// How often that is done on one device within 24 hours, at most.
+    pub remediate_at_most: u32,
     /// Other limits for some devices; the first that holds counts.
     pub overrides: Vec<Override>,
     /// Where it is declared.

@@ -7,6 +7,7 @@ mod commands;
 mod compare;
 mod decide;
 mod evaluate;
+mod matcher;
 mod membership;
 mod memo;
 mod needs;
@@ -26,6 +27,7 @@ mod verdict;
 
 pub use compare::compliant;
 pub use evaluate::{Evaluated, UNCERTAIN};
+pub use matcher::Matcher;
 pub use membership::{Membership, Targeting};
 pub use needs::Needs;
 pub use planner::{PlanOptions, Planner, ScopeMatcher};

@@ -195,6 +195,12 @@ impl Checker<'_> {
             if let Some(site) = &device.value.site {
                 self.site(site, &device.place("/site"));
             }
+            if let Some(host) = &device.value.host {
+                self.device(host, &device.place("/host"));
+            }
+            for (i, other) in device.value.depends_on.iter().enumerate() {
+                self.device(other, &device.place(&format!("/dependsOn/{i}")));
+            }
             if let Some(address) = &device.value.address
                 && address.chars().any(|c| c.is_control() || c.is_whitespace())
             {
@@ -208,6 +214,7 @@ impl Checker<'_> {
             }
         }
         self.circles();
+        super::depends::check(self.fleet, self.problems);
     }
 
     /// Groups that contain themselves, through parents or rules.

@@ -293,7 +293,11 @@ pub(super) fn compile_after(
         notifications: notifications.rules,
         escalations: notifications.escalations,
         rotas: notifications.rotas,
+        people: notifications.people,
+        maintenance: notifications.maintenance,
         business_hours: notifications.hours,
+        quiet_hours: notifications.quiet,
+        alerts: notifications.alerts,
         catalog,
         files: file_count,
     };

@@ -10,7 +10,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::codes;
-use super::notification_doc::{ConditionDoc, EscalationDoc, HoursDoc, RotaDoc, RuleDoc, TierDoc};
+use super::notification_doc::{
+    AlertsDoc, ConditionDoc, EscalationDoc, HoursDoc, MaintenanceDoc, PersonDoc, QuietDoc, RotaDoc, RuleDoc, TierDoc,
+};
 use super::policy_doc::PolicyDoc;
 use super::threshold_doc::{OverrideDoc, ThresholdDoc};
 use super::tree::{Node, Tree, in_words};
@@ -68,6 +70,10 @@ pub(super) static ESCALATION: LazyLock<Kind> = LazyLock::new(|| Kind::of::<Escal
 pub(super) static TIER: LazyLock<Kind> = LazyLock::new(|| Kind::of::<TierDoc>("a tier"));
 pub(super) static ROTA: LazyLock<Kind> = LazyLock::new(|| Kind::of::<RotaDoc>("a rota"));
 pub(super) static HOURS: LazyLock<Kind> = LazyLock::new(|| Kind::of::<HoursDoc>("businessHours"));
+pub(super) static QUIET: LazyLock<Kind> = LazyLock::new(|| Kind::of::<QuietDoc>("quietHours"));
+pub(super) static PERSON: LazyLock<Kind> = LazyLock::new(|| Kind::of::<PersonDoc>("a person"));
+pub(super) static MAINTENANCE: LazyLock<Kind> = LazyLock::new(|| Kind::of::<MaintenanceDoc>("a maintenance window"));
+pub(super) static ALERTS: LazyLock<Kind> = LazyLock::new(|| Kind::of::<AlertsDoc>("alerts"));
 pub(super) static CONFIG: LazyLock<Kind> = LazyLock::new(|| Kind::of::<Config>("rmm.toml"));
 
 /// Decodes one definition. Every problem is reported; the value is missing where it cannot be built.

@@ -3,7 +3,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::decode::{CONFIG, DEVICE, ESCALATION, GROUP, HOURS, POLICY, ROTA, RULE, SITE, TEST, THRESHOLD, WORKFLOW};
+use super::decode::{
+    ALERTS, CONFIG, DEVICE, ESCALATION, GROUP, HOURS, MAINTENANCE, PERSON, POLICY, QUIET, ROTA, RULE, SITE, TEST, THRESHOLD, WORKFLOW,
+};
 use super::policies::GUARDS;
 use super::schema_values::{parameters_of, relaxed, restartable};
 use crate::catalog::Catalog;
@@ -155,14 +157,18 @@ pub fn schema(kind: Kind, catalog: &Catalog) -> Value {
         Kind::Notifications => {
             let mut defs = Map::new();
             let mut properties = Map::new();
-            for (section, kind) in [("rules", &RULE), ("escalation", &ESCALATION), ("onCall", &ROTA)] {
+            let lists =
+                [("rules", &RULE), ("escalation", &ESCALATION), ("onCall", &ROTA), ("people", &PERSON), ("maintenance", &MAINTENANCE)];
+            for (section, kind) in lists {
                 let definition = take_defs(kind.schema().clone(), &mut defs);
                 let map = json!({"type": ["object", "null"], "additionalProperties": definition});
                 let list =
                     json!({"type": "array", "items": {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}});
                 properties.insert(section.to_owned(), json!({"anyOf": [map, list]}));
             }
-            properties.insert("businessHours".to_owned(), take_defs(HOURS.schema().clone(), &mut defs));
+            for (section, kind) in [("businessHours", &HOURS), ("quietHours", &QUIET), ("alerts", &ALERTS)] {
+                properties.insert(section.to_owned(), take_defs(kind.schema().clone(), &mut defs));
+            }
             json!({"$schema": DIALECT, "title": "Notifications", "type": ["object", "null"], "properties": properties,
                 "additionalProperties": false, "$defs": defs})
         }

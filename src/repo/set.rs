@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::catalog::Catalog;
 use crate::model::device::Connection;
+use crate::model::duty::{AlertOptions, Maintenance, Person, QuietHours};
 use crate::model::{BusinessHours, Config, Device, Escalation, Group, NotificationRule, Policy, Rota, Selector, Site, Threshold, Workflow};
 
 /// A repository, read and found valid.
@@ -43,8 +44,16 @@ pub struct PolicySet {
     pub escalations: BTreeMap<String, Arc<Escalation>>,
     /// Who is on duty, by name.
     pub rotas: BTreeMap<String, Arc<Rota>>,
+    /// How people are reached, by name.
+    pub people: BTreeMap<String, Arc<Person>>,
+    /// Times in which problems are expected, by name.
+    pub maintenance: BTreeMap<String, Arc<Maintenance>>,
     /// When people are at work, where that is declared.
     pub business_hours: Option<BusinessHours>,
+    /// When nobody is told, where that is declared.
+    pub quiet_hours: Option<QuietHours>,
+    /// How findings become alerts.
+    pub alerts: AlertOptions,
     /// The settings and actions, the team's own included.
     pub catalog: Arc<Catalog>,
     /// How many files were read.

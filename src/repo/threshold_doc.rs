@@ -39,6 +39,10 @@ pub(super) struct ThresholdDoc {
     /// Action that is carried out about it.
     #[serde(default)]
     pub remediate: Option<RemediationDoc>,
+    /// How often that is done on one device within 24 hours, at most; 3 where absent.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 100))]
+    pub remediate_at_most: Option<u32>,
     /// Other limits for some devices; the first whose targets hold counts.
     #[serde(default)]
     pub overrides: Vec<OverrideDoc>,

@@ -88,6 +88,7 @@ impl Kinds<'_> {
             exclude: self.selectors(doc.exclude, node.get("exclude"), file),
             limits,
             remediate,
+            remediate_at_most: doc.remediate_at_most.unwrap_or(3),
             overrides,
             place,
         })

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Days, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc};
+use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 
 /// A daily window in a time zone. The end is exclusive; an end at or before the start is on the next day.
@@ -28,7 +28,7 @@ pub fn zone(name: &str) -> Result<Tz, String> {
 }
 
 /// Reads a time of day: `22:00`, `22:00:30`, `10PM`, `10:30 pm`.
-pub(super) fn time_of_day(text: &str) -> Option<NaiveTime> {
+pub(crate) fn time_of_day(text: &str) -> Option<NaiveTime> {
     let text = text.trim().to_ascii_lowercase();
     let (digits, half) = match (text.strip_suffix("am"), text.strip_suffix("pm")) {
         (Some(rest), _) => (rest.trim(), Some(false)),
@@ -68,6 +68,14 @@ impl Window {
     pub fn contains(&self, now: DateTime<Utc>) -> bool {
         let local = now.with_timezone(&self.zone).time();
         if self.start < self.end { local >= self.start && local < self.end } else { local >= self.start || local < self.end }
+    }
+
+    /// The local date on which the span that is open at this moment began; none where it is closed.
+    pub fn began_on(&self, now: DateTime<Utc>) -> Option<NaiveDate> {
+        let local = now.with_timezone(&self.zone);
+        let crossed = self.start >= self.end && local.time() < self.start;
+        let today = local.date_naive();
+        self.contains(now).then(|| if crossed { today.pred_opt().unwrap_or(today) } else { today })
     }
 
     /// The next moment after `now` at which it opens or closes.

@@ -194,7 +194,27 @@ fn declared(set: &PolicySet, all: &mut Vec<Item>) {
     }
     if let Some(hours) = &set.business_hours {
         let days: Vec<String> = hours.days.iter().map(ToString::to_string).collect();
-        put("notification", "business hours", &hours.place, serde_json::json!({ "days": days, "hours": hours.hours.to_string() }));
+        let holidays: Vec<String> = hours.holidays.iter().map(ToString::to_string).collect();
+        let mut value = serde_json::json!({ "days": days, "hours": hours.hours.to_string() });
+        if !holidays.is_empty() {
+            value["holidays"] = holidays.into();
+        }
+        put("notification", "business hours", &hours.place, value);
+    }
+    if let Some(quiet) = &set.quiet_hours {
+        let value = serde_json::json!({ "hours": quiet.hours.to_string(), "except": quiet.except });
+        put("notification", "quiet hours", &quiet.hours.place, value);
+    }
+    for (name, person) in &set.people {
+        put("notification", &format!("person {name}"), &person.place, json(person));
+    }
+    for (name, maintenance) in &set.maintenance {
+        let targets: Vec<String> = maintenance.targets.iter().map(Selector::to_string).collect();
+        let value = serde_json::json!({ "targets": targets, "types": maintenance.types, "when": maintenance.when.to_string() });
+        put("notification", &format!("maintenance {name}"), &maintenance.place, value);
+    }
+    if set.alerts != crate::model::duty::AlertOptions::default() {
+        put("notification", "alerts", &Place::file("notifications.yaml"), json(&set.alerts));
     }
 }
 

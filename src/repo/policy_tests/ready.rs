@@ -102,7 +102,19 @@ impl Reading<'_> {
                 .push(codes::wrong_value(format!("a device cannot be named '{}': {why}", name.escape_debug()), &at("/device/hostname")));
         }
         let connection = crate::model::device::Connection::default();
-        Some(Arc::new(Device { name, address, os, site: Some(site), groups, tags, vars, custom_fields, connection, place: at("/device") }))
+        Some(Arc::new(Device {
+            name,
+            address,
+            os,
+            site: Some(site),
+            groups,
+            tags,
+            vars,
+            custom_fields,
+            connection,
+            place: at("/device"),
+            ..Device::default()
+        }))
     }
 
     /// Facts of the file, with those of the test laid over them.
