@@ -4,12 +4,13 @@
 //! checked by `tests/it/floors.rs`):
 //!
 //! - faces: [`cli`]
-//! - the work: [`apply`], [`collect`]
+//! - the work: [`alert`], [`apply`], [`collect`]
 //! - the hands: [`transport`], [`store`], [`access`]
 //! - the mind: [`plan`], [`repo`], [`catalog`], [`script`]
 //! - the ground: [`model`], [`diagnose`], [`time`]
 
 pub mod access;
+pub mod alert;
 pub mod apply;
 pub mod catalog;
 pub mod cli;

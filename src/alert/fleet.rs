@@ -89,11 +89,7 @@ impl Fleet {
         self.facts.insert(device.to_owned(), facts);
     }
 
-    /// The facts of a fleet before it, for a new policy set.
-    pub(super) fn take_facts(&mut self) -> HashMap<String, Facts> {
-        std::mem::take(&mut self.facts)
-    }
-
+    /// What is known of all devices.
     pub(super) fn put_facts(&mut self, facts: HashMap<String, Facts>) {
         self.facts = facts;
         self.known.borrow_mut().clear();

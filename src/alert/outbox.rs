@@ -21,8 +21,8 @@ const MOST_IN_SUMMARY: usize = 200;
 pub(super) struct Outbox {
     pub deliveries: Vec<Delivery>,
     pub cancel: Vec<String>,
-    /// While quiet hours end: what would be told, by address, with whether it is still so.
-    pub collecting: Option<BTreeMap<Address, BTreeMap<String, Alert>>>,
+    /// What is told in a summary at the end of this call, by address.
+    collected: BTreeMap<Address, BTreeMap<String, Alert>>,
 }
 
 /// What is to be said to whom.
@@ -36,13 +36,14 @@ pub(super) struct Saying<'a> {
 }
 
 impl Outbox {
-    /// Says something about an alert, or adds it to the summary that is being made. Counts the message.
+    /// Adds an alert to the summary that somebody gets.
+    pub(super) fn collect(&mut self, to: &Address, entry: &Entry) {
+        self.collected.entry(to.clone()).or_default().insert(entry.alert.id.clone(), entry.shown());
+    }
+
+    /// Says something about an alert. Counts the message.
     pub(super) fn say(&mut self, set: &PolicySet, entry: &mut Entry, saying: &Saying<'_>) {
         let Saying { occasion, to, because, site, now } = saying;
-        if let Some(collecting) = self.collecting.as_mut().filter(|_| !keeps_incidents(set, to)) {
-            collecting.entry((*to).clone()).or_default().insert(entry.alert.id.clone(), entry.shown());
-            return;
-        }
         let told = entry.progress.told_mut(to);
         told.messages += 1;
         let id = format!("d-{}-{}", &entry.alert.id, digest(&[&to.channel, to.recipient.as_deref().unwrap_or(""), &told.messages.to_string()]));
@@ -78,7 +79,7 @@ impl Outbox {
 
     /// Turns what was collected into one message per address.
     pub(super) fn sum_up(&mut self, set: &PolicySet, now: DateTime<Utc>) {
-        for (to, alerts) in self.collecting.take().into_iter().flatten() {
+        for (to, alerts) in std::mem::take(&mut self.collected) {
             let lasting = alerts.values().filter(|alert| alert.state.is_open()).count();
             let total = alerts.len();
             let word = if total == 1 { "alert" } else { "alerts" };

@@ -125,6 +125,25 @@ impl Store {
         })
     }
 
+    /// Moves what was over before then to the archive, the oldest first, and says how many.
+    pub fn archive_alerts(&self, before: DateTime<Utc>, limit: usize) -> Result<usize, StoreError> {
+        let writer = self.inner.owner.as_str();
+        self.write(|tx| {
+            let ids: Vec<String> = tx
+                .prepare_cached("SELECT AlertId FROM Alerts WHERE State = 'Resolved' AND ResolvedAt < ?1 ORDER BY ResolvedAt LIMIT ?2")?
+                .query_map(params![moment::text(before), limit as i64], |row| row.get(0))?
+                .collect::<Result<_, rusqlite::Error>>()?;
+            for id in &ids {
+                tx.prepare_cached("UPDATE Alerts SET State = 'Archived', Revision = ?2, Writer = ?3 WHERE AlertId = ?1")?.execute(params![
+                    id,
+                    next_revision(tx, "alerts")?,
+                    writer
+                ])?;
+            }
+            Ok(ids.len())
+        })
+    }
+
     /// The latest revision of any alert.
     pub fn alerts_revision(&self) -> Result<i64, StoreError> {
         self.read(|c| revision(c, "alerts"))

@@ -1,0 +1,47 @@
+//! From findings to alerts, and from alerts to who hears of them: thresholds, life cycle, correlation, escalation.
+//!
+//! Pure and deterministic but for [`Desk`], which keeps the engine together with the database. Nothing is sent here: deliveries are
+//! rows that `notify/` takes. The daemon calls the desk; commands read and write the same rows through [`hand`].
+
+mod correlate;
+mod desk;
+mod engine;
+mod entry;
+mod fleet;
+pub mod hand;
+pub mod kind;
+mod outbox;
+mod people;
+mod progress;
+mod remedy;
+mod sample;
+mod settle;
+mod silences;
+mod speak;
+mod suppress;
+#[cfg(test)]
+mod tests;
+mod thresholds;
+mod watch;
+
+use std::sync::Arc;
+
+pub use desk::{Counts, Desk, Outcome};
+pub use sample::{DeviceSamples, SeriesName};
+
+use crate::model::ActionCall;
+
+/// Something that a threshold wants done. It has been counted and noted already.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Remediation {
+    /// The alert.
+    pub alert: String,
+    /// On which device.
+    pub device: Arc<str>,
+    /// By which threshold.
+    pub threshold: Arc<str>,
+    /// About which instance.
+    pub instance: Arc<str>,
+    /// What.
+    pub call: ActionCall,
+}
