@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::codes;
 use super::notification_doc::{ConditionDoc, EscalationDoc, HoursDoc, RotaDoc, RuleDoc, TierDoc};
+use super::monitor_doc::MonitorDoc;
 use super::policy_doc::PolicyDoc;
 use super::threshold_doc::{OverrideDoc, ThresholdDoc};
 use super::tree::{Node, Tree, in_words};
@@ -58,6 +59,7 @@ pub(super) static POLICY: LazyLock<Kind> = LazyLock::new(|| Kind::of::<PolicyDoc
 pub(super) static SELECTOR: LazyLock<Kind> = LazyLock::new(|| Kind::of::<Match>("a selector"));
 pub(super) static TEST: LazyLock<Kind> = LazyLock::new(|| Kind::of::<PolicyTest>("a test"));
 pub(super) static THRESHOLD: LazyLock<Kind> = LazyLock::new(|| Kind::of::<ThresholdDoc>("a threshold"));
+pub(super) static MONITOR: LazyLock<Kind> = LazyLock::new(|| Kind::of::<MonitorDoc>("a monitor"));
 pub(super) static OVERRIDE: LazyLock<Kind> = LazyLock::new(|| Kind::of::<OverrideDoc>("an override"));
 pub(super) static WORKFLOW: LazyLock<Kind> = LazyLock::new(|| Kind::of::<WorkflowDoc>("a workflow"));
 pub(super) static STEP: LazyLock<Kind> = LazyLock::new(|| Kind::of::<StepDoc>("a step"));
