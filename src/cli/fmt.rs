@@ -46,7 +46,7 @@ const MAX_FOLDERS: usize = 16;
 /// A difference that takes longer is shown coarser.
 const DIFF_TIME: Duration = Duration::from_millis(500);
 /// Folders of a repository that hold YAML.
-const FOLDERS: [&str; 5] = ["devices", "policies", "tests", "thresholds", "workflows"];
+const FOLDERS: [&str; 6] = ["devices", "monitors", "policies", "tests", "thresholds", "workflows"];
 /// Files of a repository that are YAML.
 const FILES: [&str; 4] = ["devices", "groups", "notifications", "sites"];
 

@@ -37,6 +37,8 @@ pub(super) enum SchemaKind {
     Policies,
     /// When a measured value is a problem
     Thresholds,
+    /// What is looked at besides
+    Monitors,
     /// Jobs of several steps
     Workflows,
     /// Who hears of what
@@ -52,6 +54,7 @@ impl From<SchemaKind> for Kind {
             SchemaKind::Devices => Self::Devices,
             SchemaKind::Policies => Self::Policies,
             SchemaKind::Thresholds => Self::Thresholds,
+            SchemaKind::Monitors => Self::Monitors,
             SchemaKind::Workflows => Self::Workflows,
             SchemaKind::Notifications => Self::Notifications,
             SchemaKind::Tests => Self::Tests,

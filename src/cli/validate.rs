@@ -122,6 +122,7 @@ fn counted(loaded: &Loaded, tests: usize) -> String {
         ];
         for (n, one, many) in [
             (set.thresholds.len(), "threshold", "thresholds"),
+            (set.monitors.len(), "monitor", "monitors"),
             (set.workflows.len(), "workflow", "workflows"),
             (set.notifications.len(), "notification rule", "notification rules"),
             (tests, "test", "tests"),

@@ -13,6 +13,7 @@ pub mod measure;
 mod observe;
 mod parse;
 mod raw;
+pub mod reach;
 mod request;
 #[cfg(test)]
 mod samples;
@@ -21,6 +22,7 @@ mod sections;
 mod settled;
 #[cfg(test)]
 mod tests;
+pub mod watch;
 
 pub use collector::{Collector, Limits};
 pub use error::CollectError;

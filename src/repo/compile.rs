@@ -86,6 +86,8 @@ pub(super) enum FileKind {
     Policies,
     Script,
     Thresholds,
+    /// `monitors/*.yaml`
+    Monitors,
     Workflows,
     Notifications,
 }
@@ -107,6 +109,7 @@ pub(super) fn kind_of(path: &str) -> Option<FileKind> {
         ("policies", ..) if document => Some(FileKind::Policies),
         ("", "notifications", _) if document => Some(FileKind::Notifications),
         ("thresholds", ..) if document => Some(FileKind::Thresholds),
+        ("monitors", ..) if document => Some(FileKind::Monitors),
         ("workflows", ..) if document => Some(FileKind::Workflows),
         ("scripts", _, "rhai") => Some(FileKind::Script),
         _ => None,
@@ -151,7 +154,7 @@ pub(super) fn compile_after(
     let mut configs: [Option<(Arc<str>, super::tree::Node)>; 2] = [None, None];
     let mut policy_files = Vec::new();
     let mut scripts = Vec::new();
-    let (mut thresholds, mut workflows, mut notifications) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut thresholds, mut monitors, mut workflows, mut notifications) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     // What a file that cannot be read declares, nobody knows: names that may stand there are not called unknown.
     let mut unread = Unread::default();
     for file in problems.iter().filter(|p| p.level == Level::Error).filter_map(|p| p.place.as_ref()) {
@@ -184,6 +187,9 @@ pub(super) fn compile_after(
             },
             FileKind::Thresholds => {
                 thresholds.push((Arc::clone(path), kinds::unwrap(path, root, "thresholds", "threshold", &mut problems)));
+            }
+            FileKind::Monitors => {
+                monitors.push((Arc::clone(path), kinds::unwrap(path, root, "monitors", "monitor", &mut problems)));
             }
             FileKind::Workflows => {
                 let before = problems.len();
@@ -245,6 +251,7 @@ pub(super) fn compile_after(
     let all: Vec<&Policy> = declared.iter().map(|(_, _, policy)| policy).collect();
     conflicts::check(&all, &members, checker.problems);
     let thresholds = kinds::by_name(thresholds, "threshold", checker.problems);
+    let monitors = kinds::by_name(monitors, "monitor", checker.problems);
     let workflow_names = { workflows.iter() }.flat_map(|(_, entries)| entries).map(|entry| entry.key.clone()).collect();
     let workflows = kinds::by_name(workflows, "workflow", checker.problems);
     let mut kinds = Kinds {
@@ -257,6 +264,7 @@ pub(super) fn compile_after(
         now: options.now,
     };
     let thresholds = kinds.thresholds(thresholds);
+    let monitors = kinds.monitors(monitors);
     let workflows = kinds.all_workflows(workflows);
     let notifications = kinds.notifications(notifications);
 
@@ -289,6 +297,7 @@ pub(super) fn compile_after(
         devices: BTreeMap::new(),
         policies,
         thresholds,
+        monitors,
         workflows,
         notifications: notifications.rules,
         escalations: notifications.escalations,
@@ -349,7 +358,7 @@ impl Unread {
             Some(FileKind::Policies) => self.policies = true,
             Some(FileKind::Workflows) => self.workflows = true,
             Some(FileKind::Script) => self.script(path, ""),
-            Some(FileKind::Thresholds | FileKind::Notifications) | None => {}
+            Some(FileKind::Thresholds | FileKind::Monitors | FileKind::Notifications) | None => {}
         }
     }
 

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::codes;
+use super::monitor_doc::MonitorDoc;
 use super::notification_doc::{
     AlertsDoc, ConditionDoc, EscalationDoc, HoursDoc, MaintenanceDoc, PersonDoc, QuietDoc, RotaDoc, RuleDoc, TierDoc,
 };
@@ -60,6 +61,7 @@ pub(super) static POLICY: LazyLock<Kind> = LazyLock::new(|| Kind::of::<PolicyDoc
 pub(super) static SELECTOR: LazyLock<Kind> = LazyLock::new(|| Kind::of::<Match>("a selector"));
 pub(super) static TEST: LazyLock<Kind> = LazyLock::new(|| Kind::of::<PolicyTest>("a test"));
 pub(super) static THRESHOLD: LazyLock<Kind> = LazyLock::new(|| Kind::of::<ThresholdDoc>("a threshold"));
+pub(super) static MONITOR: LazyLock<Kind> = LazyLock::new(|| Kind::of::<MonitorDoc>("a monitor"));
 pub(super) static OVERRIDE: LazyLock<Kind> = LazyLock::new(|| Kind::of::<OverrideDoc>("an override"));
 pub(super) static WORKFLOW: LazyLock<Kind> = LazyLock::new(|| Kind::of::<WorkflowDoc>("a workflow"));
 pub(super) static STEP: LazyLock<Kind> = LazyLock::new(|| Kind::of::<StepDoc>("a step"));

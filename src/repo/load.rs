@@ -178,7 +178,7 @@ impl Reader<'_> {
 
 /// Whether a path is in, or is, one of the folders that are read.
 pub(super) fn counts(path: &str) -> bool {
-    matches!(path.split('/').next(), Some("devices" | "policies" | "scripts" | "thresholds" | "workflows"))
+    matches!(path.split('/').next(), Some("devices" | "monitors" | "policies" | "scripts" | "thresholds" | "workflows"))
 }
 
 /// The text of a file, or where it stops being one.

@@ -23,6 +23,8 @@ mod git;
 mod kinds;
 mod load;
 mod members;
+mod monitor_doc;
+mod monitors;
 mod notification_doc;
 mod notifications;
 mod plaintext;

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::decode::{
-    ALERTS, CONFIG, DEVICE, ESCALATION, GROUP, HOURS, MAINTENANCE, PERSON, POLICY, QUIET, ROTA, RULE, SITE, TEST, THRESHOLD, WORKFLOW,
+    ALERTS, CONFIG, DEVICE, ESCALATION, GROUP, HOURS, MAINTENANCE, MONITOR, PERSON, POLICY, QUIET, ROTA, RULE, SITE, TEST, THRESHOLD, WORKFLOW,
 };
 use super::policies::GUARDS;
 use super::schema_values::{parameters_of, relaxed, restartable};
@@ -22,6 +22,8 @@ pub enum Kind {
     Policies,
     /// `thresholds/*.yaml`
     Thresholds,
+    /// `monitors/*.yaml`
+    Monitors,
     /// `workflows/*.yaml`
     Workflows,
     /// `notifications.yaml`
@@ -32,8 +34,16 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 7] =
-        [Self::Config, Self::Devices, Self::Policies, Self::Thresholds, Self::Workflows, Self::Notifications, Self::Tests];
+    pub const ALL: [Self; 8] = [
+        Self::Config,
+        Self::Devices,
+        Self::Policies,
+        Self::Thresholds,
+        Self::Monitors,
+        Self::Workflows,
+        Self::Notifications,
+        Self::Tests,
+    ];
 
     /// Its name: `policies`, as in `schemas/policies.json`.
     pub const fn name(self) -> &'static str {
@@ -42,6 +52,7 @@ impl Kind {
             Self::Devices => "devices",
             Self::Policies => "policies",
             Self::Thresholds => "thresholds",
+            Self::Monitors => "monitors",
             Self::Workflows => "workflows",
             Self::Notifications => "notifications",
             Self::Tests => "tests",
@@ -55,6 +66,7 @@ impl Kind {
             Self::Devices => "sites, groups and devices",
             Self::Policies => "what devices should look like",
             Self::Thresholds => "when a measured value is a problem",
+            Self::Monitors => "what is looked at besides measured values",
             Self::Workflows => "jobs of several steps",
             Self::Notifications => "who hears of what",
             Self::Tests => "tests of policies",
@@ -68,6 +80,7 @@ impl Kind {
             Self::Devices => &["devices.yaml", "devices/*.yaml", "groups.yaml", "sites.yaml"],
             Self::Policies => &["policies/**/*.yaml", "policies/**/*.json"],
             Self::Thresholds => &["thresholds/**/*.yaml", "thresholds/**/*.json"],
+            Self::Monitors => &["monitors/**/*.yaml", "monitors/**/*.json"],
             Self::Workflows => &["workflows/**/*.yaml", "workflows/**/*.json"],
             Self::Notifications => &["notifications.yaml", "notifications.json"],
             Self::Tests => &["tests/**/*.yaml"],
@@ -139,6 +152,12 @@ pub fn schema(kind: Kind, catalog: &Catalog) -> Value {
             }
             defs.insert("threshold".to_owned(), threshold);
             file("Thresholds", "thresholds", "threshold", defs)
+        }
+        Kind::Monitors => {
+            let mut defs = Map::new();
+            let monitor = take_defs(MONITOR.schema().clone(), &mut defs);
+            defs.insert("monitor".to_owned(), monitor);
+            file("Monitors", "monitors", "monitor", defs)
         }
         Kind::Workflows => {
             let mut defs = Map::new();

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::catalog::Catalog;
 use crate::model::device::Connection;
 use crate::model::duty::{AlertOptions, Maintenance, Person, QuietHours};
-use crate::model::{BusinessHours, Config, Device, Escalation, Group, NotificationRule, Policy, Rota, Selector, Site, Threshold, Workflow};
+use crate::model::{BusinessHours, Config, Device, Escalation, Group, Monitor, NotificationRule, Policy, Rota, Selector, Site, Threshold, Workflow};
 
 /// A repository, read and found valid.
 #[derive(Debug, Clone)]
@@ -36,6 +36,8 @@ pub struct PolicySet {
     pub policies: Vec<Arc<Policy>>,
     /// Thresholds by name.
     pub thresholds: BTreeMap<String, Arc<Threshold>>,
+    /// What is looked at besides, by name.
+    pub monitors: BTreeMap<String, Arc<Monitor>>,
     /// Workflows by name.
     pub workflows: BTreeMap<String, Arc<Workflow>>,
     /// Rules of notification by name.

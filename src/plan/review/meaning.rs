@@ -170,7 +170,7 @@ fn items(set: &PolicySet, other: &PolicySet, texts: &Texts) -> BTreeMap<Key, Ite
     all.into_iter().map(|item| ((item.kind, item.name.clone()), item)).collect()
 }
 
-/// Thresholds, workflows and what notifications are made of.
+/// Thresholds, monitors, workflows and what notifications are made of.
 fn declared(set: &PolicySet, all: &mut Vec<Item>) {
     let mut put = |kind, name: &str, place: &Place, value: Value| {
         let mut item = Item::new(kind, name, place.clone());
@@ -179,6 +179,9 @@ fn declared(set: &PolicySet, all: &mut Vec<Item>) {
     };
     for (name, threshold) in &set.thresholds {
         put("threshold", name, &threshold.place, json(threshold));
+    }
+    for (name, monitor) in &set.monitors {
+        put("monitor", name, &monitor.place, json(monitor));
     }
     for (name, workflow) in &set.workflows {
         put("workflow", name, &workflow.place, json(workflow));

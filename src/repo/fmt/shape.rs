@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::super::compile::{FileKind, kind_of};
-use super::super::decode::{self, DEVICE, ESCALATION, GROUP, HOURS, POLICY, ROTA, RULE, SITE, TEST, THRESHOLD, WORKFLOW};
+use super::super::decode::{self, DEVICE, ESCALATION, GROUP, HOURS, MONITOR, POLICY, ROTA, RULE, SITE, TEST, THRESHOLD, WORKFLOW};
 
 /// What a file holds.
 pub(super) struct File {
@@ -42,6 +42,7 @@ pub(super) fn of_file(path: &str) -> File {
         Some(FileKind::Fleet(_)) => file(fleet(), shape(&DEVICE)),
         Some(FileKind::Policies) => file(vec![("policies", shape(&POLICY))], shape(&POLICY)),
         Some(FileKind::Thresholds) => file(vec![("thresholds", shape(&THRESHOLD))], shape(&THRESHOLD)),
+        Some(FileKind::Monitors) => file(vec![("monitors", shape(&MONITOR))], shape(&MONITOR)),
         Some(FileKind::Workflows) => file(vec![("workflows", shape(&WORKFLOW))], shape(&WORKFLOW)),
         Some(FileKind::Notifications) => File {
             sections: vec![("rules", shape(&RULE)), ("escalation", shape(&ESCALATION)), ("onCall", shape(&ROTA))],
