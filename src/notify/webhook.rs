@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use hmac::{Hmac, KeyInit, Mac};
+use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
@@ -56,9 +57,9 @@ impl Hook {
         let mut environment = Environment::new();
         environment.set_fuel(Some(FUEL));
         environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
-        environment.set_auto_escape_callback(move |_| escape);
+        environment.set_auto_escape_callback(move |_| escape.clone());
         let wrong = |error: minijinja::Error| SendError::Unwritable(format!("the template of the body: {error}"));
-        let body = environment.render_str(template, minijinja::value::to_value(&document)).map_err(wrong)?;
+        let body = environment.render_str(template, minijinja::Value::from(Serde(document))).map_err(wrong)?;
         if body.len() > MOST_BODY {
             return Err(SendError::Unwritable(format!("the template of the body gives more than {MOST_BODY} bytes")));
         }
