@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
 use crate::model::delivery::{Message, Occasion};
-use crate::model::{Alert, Delivery, DeliveryState};
+use crate::model::{Alert, Delivery, DeliveryState, Severity};
 use crate::store::AlertBatch;
 
 /// Most alerts that one summary holds.
@@ -14,9 +14,12 @@ const MOST_ALERTS: usize = 200;
 
 /// The summaries and what they stand for, as one transaction; `None` where there is nothing to merge. Only what was never
 /// tried is merged: of the rest nobody knows whether it has arrived.
-pub(super) fn summaries(waiting: &[Delivery], rate: u32, now: DateTime<Utc>) -> Option<AlertBatch> {
+///
+/// What is less severe than `least` is left out: the channel does not take it.
+pub(super) fn summaries(waiting: &[Delivery], rate: u32, least: Severity, now: DateTime<Utc>) -> Option<AlertBatch> {
     let mut by_recipient: BTreeMap<Option<&str>, Vec<&Delivery>> = BTreeMap::new();
-    for delivery in waiting.iter().filter(|delivery| delivery.attempts == 0) {
+    let wanted = |delivery: &Delivery| delivery.message.alerts.iter().map(|alert| alert.severity).max().is_none_or(|worst| worst >= least);
+    for delivery in waiting.iter().filter(|delivery| delivery.attempts == 0 && wanted(delivery)) {
         by_recipient.entry(delivery.recipient.as_deref()).or_default().push(delivery);
     }
     let mut batch = AlertBatch::default();

@@ -200,11 +200,12 @@ impl Worker {
     /// Leaves as many as the minute still takes, and makes one of the rest.
     async fn merge(&self, channel: &Arc<str>, rate: u32, left: usize, now: DateTime<Utc>) -> Result<(), StoreError> {
         let name = Arc::clone(channel);
+        let least = self.lanes().of(channel).options().map_or(Severity::Info, crate::model::channel::Options::min_severity);
         let merged = self
             .store(move |store| {
                 let mut waiting = store.due_deliveries_to(&name, now, MOST_MERGED)?;
                 let rest = waiting.split_off(left.saturating_sub(1).min(waiting.len()));
-                let Some(batch) = merge::summaries(&rest, rate, now) else { return Ok(0) };
+                let Some(batch) = merge::summaries(&rest, rate, least, now) else { return Ok(0) };
                 store.commit_alerts(&batch)?;
                 Ok(batch.cancel.len())
             })
