@@ -5,7 +5,7 @@
 //!
 //! - faces: [`cli`]
 //! - the work: [`alert`], [`apply`], [`collect`]
-//! - the hands: [`transport`], [`store`], [`access`]
+//! - the hands: [`transport`], [`store`], [`access`], [`notify`]
 //! - the mind: [`plan`], [`repo`], [`catalog`], [`script`]
 //! - the ground: [`model`], [`diagnose`], [`time`]
 
@@ -17,6 +17,7 @@ pub mod cli;
 pub mod collect;
 pub mod diagnose;
 pub mod model;
+pub mod notify;
 pub mod plan;
 pub mod repo;
 pub mod script;

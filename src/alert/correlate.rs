@@ -84,7 +84,11 @@ impl Engine {
         let known = self.open(&key).filter(|entry| entry.progress.present);
         match (unreachable, known) {
             (true, None) => {
-                let which = if offline == all { format!("all {all} devices are offline") } else { format!("{offline} of {all} devices are offline") };
+                let which = if offline == all {
+                    format!("all {all} devices are offline")
+                } else {
+                    format!("{offline} of {all} devices are offline")
+                };
                 self.raise(correlated(key, Severity::Critical, format!("Site unreachable: {site} ({which})"), now), false, now);
             }
             (false, Some(_)) => self.clear(&key, &format!("{} of {all} devices answer again", all - offline.min(all)), now, now),

@@ -413,7 +413,9 @@ impl Engine {
         self.last_now = now;
         if edge {
             self.edge = silences::next_edge(&self.fleet, &self.silences, now);
-            self.touched.extend(self.alerts.values().filter(|entry| entry.is_open() || !entry.progress.held.is_empty()).map(|e| e.alert.id.clone()));
+            self.touched.extend(
+                self.alerts.values().filter(|entry| entry.is_open() || !entry.progress.held.is_empty()).map(|e| e.alert.id.clone()),
+            );
         }
         while let Some((at, id)) = self.wakes.first().filter(|(at, _)| *at <= now).cloned() {
             self.wakes.remove(&(at, id.clone()));
@@ -440,8 +442,12 @@ impl Engine {
 
     /// Lets go of what is over for long.
     fn forget(&mut self, now: DateTime<Utc>) {
-        let gone: Vec<String> =
-            self.alerts.values().filter(|e| !e.is_open() && !self.is_kept(e, now) && !self.changed.contains(&e.alert.id)).map(|e| e.alert.id.clone()).collect();
+        let gone: Vec<String> = self
+            .alerts
+            .values()
+            .filter(|e| !e.is_open() && !self.is_kept(e, now) && !self.changed.contains(&e.alert.id))
+            .map(|e| e.alert.id.clone())
+            .collect();
         for id in gone {
             let Some(entry) = self.alerts.remove(&id) else { continue };
             self.wake(&id, None);

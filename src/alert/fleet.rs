@@ -49,13 +49,16 @@ impl Fleet {
         let relays: BTreeMap<&str, &str> = set
             .devices
             .values()
-            .flat_map(|device| [Some(device.name.as_str()), device.address.as_deref()].into_iter().flatten().map(|a| (a, device.name.as_str())))
+            .flat_map(|device| {
+                [Some(device.name.as_str()), device.address.as_deref()].into_iter().flatten().map(|a| (a, device.name.as_str()))
+            })
             .collect();
         for device in set.devices.values() {
             let name: Arc<str> = device.name.as_str().into();
             let site = this.site_name(device);
             this.sites.entry(Arc::clone(&site)).or_default().push(Arc::clone(&name));
-            let relay = set.sites.get(&*site).and_then(|site| site.relay_agent.as_deref()).and_then(|relay| relays.get(host_of(relay)).copied());
+            let relay =
+                set.sites.get(&*site).and_then(|site| site.relay_agent.as_deref()).and_then(|relay| relays.get(host_of(relay)).copied());
             let hangs_on = device.host.as_deref().into_iter().chain(device.depends_on.iter().map(String::as_str)).chain(relay);
             for other in hangs_on.filter(|other| **other != *device.name) {
                 let other: Arc<str> = other.into();

@@ -46,7 +46,8 @@ impl Outbox {
         let Saying { occasion, to, because, site, now } = saying;
         let told = entry.progress.told_mut(to);
         told.messages += 1;
-        let id = format!("d-{}-{}", &entry.alert.id, digest(&[&to.channel, to.recipient.as_deref().unwrap_or(""), &told.messages.to_string()]));
+        let id =
+            format!("d-{}-{}", &entry.alert.id, digest(&[&to.channel, to.recipient.as_deref().unwrap_or(""), &told.messages.to_string()]));
         if matches!(occasion, Occasion::Repeated | Occasion::Escalated) {
             // Only the latest can still be waiting.
             let urging = &mut entry.progress.urging;
@@ -131,7 +132,8 @@ pub(super) fn alert_id(key: &AlertKey, now: DateTime<Utc>, taken: impl Fn(&str) 
     let subject = serde_json::to_string(&key.subject).unwrap_or_default();
     let moment = now.timestamp_millis().to_string();
     for n in 0_u32.. {
-        let id = format!("a-{}-{}", now.format("%Y%m%d-%H%M%S"), &digest(&[&subject, &key.kind, &key.instance, &moment, &n.to_string()])[..8]);
+        let id =
+            format!("a-{}-{}", now.format("%Y%m%d-%H%M%S"), &digest(&[&subject, &key.kind, &key.instance, &moment, &n.to_string()])[..8]);
         if !taken(&id) {
             return id;
         }

@@ -55,13 +55,9 @@ fn through<'a>(set: &PolicySet, person: &str, channels: impl Iterator<Item = &'a
         let declared = |part: fn(&Person) -> &Option<String>| known.and_then(|person| part(person).clone());
         let literal = |holds: bool| (known.is_none() && holds).then(|| person.to_owned());
         let address = match channel.kind? {
-            ChannelType::Email => {
-                declared(|p| &p.email).or_else(|| literal(person.contains('@') && !person.starts_with('@')))
-            }
+            ChannelType::Email => declared(|p| &p.email).or_else(|| literal(person.contains('@') && !person.starts_with('@'))),
             ChannelType::Sms => declared(|p| &p.phone).or_else(|| literal(person.starts_with('+'))),
-            ChannelType::Slack => {
-                declared(|p| &p.slack).or_else(|| literal(person.starts_with('#') || person.starts_with('@')))
-            }
+            ChannelType::Slack => declared(|p| &p.slack).or_else(|| literal(person.starts_with('#') || person.starts_with('@'))),
             _ => None,
         };
         // The channel itself may know the person by name.

@@ -32,7 +32,8 @@ impl Engine {
         let (name, kind) = (call.action.clone(), entry.alert.key.kind.clone());
         let at_most = threshold.remediate_at_most;
         let today = self.about(&entry.alert.key.subject).filter(|other| other.alert.key.kind == kind);
-        let mut today: Vec<DateTime<Utc>> = today.flat_map(|other| &other.progress.remedies).copied().filter(|at| now - *at < TimeDelta::hours(24)).collect();
+        let mut today: Vec<DateTime<Utc>> =
+            today.flat_map(|other| &other.progress.remedies).copied().filter(|at| now - *at < TimeDelta::hours(24)).collect();
         today.sort_unstable();
         let (attempt, instance) = (entry.progress.attempts + 1, entry.alert.key.instance.clone());
         if today.len() >= at_most as usize {

@@ -136,7 +136,8 @@ impl Engine {
         let Subject::Device(device) = &entry.alert.key.subject else { return crate::time::Span::default() };
         let options = self.options();
         let at_site = || self.fleet.site_of(&entry.alert.key.subject).map_or(0, |site| self.fleet.devices_at(&site).len());
-        let is_part = &*entry.alert.key.kind == OFFLINE && (!self.fleet.above(device).is_empty() || at_site() >= options.site_devices as usize);
+        let is_part =
+            &*entry.alert.key.kind == OFFLINE && (!self.fleet.above(device).is_empty() || at_site() >= options.site_devices as usize);
         if is_part { options.wait } else { crate::time::Span::default() }
     }
 
@@ -144,7 +145,10 @@ impl Engine {
     fn told_already(&self, rule: &NotificationRule, entry: &Entry) -> bool {
         let key = &entry.alert.key;
         self.about(&key.subject).any(|other| {
-            other.is_open() && other.alert.key.kind == key.kind && other.alert.id != entry.alert.id && other.progress.rules.contains_key(&*rule.name)
+            other.is_open()
+                && other.alert.key.kind == key.kind
+                && other.alert.id != entry.alert.id
+                && other.progress.rules.contains_key(&*rule.name)
         })
     }
 }

@@ -50,7 +50,8 @@ impl Engine {
         let site = self.fleet.site_of(&entry.alert.key.subject).filter(|_| !is_offline);
         let above = self.fleet.above(device).iter().map(|other| (offline_of(other), other));
         let own = (!is_offline).then(|| (offline_of(device), device));
-        let mut found = own.into_iter().chain(above).filter_map(|(key, name)| self.holds(entry, &key, Suppression::Parent(name.to_string()), now));
+        let mut found =
+            own.into_iter().chain(above).filter_map(|(key, name)| self.holds(entry, &key, Suppression::Parent(name.to_string()), now));
         let first = found.next();
         drop(found);
         first.or_else(|| {

@@ -120,9 +120,8 @@ impl Thresholds {
                 return;
             }
             let open = self.said.iter().filter(|((name, ..), _)| name == device);
-            let open = open.map(|((_, threshold, instance), (level, at))| {
-                ((Arc::clone(threshold), Arc::clone(instance)), Watch::said(*level, *at))
-            });
+            let open = open
+                .map(|((_, threshold, instance), (level, at))| ((Arc::clone(threshold), Arc::clone(instance)), Watch::said(*level, *at)));
             let watches = Watches { applied: applied(fleet, device), open: open.collect(), fresh: self.started };
             self.said.retain(|(name, ..), _| name != device);
             self.devices.insert(Arc::clone(device), watches);

@@ -94,6 +94,8 @@ pub(super) enum Command {
     State(super::state::StateArgs),
     /// Run a command on devices, ad hoc
     Exec(super::exec::ExecArgs),
+    /// Try channels; show and retry what was to be sent
+    Notify(super::notify::NotifyArgs),
     /// Who did what, and proof that the record was not altered
     Audit(super::audit::AuditArgs),
     /// Explain an error code, a setting, an action or a fact

@@ -25,6 +25,7 @@ mod import_device;
 mod init;
 mod logs;
 mod man;
+mod notify;
 mod plan;
 mod plan_text;
 mod progress;
@@ -104,6 +105,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Eval(args) => eval::run(&global, &args),
         Command::State(args) => state::run(&global, &args),
         Command::Exec(args) => exec::run(&global, args),
+        Command::Notify(args) => notify::run(&global, args),
         Command::Audit(args) => audit::run(&global, &args),
         Command::Explain(args) => explain::run(&global, &args),
         Command::Schema(args) => schema::run(&global, &args),

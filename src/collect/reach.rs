@@ -101,7 +101,12 @@ fn failed(reason: String) -> Probed {
 /// It is as it should be, after so much time.
 fn answered(start: Instant) -> Probed {
     let latency = start.elapsed().as_secs_f64() * 1000.0;
-    Probed { ok: true, latency_ms: Some((latency * 100.0).round() / 100.0), reason: format!("answers in {latency:.0} ms"), ..Probed::default() }
+    Probed {
+        ok: true,
+        latency_ms: Some((latency * 100.0).round() / 100.0),
+        reason: format!("answers in {latency:.0} ms"),
+        ..Probed::default()
+    }
 }
 
 /// The first address of a name.

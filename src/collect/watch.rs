@@ -156,7 +156,8 @@ impl Watch {
         let wanted: BTreeSet<(Arc<str>, Arc<str>)> =
             assigned.iter().map(|a| (Arc::clone(&a.device), Arc::clone(&a.monitor.name))).collect();
         let stays = |key: &Key| &*key.1 == REACHABLE || wanted.contains(&(Arc::clone(&key.0), Arc::clone(&key.1)));
-        let mut gone: Vec<Key> = self.standing.iter().filter(|(key, standing)| !stays(key) && !standing.up).map(|(key, _)| key.clone()).collect();
+        let mut gone: Vec<Key> =
+            self.standing.iter().filter(|(key, standing)| !stays(key) && !standing.up).map(|(key, _)| key.clone()).collect();
         gone.extend(self.expiring.iter().filter(|key| !stays(key)).cloned());
         gone.sort();
         for key in gone {
@@ -251,7 +252,11 @@ impl Watch {
             let days = (expires - at).num_days();
             if expires - before.delta() <= at {
                 self.expiring.insert(key.clone());
-                let when = if expires <= at { format!("expired on {}", expires.date_naive()) } else { format!("expires in {days} days, on {}", expires.date_naive()) };
+                let when = if expires <= at {
+                    format!("expired on {}", expires.date_naive())
+                } else {
+                    format!("expires in {days} days, on {}", expires.date_naive())
+                };
                 let severity = if expires <= at { monitor.severity.max(Severity::High) } else { Severity::Medium };
                 let mut finding = finding(&key, severity, format!("{}: the certificate {when}", monitor.name), "monitor", at);
                 finding.value = Some(days as f64);
@@ -300,7 +305,16 @@ impl Watch {
 
     /// One result of a check: what it changes, and what is said.
     #[allow(clippy::too_many_arguments)] // each of them is one word of the sentence that it becomes
-    fn turn(&mut self, key: &Key, confirm: Confirm, severity: Severity, source: &str, result: &Probed, at: DateTime<Utc>, outcome: &mut Outcome) {
+    fn turn(
+        &mut self,
+        key: &Key,
+        confirm: Confirm,
+        severity: Severity,
+        source: &str,
+        result: &Probed,
+        at: DateTime<Utc>,
+        outcome: &mut Outcome,
+    ) {
         let standing = self.standing.entry(key.clone()).or_insert_with(|| Standing::first(at));
         let turn = standing.take(result.ok, confirm, at);
         if turn != Turn::Early {

@@ -324,6 +324,8 @@ super::traits::lower_display! {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Notifications {
+    /// Address under which people reach the dashboard: messages link to it. Without it they name the command.
+    pub base_url: Option<String>,
     /// Channels by name.
     pub channels: std::collections::BTreeMap<String, Channel>,
 }

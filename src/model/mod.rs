@@ -2,6 +2,7 @@
 
 pub mod action;
 pub mod alert;
+pub mod channel;
 pub mod config;
 pub mod delivery;
 pub mod device;

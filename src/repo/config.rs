@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::decode::{self, CONFIG};
-use super::toml;
 use super::tree::{Entry, Node, Spot, Tree};
+use super::{channels, toml};
 use crate::diagnose::Diagnostic;
 use crate::model::Config;
 
@@ -37,6 +37,7 @@ pub(super) fn build(
     let config = Config::deserialize(merged).unwrap_or_default();
     if problems.len() == before {
         untyped(&config, layers, problems);
+        channels::check(&config, layers, problems);
     }
     (config, origins)
 }

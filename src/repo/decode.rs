@@ -21,7 +21,7 @@ use super::workflow_doc::{StepDoc, TriggerForm, WorkflowDoc};
 use crate::diagnose::{Diagnostic, did_you_mean};
 use crate::model::policy_test::PolicyTest;
 use crate::model::selector::Match;
-use crate::model::{Config, Device, Group, Site};
+use crate::model::{Config, Device, Group, Site, channel};
 
 /// A kind of definition with its schema, compiled once per process.
 pub(super) struct Kind {
@@ -76,6 +76,14 @@ pub(super) static QUIET: LazyLock<Kind> = LazyLock::new(|| Kind::of::<QuietDoc>(
 pub(super) static PERSON: LazyLock<Kind> = LazyLock::new(|| Kind::of::<PersonDoc>("a person"));
 pub(super) static MAINTENANCE: LazyLock<Kind> = LazyLock::new(|| Kind::of::<MaintenanceDoc>("a maintenance window"));
 pub(super) static ALERTS: LazyLock<Kind> = LazyLock::new(|| Kind::of::<AlertsDoc>("alerts"));
+pub(super) static EMAIL: LazyLock<Kind> = LazyLock::new(|| Kind::of::<channel::Email>("an email channel"));
+pub(super) static TEAMS: LazyLock<Kind> = LazyLock::new(|| Kind::of::<channel::Teams>("a teams channel"));
+pub(super) static SLACK: LazyLock<Kind> = LazyLock::new(|| Kind::of::<channel::Slack>("a slack channel"));
+pub(super) static PAGERDUTY: LazyLock<Kind> = LazyLock::new(|| Kind::of::<channel::PagerDuty>("a pagerduty channel"));
+pub(super) static SMS: LazyLock<Kind> = LazyLock::new(|| Kind::of::<channel::Sms>("an sms channel"));
+pub(super) static WEBHOOK: LazyLock<Kind> = LazyLock::new(|| Kind::of::<channel::Webhook>("a webhook channel"));
+pub(super) static EVENTLOG: LazyLock<Kind> = LazyLock::new(|| Kind::of::<channel::EventLog>("an eventlog channel"));
+pub(super) static SYSLOG: LazyLock<Kind> = LazyLock::new(|| Kind::of::<channel::Syslog>("a syslog channel"));
 pub(super) static CONFIG: LazyLock<Kind> = LazyLock::new(|| Kind::of::<Config>("rmm.toml"));
 
 /// Decodes one definition. Every problem is reported; the value is missing where it cannot be built.

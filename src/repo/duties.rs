@@ -19,8 +19,7 @@ use crate::time::{Schedule, Span, Window, local_moment, time_of_day};
 
 const WEEK: Span = Span::seconds(7 * 86_400);
 const WORKDAYS: [Weekday; 5] = [Weekday::Mon, Weekday::Tue, Weekday::Wed, Weekday::Thu, Weekday::Fri];
-const ALL_DAYS: [Weekday; 7] =
-    [Weekday::Mon, Weekday::Tue, Weekday::Wed, Weekday::Thu, Weekday::Fri, Weekday::Sat, Weekday::Sun];
+const ALL_DAYS: [Weekday; 7] = [Weekday::Mon, Weekday::Tue, Weekday::Wed, Weekday::Thu, Weekday::Fri, Weekday::Sat, Weekday::Sun];
 
 /// A place within an entry by its pointer.
 fn place(entry: &Entry, pointer: &str, file: &Arc<str>) -> Place {

@@ -6,6 +6,7 @@
 mod action_call;
 pub mod ansible;
 mod blame;
+mod channels;
 mod check;
 mod cmdlet;
 mod codes;

@@ -103,7 +103,8 @@ impl Kinds<'_> {
             plain.push_str(before);
             let (name, after) = after.split_once("}}").unwrap_or((after, ""));
             if !PLACEHOLDERS.contains(&name.trim()) {
-                let problem = Diagnostic::error("RMM0642", format!("'{}' cannot stand in the address of a monitor", name.trim().escape_debug()));
+                let problem =
+                    Diagnostic::error("RMM0642", format!("'{}' cannot stand in the address of a monitor", name.trim().escape_debug()));
                 self.problem(problem.at(&place).advice("it may hold {{ device.address }} and {{ device.hostname }}"));
                 return;
             }
@@ -142,11 +143,14 @@ impl Kinds<'_> {
             }
             for wanted in &service.depends_on {
                 if !is_service(wanted) {
-                    self.problem(Diagnostic::error("RMM0643", format!("'{}' is no name of a service", wanted.escape_debug())).at(&at(name)));
+                    self.problem(
+                        Diagnostic::error("RMM0643", format!("'{}' is no name of a service", wanted.escape_debug())).at(&at(name)),
+                    );
                 } else if !services.contains_key(wanted)
                     && let Some(near) = did_you_mean(wanted, services.keys().map(String::as_str))
                 {
-                    let problem = Diagnostic::warning("RMM0643", format!("'{name}' depends on '{wanted}', which this monitor does not name"));
+                    let problem =
+                        Diagnostic::warning("RMM0643", format!("'{name}' depends on '{wanted}', which this monitor does not name"));
                     self.problem(problem.at(&at(name)).advice(format!("did you mean '{near}'?")));
                 }
             }

@@ -3,8 +3,10 @@
 
 use serde_json::{Map, Value, json};
 
+use super::channels;
 use super::decode::{
-    ALERTS, CONFIG, DEVICE, ESCALATION, GROUP, HOURS, MAINTENANCE, MONITOR, PERSON, POLICY, QUIET, ROTA, RULE, SITE, TEST, THRESHOLD, WORKFLOW,
+    ALERTS, CONFIG, DEVICE, ESCALATION, GROUP, HOURS, MAINTENANCE, MONITOR, PERSON, POLICY, QUIET, ROTA, RULE, SITE, TEST, THRESHOLD,
+    WORKFLOW,
 };
 use super::policies::GUARDS;
 use super::schema_values::{parameters_of, relaxed, restartable};
@@ -34,16 +36,8 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 8] = [
-        Self::Config,
-        Self::Devices,
-        Self::Policies,
-        Self::Thresholds,
-        Self::Monitors,
-        Self::Workflows,
-        Self::Notifications,
-        Self::Tests,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::Config, Self::Devices, Self::Policies, Self::Thresholds, Self::Monitors, Self::Workflows, Self::Notifications, Self::Tests];
 
     /// Its name: `policies`, as in `schemas/policies.json`.
     pub const fn name(self) -> &'static str {
@@ -105,7 +99,7 @@ pub fn schema_catalog(base: &str) -> Value {
 /// The schema of a kind of file.
 pub fn schema(kind: Kind, catalog: &Catalog) -> Value {
     match kind {
-        Kind::Config => CONFIG.schema().clone(),
+        Kind::Config => with_channels(CONFIG.schema().clone()),
         Kind::Devices => {
             let mut defs = Map::new();
             let sections = [("sites", &SITE), ("groups", &GROUP), ("devices", &DEVICE)];
@@ -192,6 +186,29 @@ pub fn schema(kind: Kind, catalog: &Catalog) -> Value {
                 "additionalProperties": false, "$defs": defs})
         }
     }
+}
+
+/// The keys of each type of channel. A channel without a type is one of an overlay; the other file says what it is.
+fn with_channels(mut config: Value) -> Value {
+    let mut defs = Map::new();
+    let mut rules = Vec::new();
+    for kind in channels::TYPES {
+        let mut options = take_defs(channels::kind_of(kind).schema().clone(), &mut defs);
+        if let Some(properties) = options.get_mut("properties").and_then(Value::as_object_mut) {
+            properties.insert("type".to_owned(), json!(true));
+        }
+        let name = format!("channel-{kind}");
+        defs.insert(name.clone(), options);
+        let is = json!({"properties": {"type": {"const": kind.to_string()}}, "required": ["type"]});
+        rules.push(json!({"if": is, "then": {"$ref": format!("#/$defs/{name}")}}));
+    }
+    if let Some(all) = config.get_mut("$defs").and_then(Value::as_object_mut) {
+        all.extend(defs);
+        if let Some(channel) = all.get_mut("Channel").and_then(Value::as_object_mut) {
+            channel.insert("allOf".to_owned(), rules.into());
+        }
+    }
+    config
 }
 
 /// A file of definitions, bare or under one key.

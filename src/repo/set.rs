@@ -9,7 +9,9 @@ use serde_json::Value;
 use crate::catalog::Catalog;
 use crate::model::device::Connection;
 use crate::model::duty::{AlertOptions, Maintenance, Person, QuietHours};
-use crate::model::{BusinessHours, Config, Device, Escalation, Group, Monitor, NotificationRule, Policy, Rota, Selector, Site, Threshold, Workflow};
+use crate::model::{
+    BusinessHours, Config, Device, Escalation, Group, Monitor, NotificationRule, Policy, Rota, Selector, Site, Threshold, Workflow,
+};
 
 /// A repository, read and found valid.
 #[derive(Debug, Clone)]

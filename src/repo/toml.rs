@@ -55,6 +55,21 @@ pub fn value(text: &str) -> Option<Tree> {
     reader.problems.is_empty().then_some(node.value)
 }
 
+/// A value as a tree without places.
+pub(super) fn node_of(value: &serde_json::Value) -> Node {
+    use serde_json::Value;
+    let entry = |(key, value): (&String, &Value)| Entry { key: key.clone(), spot: Spot::default(), node: node_of(value) };
+    let tree = match value {
+        Value::Null => Tree::Null,
+        Value::Bool(b) => Tree::Bool(*b),
+        Value::Number(n) => Tree::Number(n.clone()),
+        Value::String(text) => Tree::Text(text.clone()),
+        Value::Array(items) => Tree::List(items.iter().map(node_of).collect()),
+        Value::Object(map) => Tree::Map(map.iter().map(entry).collect()),
+    };
+    Node::new(Spot::default(), tree)
+}
+
 /// Byte offsets into lines and columns.
 struct Lines<'a> {
     text: &'a str,

@@ -134,11 +134,8 @@ impl Store {
                 .query_map(params![moment::text(before), limit as i64], |row| row.get(0))?
                 .collect::<Result<_, rusqlite::Error>>()?;
             for id in &ids {
-                tx.prepare_cached("UPDATE Alerts SET State = 'Archived', Revision = ?2, Writer = ?3 WHERE AlertId = ?1")?.execute(params![
-                    id,
-                    next_revision(tx, "alerts")?,
-                    writer
-                ])?;
+                tx.prepare_cached("UPDATE Alerts SET State = 'Archived', Revision = ?2, Writer = ?3 WHERE AlertId = ?1")?
+                    .execute(params![id, next_revision(tx, "alerts")?, writer])?;
             }
             Ok(ids.len())
         })

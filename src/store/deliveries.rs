@@ -16,7 +16,7 @@ const MOST_ROWS: usize = 100_000;
 /// No channel takes longer: whoever claimed a delivery before that has lost it, whether it lives or not.
 const ABANDONED: TimeDelta = TimeDelta::minutes(10);
 
-const DELIVERY: &str = "SELECT Id, Channel, Recipient, Alert, Message, State, Attempts, DueAt, CreatedAt, SentAt, Error, Receipt
+pub(super) const DELIVERY: &str = "SELECT Id, Channel, Recipient, Alert, Message, State, Attempts, DueAt, CreatedAt, SentAt, Error, Receipt
     FROM Deliveries";
 
 /// What came of a try.
@@ -245,7 +245,7 @@ fn step(tx: &Transaction<'_>, id: &str, next: DeliveryState) -> Result<(), Failu
     Err(StoreError::Step { what: "delivery", name: id.to_owned(), from: state.as_str(), to: next.as_str() }.into())
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Delivery> {
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Delivery> {
     Ok(Delivery {
         id: row.get(0)?,
         channel: row.get(1)?,

@@ -28,6 +28,7 @@ mod open;
 mod owner;
 mod policies;
 mod pool;
+mod queue;
 mod runs;
 mod schedules;
 mod silences;

@@ -9,5 +9,5 @@ mod window;
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use schedule::{Schedule, ScheduleError};
 pub use span::Span;
-pub(crate) use window::{local_moment, time_of_day};
 pub use window::{Window, zone};
+pub(crate) use window::{local_moment, time_of_day};

@@ -152,7 +152,10 @@ impl Session for SimulatedSession {
                 return Err(late);
             }
             End::Gone | End::Refused => {
-                return Err(TransportError::Lost { address: format!("{} (simulated)", self.name), reason: "connection reset by peer".into() });
+                return Err(TransportError::Lost {
+                    address: format!("{} (simulated)", self.name),
+                    reason: "connection reset by peer".into(),
+                });
             }
             End::Answers if fate.latency / 2 > limit => {
                 self.wait(limit, cancel).await?;

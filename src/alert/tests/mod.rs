@@ -68,12 +68,7 @@ fn set(notifications: &str, thresholds: &str) -> Arc<PolicySet> {
 }
 
 fn set_with(devices: &str, notifications: &str, thresholds: &str) -> Arc<PolicySet> {
-    let files = [
-        ("rmm.toml", CONFIG),
-        ("devices.yaml", devices),
-        ("notifications.yaml", notifications),
-        ("thresholds/t.yaml", thresholds),
-    ];
+    let files = [("rmm.toml", CONFIG), ("devices.yaml", devices), ("notifications.yaml", notifications), ("thresholds/t.yaml", thresholds)];
     let files = files.map(|(path, text)| (Arc::from(path), text.to_owned())).to_vec();
     let options = LoadOptions { root: "/fleet".into(), env: None, environment: Vec::new(), now: at("12:00") };
     let loaded = compile(files, &options, World::default());
@@ -193,7 +188,8 @@ impl Room {
 
     /// The only alert of a type.
     fn alert(&self, device: &str, kind: &str) -> Alert {
-        let mut found: Vec<Alert> = self.alerts().into_iter().filter(|a| a.key.subject.to_string() == device && &*a.key.kind == kind).collect();
+        let mut found: Vec<Alert> =
+            self.alerts().into_iter().filter(|a| a.key.subject.to_string() == device && &*a.key.kind == kind).collect();
         assert_eq!(found.len(), 1, "{found:#?}");
         found.remove(0)
     }

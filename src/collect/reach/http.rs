@@ -127,7 +127,9 @@ fn is_self_signed(certificate: &CertificateDer<'_>) -> bool {
 
 fn in_words(error: &rustls::Error, self_signed: bool) -> String {
     match error {
-        rustls::Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => "the certificate has expired".into(),
+        rustls::Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
+            "the certificate has expired".into()
+        }
         rustls::Error::InvalidCertificate(CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }) => {
             "the certificate is not valid yet".into()
         }
@@ -206,7 +208,9 @@ async fn judge(http: &Http, mut answer: reqwest::Response, start: Instant) -> Pr
     } else if http.contains.as_deref().is_some_and(|wanted| !holds(&text, wanted)) {
         Some(format!("it answers {status}, but without the text that it should hold"))
     } else {
-        http.within.filter(|within| took > within.duration()).map(|within| format!("it took {:.1} s, longer than {within}", took.as_secs_f64()))
+        http.within
+            .filter(|within| took > within.duration())
+            .map(|within| format!("it took {:.1} s, longer than {within}", took.as_secs_f64()))
     };
     match wrong {
         Some(reason) => Probed { ok: false, reason, ..probed },

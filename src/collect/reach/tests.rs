@@ -170,12 +170,9 @@ async fn encrypted(days: i64) -> u16 {
 
 #[tokio::test]
 async fn the_certificate_is_read_whether_it_is_trusted_or_not() {
-    for (days, verify, ok, reason) in [
-        (40, false, true, "405"),
-        (40, true, false, "self-signed"),
-        (-3, false, true, "405"),
-        (-3, true, false, "certificate"),
-    ] {
+    for (days, verify, ok, reason) in
+        [(40, false, true, "405"), (40, true, false, "self-signed"), (-3, false, true, "405"), (-3, true, false, "certificate")]
+    {
         let port = encrypted(days).await;
         let check = Http { verify, status: vec![405], ..http(format!("https://localhost:{port}/")) };
         let probed = look(Check::Http(check), 22).await;

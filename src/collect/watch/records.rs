@@ -6,9 +6,9 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::{Outcome, Watch};
+use crate::model::Signal;
 use crate::model::event::EventRecord;
 use crate::model::monitor::{Check, Events, Monitor};
-use crate::model::Signal;
 
 /// Most signals of one monitor and device from one batch; the rest is said in one.
 const MOST: usize = 10;
@@ -47,7 +47,9 @@ impl Watch {
                         times.clear();
                         title
                     }
-                    None if found.len() > 1 => format!("{}: {} records of {origin}, the last: {}", monitor.name, found.len(), short(&last.message)),
+                    None if found.len() > 1 => {
+                        format!("{}: {} records of {origin}, the last: {}", monitor.name, found.len(), short(&last.message))
+                    }
                     None => format!("{}: {origin}: {}", monitor.name, short(&last.message)),
                 };
                 said += 1;
@@ -55,7 +57,12 @@ impl Watch {
                     break;
                 }
                 let mut finding = super::finding(&key, monitor.severity, title, "monitor", last.at);
-                finding.message = found.iter().rev().take(MOST).map(|record| format!("{} {}\n", record.at.format("%H:%M:%S"), short(&record.message))).collect();
+                finding.message = found
+                    .iter()
+                    .rev()
+                    .take(MOST)
+                    .map(|record| format!("{} {}\n", record.at.format("%H:%M:%S"), short(&record.message)))
+                    .collect();
                 outcome.signals.push(Signal::Occurred(finding));
             }
         }

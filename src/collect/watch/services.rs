@@ -65,7 +65,8 @@ impl Watch {
             starts.retain(|start| *start > at - TimeDelta::hours(24) && *start <= at);
             if starts.len() >= service.restarts_per_day as usize {
                 let text = format!("{name} was started {} times within 24 hours and does not stay up", starts.len());
-                let mut finding = super::finding(&key, monitor.severity.max(Severity::High), format!("{}: {text}", monitor.name), "monitor", at);
+                let mut finding =
+                    super::finding(&key, monitor.severity.max(Severity::High), format!("{}: {text}", monitor.name), "monitor", at);
                 finding.message = "It is not started again until a day has passed since the first of these starts.".into();
                 outcome.signals.push(crate::model::Signal::Raised(finding));
                 continue;
@@ -89,7 +90,8 @@ fn state<'a>(name: &str, observed: &'a Value) -> Option<&'a str> {
 
 /// Whether it does not run although it could: masked ones and those that are not installed cannot be started.
 fn is_dead(name: &str, observed: &Value) -> bool {
-    matches!(state(name, observed), Some("stopped" | "failed")) && observed.get(name).and_then(|s| s.get("startup")).and_then(Value::as_str) != Some("masked")
+    matches!(state(name, observed), Some("stopped" | "failed"))
+        && observed.get(name).and_then(|s| s.get("startup")).and_then(Value::as_str) != Some("masked")
 }
 
 /// Whether a service is as it should be, and in words; `None` where its state cannot be told.

@@ -3,10 +3,10 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::*;
+use crate::model::Place;
 use crate::model::event::EventRecord;
 use crate::model::facts::Status;
 use crate::model::monitor::{Events, Http, Ping, Priority, Rate, Service};
-use crate::model::Place;
 use crate::time::Span;
 
 fn at(seconds: i64) -> DateTime<Utc> {
@@ -218,7 +218,12 @@ fn record(origin: &str, priority: u8, message: &str, seconds: i64) -> EventRecor
 
 #[test]
 fn records_that_match_are_an_alert_and_others_are_not() {
-    let events = Events { units: vec!["sshd".into()], priority: Priority::Warning, matches: Some("Failed password for (root|admin)".into()), rate: None };
+    let events = Events {
+        units: vec!["sshd".into()],
+        priority: Priority::Warning,
+        matches: Some("Failed password for (root|admin)".into()),
+        rate: None,
+    };
     let mut watch = watch(vec![on("a", &monitor("Logins", Check::Events(events)))]);
     let device: Arc<str> = "a".into();
     let records = [

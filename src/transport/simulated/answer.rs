@@ -84,7 +84,8 @@ fn own(file: &mut File, who: &str, mode: &str) {
 /// `f=PATH t=... `: the line that writes a file atomically, with owner and mode in it.
 fn write(machine: &mut Machine, line: &str, content: &[u8]) -> Result<String, String> {
     let (path, _) = shell::word(&line["f=".len()..]).ok_or("not a path that can be read")?;
-    let mut file = machine.files.get(&path).unwrap_or(File { content: Vec::new(), mode: "644".into(), owner: "root".into(), group: "root".into() });
+    let mut file =
+        machine.files.get(&path).unwrap_or(File { content: Vec::new(), mode: "644".into(), owner: "root".into(), group: "root".into() });
     let after = |mark: &str| line.split_once(mark).and_then(|(_, rest)| shell::word(rest)).map(|(word, _)| word).unwrap_or_default();
     own(&mut file, &after("chown $h -- "), &after("chmod -- "));
     file.content = content.to_vec();
@@ -132,24 +133,29 @@ fn block(machine: &Machine, name: &str, stamp: &str, asked: &[&str], out: &mut S
         }
         "stamp" => {
             let _ = writeln!(out, "{stamp}");
-        },
+        }
         "files-proc" | "files-sys" | "files-etc" => {
             files(machine, asked.first().unwrap_or(&""), out);
             return 2;
         }
-        "exists" => out.push_str(
-            "/run/systemd/system\n/run/systemd/timesync/synchronized\n+apt-get\n+nft\n+sshd\n+systemctl\n/sys/firmware/efi\n",
-        ),
+        "exists" => {
+            out.push_str("/run/systemd/system\n/run/systemd/timesync/synchronized\n+apt-get\n+nft\n+sshd\n+systemctl\n/sys/firmware/efi\n")
+        }
         "links" => out.push_str("lrwxrwxrwx 1 0 0 27 Jan  1 00:00 /etc/localtime -> /usr/share/zoneinfo/Etc/UTC\n"),
         "cpuinfo" => {
             for core in 0..machine.cores {
-                let _ = write!(out, "processor\t: {core}\nvendor_id\t: GenuineIntel\nmodel name\t: Simulated CPU\nphysical id\t: 0\ncore id\t: {core}\n");
+                let _ = write!(
+                    out,
+                    "processor\t: {core}\nvendor_id\t: GenuineIntel\nmodel name\t: Simulated CPU\nphysical id\t: 0\ncore id\t: {core}\n"
+                );
             }
             out.push_str(" hypervisor \n");
         }
         "packages" => {
             out.push_str("#dpkg\n");
-            for (package, version) in [("openssl", "3.0.15-1"), ("nginx", "1.22.1-9"), ("openssh-server", "1:9.2p1-2"), ("postgresql", "15+248")] {
+            for (package, version) in
+                [("openssl", "3.0.15-1"), ("nginx", "1.22.1-9"), ("openssh-server", "1:9.2p1-2"), ("postgresql", "15+248")]
+            {
                 let _ = write!(out, "Package: {package}\nVersion: {version}\n");
             }
             for i in 0..40 {
@@ -174,7 +180,9 @@ fn block(machine: &Machine, name: &str, stamp: &str, asked: &[&str], out: &mut S
                 octet(82)
             );
         }
-        "firewall" => out.push_str("#nft\ntable inet filter {\n\tchain input {\n\t\ttype filter hook input priority filter; policy drop;\n\t}\n}\n"),
+        "firewall" => {
+            out.push_str("#nft\ntable inet filter {\n\tchain input {\n\t\ttype filter hook input priority filter; policy drop;\n\t}\n}\n")
+        }
         "listeners" => out.push_str("tcp LISTEN 0 128 0.0.0.0:22 0.0.0.0:*\ntcp LISTEN 0 511 0.0.0.0:80 0.0.0.0:*\n"),
         "connections" => out.push_str("tcp ESTAB 0 0 10.0.0.1:22 10.0.0.2:50000\n"),
         "procs" | "memory" | "secureboot" => {}
@@ -185,13 +193,7 @@ fn block(machine: &Machine, name: &str, stamp: &str, asked: &[&str], out: &mut S
 
 fn probe(machine: &Machine, block: &str, asked: &[&str], out: &mut String) -> u8 {
     // The name of the function, its arguments line by line, and where its complaints go.
-    let words: Vec<String> = asked
-        .iter()
-        .skip(1)
-        .filter_map(|line| line.strip_suffix(" \\"))
-        .filter_map(shell::words)
-        .flatten()
-        .collect();
+    let words: Vec<String> = asked.iter().skip(1).filter_map(|line| line.strip_suffix(" \\")).filter_map(shell::words).flatten().collect();
     match block.strip_prefix("probe-").and_then(|rest| rest.rsplit_once('-')).map(|(kind, _)| kind) {
         Some("files") => out.push_str(&machine.files.probe(&words)),
         Some("lines") => out.push_str(&machine.files.lines(&words)),
@@ -229,7 +231,8 @@ fn services(machine: &Machine, out: &mut String) {
 /// Files that are read as they are; only those that the line asks for.
 fn files(machine: &Machine, asked: &str, out: &mut String) {
     // What stands before the first special character decides: nobody reads what was not asked for.
-    let patterns: Vec<&str> = asked.split(' ').filter(|word| word.starts_with('/')).map(|word| word.split(['*', '?', '[']).next().unwrap_or(word)).collect();
+    let patterns: Vec<&str> =
+        asked.split(' ').filter(|word| word.starts_with('/')).map(|word| word.split(['*', '?', '[']).next().unwrap_or(word)).collect();
     let wanted = |path: &str| patterns.iter().any(|pattern| path.starts_with(pattern));
     let mut file = |path: &str, text: &str| {
         if wanted(path) {
@@ -274,7 +277,10 @@ fn files(machine: &Machine, asked: &str, out: &mut String) {
         let sectors = counters.requests * 16.0;
         let (reads, ms) = (counters.requests / 2.0, counters.waited_ms / 2.0);
         let half = format!("{reads:.0} 0 {:.0} {ms:.0}", sectors / 2.0);
-        file("/proc/diskstats", &format!("   8       0 sda {half} {half} 0 {ms:.0} {:.0}\n   8       1 sda1 {half} {half} 0 {ms:.0} {:.0}", ms * 2.0, ms * 2.0));
+        file(
+            "/proc/diskstats",
+            &format!("   8       0 sda {half} {half} 0 {ms:.0} {:.0}\n   8       1 sda1 {half} {half} 0 {ms:.0} {:.0}", ms * 2.0, ms * 2.0),
+        );
     }
     if wanted("/proc/net/dev") {
         let (bytes, errors, drops) = (counters.bytes, counters.errors, counters.drops);
@@ -297,7 +303,10 @@ fn files(machine: &Machine, asked: &str, out: &mut String) {
         file("/sys/class/power_supply/BAT0/type", "Battery");
         file("/sys/class/power_supply/BAT0/capacity", &format!("{battery:.0}"));
     }
-    file("/etc/os-release", "NAME=\"Debian GNU/Linux\"\nID=debian\nVERSION_ID=\"12\"\nVERSION_CODENAME=bookworm\nPRETTY_NAME=\"Debian GNU/Linux 12 (simulated)\"");
+    file(
+        "/etc/os-release",
+        "NAME=\"Debian GNU/Linux\"\nID=debian\nVERSION_ID=\"12\"\nVERSION_CODENAME=bookworm\nPRETTY_NAME=\"Debian GNU/Linux 12 (simulated)\"",
+    );
     file("/etc/passwd", "root:x:0:0:root:/root:/bin/sh");
     file("/etc/group", "root:x:0:\nsudo:x:27:");
     file("/etc/hosts", &format!("127.0.0.1 localhost\n127.0.1.1 {0}.example.org {0}", machine.name));

@@ -83,7 +83,8 @@ impl Control {
     }
 
     fn read(&self, path: &str) -> Arc<File> {
-        let stamp = std::fs::metadata(path).ok().filter(|meta| meta.len() <= MOST).and_then(|meta| Some((meta.modified().ok()?, meta.len())));
+        let stamp =
+            std::fs::metadata(path).ok().filter(|meta| meta.len() <= MOST).and_then(|meta| Some((meta.modified().ok()?, meta.len())));
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = files.get(path).filter(|known| known.stamp == stamp) {
             return Arc::clone(known);

@@ -137,7 +137,8 @@ impl Machine {
             mean + (to - from) * 0.1 * (std::f64::consts::TAU * (seconds(now) / SWING + self.draw(what + 1))).sin()
         };
         let share = |value: f64| value.clamp(0.0, 100.0);
-        let cpu = order("CPU").map_or_else(|| if self.flaps && (now.timestamp() / FLAP) % 2 == 0 { 98.0 } else { swing(20, 8.0, 45.0) }, share);
+        let cpu =
+            order("CPU").map_or_else(|| if self.flaps && (now.timestamp() / FLAP) % 2 == 0 { 98.0 } else { swing(20, 8.0, 45.0) }, share);
         self.levels = Levels {
             load: order("Load").unwrap_or(cpu / 100.0),
             memory: order("Memory").map_or_else(|| swing(30, 30.0, 70.0), share),

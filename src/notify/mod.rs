@@ -1,0 +1,32 @@
+//! Notifications leave here: one file for each type of channel behind [`Channel`], and the [`Worker`] that empties the
+//! queue of the database. What is sent to whom, and when, is decided in `alert/`; the daemon runs the worker.
+//!
+//! Every message has a key that is the same in every try. It is marked as being sent before it leaves; after a crash it
+//! goes again with the same key. What devices say is data: escaped for each form, bounded, without control characters.
+
+mod backoff;
+mod channel;
+mod email;
+mod error;
+mod eventlog;
+mod http;
+mod lane;
+mod letter;
+mod merge;
+mod pagerduty;
+mod rate;
+mod setup;
+mod slack;
+mod sms;
+mod syslog;
+mod teams;
+mod text;
+mod webhook;
+mod worker;
+
+pub use channel::{Answer, Channel, Parcel, Surroundings};
+pub use error::SendError;
+pub use lane::ChannelCounts;
+pub use setup::open;
+pub use webhook::{KEY_HEADER, SIGNATURE_HEADER, TIME_HEADER};
+pub use worker::{ALERT_KIND, Parts, Worker};
