@@ -413,9 +413,10 @@ impl Engine {
         self.last_now = now;
         if edge {
             self.edge = silences::next_edge(&self.fleet, &self.silences, now);
-            self.touched.extend(
-                self.alerts.values().filter(|entry| entry.is_open() || !entry.progress.held.is_empty()).map(|e| e.alert.id.clone()),
-            );
+            let open = self.alerts.values().filter(|entry| entry.is_open() || !entry.progress.held.is_empty());
+            let (ids, subjects): (Vec<String>, BTreeSet<Subject>) = open.map(|e| (e.alert.id.clone(), e.alert.key.subject.clone())).unzip();
+            self.touched.extend(ids);
+            subjects.iter().for_each(|subject| self.touch_subject_for_correlation(subject));
         }
         while let Some((at, id)) = self.wakes.first().filter(|(at, _)| *at <= now).cloned() {
             self.wakes.remove(&(at, id.clone()));

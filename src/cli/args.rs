@@ -94,6 +94,8 @@ pub(super) enum Command {
     State(super::state::StateArgs),
     /// Run a command on devices, ad hoc
     Exec(super::exec::ExecArgs),
+    /// What is wrong: list, show, ack, resolve, silence
+    Alerts(super::alerts::AlertsArgs),
     /// Try channels; show and retry what was to be sent
     Notify(super::notify::NotifyArgs),
     /// Who did what, and proof that the record was not altered

@@ -1,6 +1,7 @@
 //! The command line: one file per command; parse, call, print, exit code.
 #![allow(clippy::print_stdout)] // this is the face whose task is to print
 
+mod alerts;
 mod apply;
 mod args;
 mod audit;
@@ -32,6 +33,7 @@ mod progress;
 mod review;
 mod schema;
 mod signals;
+mod silences;
 mod simulate;
 mod state;
 mod status;
@@ -105,6 +107,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Eval(args) => eval::run(&global, &args),
         Command::State(args) => state::run(&global, &args),
         Command::Exec(args) => exec::run(&global, args),
+        Command::Alerts(args) => alerts::run(&global, args),
         Command::Notify(args) => notify::run(&global, args),
         Command::Audit(args) => audit::run(&global, &args),
         Command::Explain(args) => explain::run(&global, &args),

@@ -1,6 +1,11 @@
 //! The room whole: repositories compiled from texts, a real database in a folder of its own, a clock that is passed in.
 
+mod always;
+mod day;
+mod duty;
+mod hidden;
 mod life;
+mod limits;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -8,7 +13,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Desk, DeviceSamples, SeriesName, kind};
+use super::{Desk, DeviceSamples, Outcome, Remediation, SeriesName, kind};
 use crate::model::alert::Subject;
 use crate::model::run::Actor;
 use crate::model::{Alert, AlertKey, AlertState, Delivery, Finding, Severity, Signal};
@@ -84,6 +89,8 @@ struct Room {
     desk: Desk,
     now: DateTime<Utc>,
     seen: BTreeSet<String>,
+    /// What thresholds wanted done.
+    remedies: Vec<Remediation>,
     /// Whether a new desk takes over before every call, as after a restart.
     restarts: bool,
 }
@@ -94,7 +101,7 @@ impl Room {
         let now = at(now);
         let store = Store::open(&dir.path().join("rmm.db"), Arc::new(FixedClock::new(now))).unwrap();
         let desk = Desk::new(Arc::clone(&set), store.clone(), now).unwrap();
-        Self { dir, store, set, desk, now, seen: BTreeSet::new(), restarts: false }
+        Self { dir, store, set, desk, now, seen: BTreeSet::new(), remedies: Vec::new(), restarts: false }
     }
 
     fn restarting(mut self) -> Self {
@@ -106,12 +113,17 @@ impl Room {
         self.desk = Desk::new(Arc::clone(&self.set), self.store.clone(), self.now).unwrap();
     }
 
-    fn call(&mut self, work: impl FnOnce(&mut Desk, DateTime<Utc>)) {
+    fn call(&mut self, work: impl FnOnce(&mut Desk, DateTime<Utc>) -> Outcome) {
         if self.restarts {
             self.restart();
         }
         let now = self.now;
-        work(&mut self.desk, now);
+        let before = self.store.deliveries(&DeliveryFilter::default()).unwrap().len();
+        let outcome = work(&mut self.desk, now);
+        // Nothing is decided twice: each id that is written is a new one.
+        let after = self.store.deliveries(&DeliveryFilter::default()).unwrap().len();
+        assert_eq!(after - before, outcome.deliveries);
+        self.remedies.extend(self.desk.take_remediations());
     }
 
     /// Lets the time pass as the daemon does: the desk is called when it wants to be. Says what was sent on the way.
@@ -122,7 +134,7 @@ impl Room {
         let mut calls = 0;
         while let Some(wake) = self.desk.next_wakeup().filter(|wake| *wake <= end) {
             self.now = self.now.max(wake);
-            self.call(|desk, now| drop(desk.tick(now).unwrap()));
+            self.call(|desk, now| desk.tick(now).unwrap());
             said += &self.said();
             calls += 1;
             assert!(calls < 10_000, "the desk wants to be called again and again at {wake}");
@@ -132,7 +144,7 @@ impl Room {
     }
 
     fn signal(&mut self, signal: Signal) -> String {
-        self.call(|desk, now| drop(desk.signals(vec![signal], now).unwrap()));
+        self.call(|desk, now| desk.signals(vec![signal], now).unwrap());
         self.said()
     }
 
@@ -158,7 +170,7 @@ impl Room {
     fn measure(&mut self, device: &str, metric: &str, instance: &str, value: f64) -> String {
         let name = SeriesName { metric: metric.into(), instance: instance.into(), unit: None };
         let samples = [DeviceSamples { device: device.into(), at: self.now, values: vec![(name, value)] }];
-        self.call(|desk, now| drop(desk.samples(&samples, now).unwrap()));
+        self.call(|desk, now| desk.samples(&samples, now).unwrap());
         let sample = crate::store::Sample {
             device: device.into(),
             metric: metric.into(),
@@ -200,11 +212,15 @@ impl Room {
 
     /// As a command of another process does it.
     fn by_hand(&mut self, device: &str, kind: &str, act: super::hand::Act) -> String {
-        let other = Store::open(&self.dir.path().join("rmm.db"), Arc::new(FixedClock::new(self.now))).unwrap();
         let id = self.alert(device, kind).id;
+        self.hand(&id, act)
+    }
+
+    fn hand(&mut self, id: &str, act: super::hand::Act) -> String {
+        let other = Store::open(&self.dir.path().join("rmm.db"), Arc::new(FixedClock::new(self.now))).unwrap();
         let actor = Actor { user: "kim".into(), from: "cli@desk".into() };
-        super::hand::act(&other, &id, act, None, &actor, self.now).unwrap();
-        self.call(|desk, now| drop(desk.external(now).unwrap()));
+        super::hand::act(&other, id, act, None, &actor, self.now).unwrap();
+        self.call(|desk, now| desk.external(now).unwrap());
         self.said()
     }
 }

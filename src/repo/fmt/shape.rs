@@ -4,7 +4,9 @@
 use serde_json::Value;
 
 use super::super::compile::{FileKind, kind_of};
-use super::super::decode::{self, DEVICE, ESCALATION, GROUP, HOURS, MONITOR, POLICY, ROTA, RULE, SITE, TEST, THRESHOLD, WORKFLOW};
+use super::super::decode::{
+    self, ALERTS, DEVICE, ESCALATION, GROUP, HOURS, MAINTENANCE, MONITOR, PERSON, POLICY, QUIET, ROTA, RULE, SITE, TEST, THRESHOLD, WORKFLOW,
+};
 
 /// What a file holds.
 pub(super) struct File {
@@ -45,8 +47,14 @@ pub(super) fn of_file(path: &str) -> File {
         Some(FileKind::Monitors) => file(vec![("monitors", shape(&MONITOR))], shape(&MONITOR)),
         Some(FileKind::Workflows) => file(vec![("workflows", shape(&WORKFLOW))], shape(&WORKFLOW)),
         Some(FileKind::Notifications) => File {
-            sections: vec![("rules", shape(&RULE)), ("escalation", shape(&ESCALATION)), ("onCall", shape(&ROTA))],
-            single: vec![("businessHours", shape(&HOURS))],
+            sections: vec![
+                ("rules", shape(&RULE)),
+                ("escalation", shape(&ESCALATION)),
+                ("onCall", shape(&ROTA)),
+                ("people", shape(&PERSON)),
+                ("maintenance", shape(&MAINTENANCE)),
+            ],
+            single: vec![("businessHours", shape(&HOURS)), ("quietHours", shape(&QUIET)), ("alerts", shape(&ALERTS))],
             ..file(Vec::new(), Shape(None))
         },
         None if path.starts_with("tests/") => file(vec![("tests", shape(&TEST))], shape(&TEST)),

@@ -1,5 +1,6 @@
 //! Every command through the real binary, in a repository of its own: what it prints, and its exit code.
 
+mod alerts;
 mod apply;
 mod audit;
 mod collect;

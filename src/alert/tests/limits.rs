@@ -1,0 +1,143 @@
+//! Thresholds, from values to what is told; and their remedies.
+
+use super::*;
+
+const RULES: &str = "rules: {All: {channels: [team]}}\n";
+const CPU: &str = "CPU: {warning: 80, critical: 95, clear: 70, for: 10m}\n";
+
+#[test]
+fn a_limit_counts_after_its_hold_time_and_is_over_at_its_clear_value() {
+    for restarts in [false, true] {
+        let mut room = Room::new(set(RULES, CPU), "12:00");
+        room.restarts = restarts;
+        // (time, value, what is told)
+        for (time, value, told) in [
+            ("12:00", 85.0, ""),
+            ("12:05", 75.0, ""),
+            ("12:10", 85.0, ""),
+            ("12:15", 90.0, ""),
+            ("12:20", 85.0, "12:20 raised team db-1/CPU\n"),
+            ("12:25", 96.0, ""),
+            ("12:30", 99.0, ""),
+            ("12:35", 99.0, "12:35 worsened team db-1/CPU\n"),
+            ("12:40", 75.0, ""),
+            ("12:45", 70.0, "12:45 resolved team db-1/CPU\n"),
+            ("12:50", 75.0, ""),
+        ] {
+            assert_eq!(room.until(time), "");
+            assert_eq!(room.measure("db-1", "CPU", "", value), told, "{time}, restarts: {restarts}");
+        }
+        let alert = room.alert("db-1", "CPU");
+        assert_eq!((alert.severity, alert.title.as_str()), (Severity::Critical, "CPU: 75 % (critical at 95 %)"));
+    }
+}
+
+#[test]
+fn without_values_for_long_the_hold_time_starts_again() {
+    let mut room = Room::new(set(RULES, CPU), "12:00");
+    for (time, told) in [("12:00", ""), ("12:20", ""), ("12:25", ""), ("12:30", "12:30 raised team db-1/CPU\n")] {
+        room.until(time);
+        assert_eq!(room.measure("db-1", "CPU", "", 99.0), told, "{time}");
+    }
+}
+
+#[test]
+fn less_is_worse_where_it_is_and_each_volume_has_its_own_state() {
+    let mut room = Room::new(set(RULES, "DiskSpace: {warning: 20, critical: 10, clear: 25}\n"), "12:00");
+    assert_eq!(room.measure("db-1", "DiskSpace", "/", 15.0), "12:00 raised team db-1/DiskSpace\n");
+    assert_eq!(room.measure("db-1", "DiskSpace", "/var", 9.0), "12:00 raised team db-1/DiskSpace\n");
+    assert_eq!(room.measure("db-1", "DiskSpace", "/", 22.0), "");
+    assert_eq!(room.measure("db-1", "DiskSpace", "/", 25.0), "12:00 resolved team db-1/DiskSpace\n");
+    let alerts = room.alerts();
+    let of = |instance: &str| alerts.iter().find(|alert| &*alert.key.instance == instance).unwrap();
+    assert_eq!((of("/").state, of("/").severity), (AlertState::Resolved, Severity::High));
+    assert_eq!((of("/var").state, of("/var").severity), (AlertState::Active, Severity::Critical));
+}
+
+#[test]
+fn a_volume_that_is_gone_is_no_problem_any_more() {
+    let mut room = Room::new(set(RULES, "DiskSpace: {warning: 20}\n"), "12:00");
+    room.measure("db-1", "DiskSpace", "/mnt/usb", 3.0);
+    for time in ["12:05", "12:10", "12:15"] {
+        room.until(time);
+        assert_eq!(room.measure("db-1", "DiskSpace", "/", 60.0), "");
+        // What is measured from outside says nothing about volumes.
+        assert_eq!(room.measure("db-1", "Latency", "", 3.0), "");
+    }
+    room.until("12:20");
+    assert_eq!(room.measure("db-1", "Latency", "", 3.0), "");
+    assert_eq!(room.measure("db-1", "DiskSpace", "/", 60.0), "12:20 resolved team db-1/DiskSpace\n");
+}
+
+#[test]
+fn the_first_override_that_means_a_device_counts_and_excluded_devices_are_left_alone() {
+    let thresholds = "
+CPU:
+  warning: 80
+  exclude: [{tag: big}]
+  overrides:
+    - {targets: [Web], warning: 95}
+    - {targets: [{device: web-1}], warning: 10}
+";
+    let mut room = Room::new(set(RULES, thresholds), "12:00");
+    assert_eq!(room.measure("web-1", "CPU", "", 90.0), "");
+    assert_eq!(room.measure("db-1", "CPU", "", 100.0), "");
+    assert_eq!(room.measure("vm-1", "CPU", "", 90.0), "12:00 raised team vm-1/CPU\n");
+    assert_eq!(room.measure("unknown", "CPU", "", 90.0), "");
+}
+
+#[test]
+fn a_remedy_is_asked_for_twice_per_breach_and_only_so_often_per_day() {
+    let thresholds = "DiskSpace: {warning: 20, remediate: ClearTemp, remediateAtMost: 3}\n";
+    for restarts in [false, true] {
+        let mut room = Room::new(set(RULES, thresholds), "01:00");
+        room.restarts = restarts;
+        let mut asked = Vec::new();
+        let mut step = |room: &mut Room, time: &str, value: f64| {
+            room.until(time);
+            room.measure("db-1", "DiskSpace", "/", value);
+            asked.extend(room.remedies.drain(..).map(|r| format!("{} {} {time}", r.device, r.call.action)));
+        };
+        step(&mut room, "01:00", 5.0);
+        step(&mut room, "01:05", 5.0);
+        step(&mut room, "01:20", 5.0);
+        step(&mut room, "02:00", 5.0);
+        step(&mut room, "02:05", 50.0);
+        step(&mut room, "03:00", 5.0);
+        step(&mut room, "04:00", 5.0);
+        assert_eq!(asked, ["db-1 ClearTemp 01:00", "db-1 ClearTemp 01:20", "db-1 ClearTemp 03:00"], "restarts: {restarts}");
+        let notes = room.alerts().last().unwrap().notes.clone();
+        assert!(notes.iter().any(|note| note.text.contains("3 times within 24h")), "{notes:?}");
+    }
+}
+
+#[test]
+fn ten_thousand_devices_cost_next_to_nothing_where_no_limit_is_crossed() {
+    let mut devices = String::from("groups: {All: {}}\ndevices:\n");
+    for i in 0..10_000 {
+        let _ = writeln!(devices, "  d-{i:05}: {{groups: [All]}}");
+    }
+    let thresholds = "CPU: {warning: 80, critical: 95, for: 10m}\nMemory: {warning: 85}\nDiskSpace: {warning: 20, critical: 10}\n";
+    let mut room = Room::new(set_with(&devices, RULES, thresholds), "12:00");
+    let series: Vec<SeriesName> = [("CPU", ""), ("Memory", ""), ("Swap", ""), ("DiskSpace", "/"), ("DiskSpace", "/var"), ("Load", "")]
+        .into_iter()
+        .chain([("Temperature", ""), ("NetworkErrors", "eth0"), ("NetworkDrops", "eth0"), ("Uptime", "")])
+        .map(|(metric, instance)| SeriesName { metric: metric.into(), instance: instance.into(), unit: None })
+        .collect();
+    let samples: Vec<DeviceSamples> = (0..10_000)
+        .map(|i| DeviceSamples {
+            device: format!("d-{i:05}").into(),
+            at: room.now,
+            values: series.iter().map(|name| (name.clone(), if &*name.metric == "DiskSpace" { 60.0 } else { 30.0 })).collect(),
+        })
+        .collect();
+    let now = room.now;
+    assert_eq!(room.desk.samples(&samples, now).unwrap(), Outcome::default());
+    let begin = std::time::Instant::now();
+    assert_eq!(room.desk.samples(&samples, now).unwrap(), Outcome::default());
+    let took = begin.elapsed();
+    println!("100,000 values of 10,000 devices: {took:?}");
+    // Unoptimised and on a busy machine; a mistake in the order of magnitude would be seconds.
+    assert!(took < std::time::Duration::from_secs(5), "{took:?}");
+    assert_eq!(room.desk.counts(), super::super::Counts::default());
+}
