@@ -86,6 +86,6 @@ fn card(letter: &Letter<'_>, recipient: Option<&str>) -> Value {
     }
     json!({
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json", "type": "AdaptiveCard", "version": "1.4",
-        "fallbackText": letter.headline(), "msteams": {"width": "Full"}, "body": body, "actions": actions,
+        "fallbackText": text::markdown(&letter.headline()), "msteams": {"width": "Full"}, "body": body, "actions": actions,
     })
 }

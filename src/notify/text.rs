@@ -83,7 +83,7 @@ pub(super) fn mrkdwn(text: &str) -> String {
 pub(super) fn markdown(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {
-        if matches!(c, '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '(' | ')' | '#' | '+' | '-' | '.' | '!' | '~' | '|' | '<' | '>') {
+        if matches!(c, '\\' | '`' | '*' | '_' | '[' | ']' | '#' | '~' | '|' | '<' | '>') {
             out.push('\\');
         }
         out.push(c);
@@ -112,6 +112,6 @@ mod tests {
     fn markup_is_text() {
         assert_eq!(html("<a href=\"x\">&'"), "&lt;a href=&quot;x&quot;&gt;&amp;&#39;");
         assert_eq!(mrkdwn("<!channel> & *b*"), "&lt;!channel&gt; &amp; \u{200b}*\u{200b}b\u{200b}*\u{200b}");
-        assert_eq!(markdown("[x](http://y)"), "\\[x\\]\\(http://y\\)");
+        assert_eq!(markdown("[x](http://y)"), "\\[x\\](http://y)");
     }
 }

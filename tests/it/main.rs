@@ -14,6 +14,7 @@ mod good;
 mod hostile;
 mod kill;
 mod mistakes;
+mod notify;
 mod pages;
 mod quickstart;
 mod recipes;

@@ -13,12 +13,21 @@ groups: {All Workstations: {}, Production Servers: {}, New Devices: {}, Pilot: {
 const CHANNELS: &str = "
 [notifications.channels.teams]
 type = \"teams\"
+url = { secret = \"TEAMS\" }
 [notifications.channels.ops-mail]
 type = \"email\"
+server = \"mail.example.com\"
+from = \"rmm@example.com\"
+to = \"ops@example.com\"
 [notifications.channels.on-call]
 type = \"pagerduty\"
+routing_key = { secret = \"PAGERDUTY\" }
 [notifications.channels.sms]
 type = \"sms\"
+account = \"AC1\"
+token = { secret = \"TWILIO\" }
+from = \"+4930123456\"
+to = \"+4915123456\"
 ";
 
 fn compiled(files: &[(&str, &str)]) -> Loaded {

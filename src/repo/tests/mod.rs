@@ -1,5 +1,6 @@
 //! Repositories with mistakes: code, line and column of each.
 
+mod channels;
 mod config;
 mod fleet;
 mod kinds;
