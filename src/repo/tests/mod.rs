@@ -3,6 +3,7 @@
 mod config;
 mod fleet;
 mod kinds;
+mod monitors;
 mod policies;
 
 use std::collections::BTreeMap;
