@@ -6,6 +6,7 @@
 
 mod collector;
 mod error;
+pub mod events;
 mod fleet;
 mod frames;
 mod glob;

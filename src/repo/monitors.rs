@@ -164,6 +164,10 @@ impl Kinds<'_> {
     }
 
     fn events(&mut self, events: &Events, node: &Node, file: &Arc<str>) {
+        for unit in events.units.iter().filter(|unit| !is_service(unit)) {
+            let problem = Diagnostic::error("RMM0643", format!("'{}' is no name of a service", unit.escape_debug()));
+            self.problem(problem.at(&node.get("units").unwrap_or(node).spot.of(file)));
+        }
         let Some(expression) = &events.matches else { return };
         let place = node.get("matches").unwrap_or(node).spot.of(file);
         if expression.len() > LONGEST {

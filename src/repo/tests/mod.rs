@@ -4,6 +4,7 @@ mod channels;
 mod config;
 mod fleet;
 mod kinds;
+mod monitors;
 mod policies;
 
 use std::collections::BTreeMap;

@@ -22,6 +22,10 @@ pub(super) fn answer(machine: &mut Machine, command: &Command) -> Output {
         Ok(text) => Output { code: 0, stdout: text.into_bytes(), stderr: Vec::new() },
         Err(why) => Output { code: 64, stdout: Vec::new(), stderr: format!("{why}\n").into_bytes() },
     };
+    if line.contains("journalctl --no-pager") {
+        // Nothing ever happens here.
+        return done(Ok("#\n#\n".into()));
+    }
     if line.starts_with("f=") {
         return done(write(machine, line, &command.input));
     }
