@@ -5,6 +5,8 @@
 //! What is asked, and why, is decided above: here it is only kept, and kept safely.
 
 mod alerts;
+mod archive;
+mod archive_file;
 mod audit;
 mod chain;
 mod checks;
@@ -28,12 +30,18 @@ mod open;
 mod owner;
 mod policies;
 mod pool;
+mod retention;
+mod rollup;
 mod runs;
+mod samples;
 mod schedules;
+mod series;
 mod silences;
 mod state_file;
 mod suspensions;
+mod timeline;
 mod upkeep;
+mod values;
 mod verdicts;
 
 #[cfg(test)]
@@ -63,8 +71,13 @@ pub use journal::Step;
 pub use leases::Lease;
 pub use metrics::Sample;
 pub use owner::Owner;
+pub use retention::{Retention, Upkept};
+pub use rollup::RolledUp;
+pub use samples::DeviceSamples;
 pub use schedules::ScheduleRow;
+pub use series::SeriesName;
 pub use state_file::{Header, STATE_SCHEMA, StateError, StateFile};
+pub use timeline::Rollup;
 pub use upkeep::Stats;
 pub use verdicts::{PutVerdict, VerdictInterval};
 
@@ -79,6 +92,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     // Tells what this handle wrote from what others did.
     owner: Owner,
+    series: series::Memory,
     readers: pool::Readers,
     // Closed last (members go in this order): only a connection that may write empties the log and removes the files beside
     // the database, and only the last one does. Where another process has it open, SQLite leaves them to that one.

@@ -10,6 +10,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use rusqlite_migration::{M, Migrations};
 
 use super::inspect::{APPLICATION_ID, Kind, inspect};
+use super::series::Memory;
 use super::{Inner, Owner, Store, StoreError, pool};
 use crate::time::Clock;
 
@@ -31,6 +32,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("migrations/0005_audit.sql")),
     M::up(include_str!("migrations/0006_alerts.sql")),
     M::up(include_str!("migrations/0007_daemon.sql")),
+    M::up(include_str!("migrations/0008_samples.sql")),
 ];
 
 impl Store {
@@ -65,7 +67,16 @@ impl Store {
             return Err(StoreError::Damaged { path: path.to_owned(), why });
         }
         let (readers, writer) = (pool::Readers::new(path.to_owned()), Mutex::new(connection));
-        Ok(Self { inner: Arc::new(Inner { path: path.to_owned(), clock, owner: Owner::this_process(), readers, writer }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                path: path.to_owned(),
+                clock,
+                owner: Owner::this_process(),
+                series: Memory::default(),
+                readers,
+                writer,
+            }),
+        })
     }
 }
 
@@ -104,6 +115,8 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     tune(&connection)?;
     // Takes effect in a new file alone. Sections are one to a few kilobytes: larger pages waste less of them.
     connection.pragma_update(None, "page_size", 8192)?;
+    // So too; free pages can then be given back a few at a time.
+    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
     // FULL, not NORMAL: NORMAL survives the death of the process, but loses the last commits with the power. An intent
     // or an audit row that was promised has to be there afterwards; batches make the price one sync each.
