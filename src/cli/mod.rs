@@ -4,6 +4,7 @@
 mod apply;
 mod args;
 mod audit;
+mod backup;
 mod collect;
 mod completions;
 mod config;
@@ -28,6 +29,7 @@ mod man;
 mod plan;
 mod plan_text;
 mod progress;
+mod restore;
 mod review;
 mod schema;
 mod signals;
@@ -103,6 +105,8 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::State(args) => state::run(&global, &args),
         Command::Exec(args) => exec::run(&global, args),
         Command::Audit(args) => audit::run(&global, &args),
+        Command::Backup(args) => backup::run(&global, &args),
+        Command::Restore(args) => restore::run(&global, &args),
         Command::Explain(args) => explain::run(&global, &args),
         Command::Schema(args) => schema::run(&global, &args),
         Command::Completions(args) => completions::run(&args),

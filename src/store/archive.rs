@@ -9,7 +9,7 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use super::archive_file::{self, ArchiveRow};
 use super::rollup::{HOUR, PAUSE, SLICE};
 use super::series::{self, Layouts};
-use super::{Failure, Store, StoreError, column};
+use super::{Failure, Store, StoreError, column, open};
 
 /// Hours of a day.
 const HOURS: i64 = 24;
@@ -36,7 +36,7 @@ impl Store {
             let folder = self.archive_folder();
             let path = folder.join(format!("{}.parquet", date(day)));
             if !path.exists() {
-                make_folder(&folder)?;
+                open::create_folder(&folder).map_err(|e| StoreError::of_io(&e, &folder))?;
                 self.write_day(&path, day)?;
                 written += 1;
             }
@@ -129,14 +129,6 @@ impl Store {
 
 fn date(day: i64) -> NaiveDate {
     (DateTime::<Utc>::UNIX_EPOCH + TimeDelta::try_days(day).unwrap_or_default()).date_naive()
-}
-
-fn make_folder(folder: &Path) -> Result<(), StoreError> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder).map_err(|e| StoreError::of_io(&e, folder))
 }
 
 fn rows_of_day(c: &rusqlite::Connection, devices: &[(Arc<str>, i64)], day: i64) -> Result<Vec<ArchiveRow>, Failure> {

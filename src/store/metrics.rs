@@ -84,7 +84,8 @@ fn unit(member: &str) -> Option<&'static str> {
 impl Store {
     /// Keeps single samples: those of one device at one moment become one row.
     pub fn put_metrics(&self, samples: &[Sample]) -> Result<(), StoreError> {
-        let mut rows: BTreeMap<(&str, DateTime<Utc>), Vec<(SeriesName, f64)>> = BTreeMap::new();
+        type Values = Vec<(SeriesName, f64)>;
+        let mut rows: BTreeMap<(&str, DateTime<Utc>), Values> = BTreeMap::new();
         for sample in samples {
             let name = SeriesName {
                 metric: sample.metric.as_str().into(),

@@ -8,6 +8,7 @@ mod alerts;
 mod archive;
 mod archive_file;
 mod audit;
+mod backup;
 mod chain;
 mod checks;
 mod column;
@@ -56,6 +57,7 @@ use crate::time::Clock;
 
 pub use alerts::{AlertBatch, AlertFilter};
 pub use audit::{AuditEvent, AuditFilter, AuditRow};
+pub use backup::Copied;
 pub use chain::{Broken, Head, Verified};
 pub use checks::{CheckChange, CheckState};
 pub use convergence::{ChangeOutcome, Convergence};

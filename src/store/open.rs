@@ -35,6 +35,11 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("migrations/0008_samples.sql")),
 ];
 
+/// The newest version that is understood.
+pub(super) fn newest() -> i64 {
+    STEPS.len() as i64
+}
+
 impl Store {
     /// Opens the database at `path`, creating or upgrading it where needed. One that is newer, foreign or damaged is
     /// refused and left as it was.
@@ -83,20 +88,23 @@ impl Store {
 fn create_file(path: &Path) -> Result<(), StoreError> {
     let mut options = OpenOptions::new();
     options.create(true).append(true);
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
+    // Facts and the audit are nobody else's business; the files beside the database inherit its mode.
     #[cfg(unix)]
-    {
-        use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-        // Facts and the audit are nobody else's business; the files beside the database inherit its mode.
-        options.mode(0o600);
-        builder.mode(0o700);
-    }
-    let made = path.parent().filter(|p| !p.as_os_str().is_empty()).map_or(Ok(()), |parent| builder.create(parent));
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let made = path.parent().filter(|p| !p.as_os_str().is_empty()).map_or(Ok(()), create_folder);
     made.and_then(|()| options.open(path).map(drop)).map_err(|e| match e.kind() {
         std::io::ErrorKind::PermissionDenied => StoreError::ReadOnly { path: path.to_owned() },
         _ => StoreError::of_io(&e, path),
     })
+}
+
+/// Creates a folder that is for its owner alone.
+pub(super) fn create_folder(folder: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
 }
 
 /// A mode without any write bit is respected by root too: somebody has set it on purpose.
@@ -138,7 +146,7 @@ pub(super) fn tune(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn version(connection: &Connection) -> rusqlite::Result<i64> {
+pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 

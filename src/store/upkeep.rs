@@ -1,15 +1,8 @@
-//! Care for the file itself: backup, integrity, size.
+//! Care for the file itself: integrity and size.
 
 use std::path::Path;
-use std::time::Duration;
-
-use rusqlite::Connection;
-use rusqlite::backup::{Backup, StepResult};
 
 use super::{Store, StoreError};
-
-/// Pages that a backup copies before it lets writers through.
-const PAGES_AT_ONCE: i32 = 1024;
 
 /// How much is in the database.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -46,16 +39,6 @@ impl Store {
         })
     }
 
-    /// Copies the database to a new file while others go on reading and writing. Refuses to overwrite a file.
-    pub fn backup(&self, to: &Path) -> Result<(), StoreError> {
-        copy(&*self.inner.readers.take()?, to)
-    }
-
-    /// The same for a database that is not opened, since opening would bring it to this version.
-    pub fn backup_of(path: &Path, to: &Path) -> Result<(), StoreError> {
-        copy(&super::pool::connect(path).map_err(|e| StoreError::of(&e, path))?, to)
-    }
-
     /// How much is in the database.
     pub fn stats(&self) -> Result<Stats, StoreError> {
         let size = |path: &Path| std::fs::metadata(path).map_or(0, |m| m.len());
@@ -76,31 +59,4 @@ impl Store {
             })
         })
     }
-}
-
-/// Copies a database with what is still in its log, which copying the file alone would lose.
-fn copy(source: &Connection, to: &Path) -> Result<(), StoreError> {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(to).map_err(|e| StoreError::of_io(&e, to))?;
-    let copied = (|| {
-        let mut target = Connection::open(to)?;
-        {
-            // One snapshot: a writer in between would make the copy begin again.
-            let snapshot = source.unchecked_transaction()?;
-            let backup = Backup::new(&snapshot, &mut target)?;
-            while !matches!(backup.step(PAGES_AT_ONCE)?, StepResult::Done) {
-                std::thread::sleep(Duration::from_millis(1));
-            }
-        }
-        target.pragma_update_and_check(None, "journal_mode", "delete", |_| Ok(()))?;
-        Ok(())
-    })();
-    copied.map_err(|e: rusqlite::Error| {
-        // Half a copy is worse than none.
-        let _ = std::fs::remove_file(to);
-        StoreError::of(&e, to)
-    })
 }
