@@ -15,7 +15,7 @@ use crate::model::plan::{DevicePlan, Plan};
 use crate::model::{Device, Facts};
 use crate::plan::{Evaluated, Needs, PlanOptions, Planner, Scope, Targeting};
 use crate::repo::PolicySet;
-use crate::store::{Merge, Observation, PutVerdict, Sample, Status, Store, StoreError};
+use crate::store::{Merge, Observation, PutVerdict, Retention, Sample, Status, Store, StoreError};
 use crate::time::Clock;
 use crate::transport::{Sessions, Target, TransportError};
 
@@ -354,11 +354,15 @@ impl<'a> Survey<'a> {
         Ok(())
     }
 
-    /// Forgets history and metrics that are older than `general.data_retention_days` and `monitoring.metrics_retention`.
+    /// Rolls up, archives and forgets what is older than `general.data_retention_days` and `monitoring.metrics_retention`.
+    /// Returns the number of rows that were forgotten.
     pub fn prune(&self) -> Result<usize, StoreError> {
-        let now = self.clock.now();
-        let history = chrono::TimeDelta::days(i64::from(self.set.config.general.data_retention_days));
-        self.store.prune_daily(now - history, now - self.set.config.monitoring.metrics_retention.delta())
+        let keep = Retention {
+            history: chrono::TimeDelta::days(i64::from(self.set.config.general.data_retention_days)),
+            samples: self.set.config.monitoring.metrics_retention.delta(),
+            ..Retention::default()
+        };
+        Ok(self.store.upkeep(&keep)?.removed)
     }
 
     /// Plans from what is known. Devices of which nothing changed since the last plan are not judged again.

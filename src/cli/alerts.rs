@@ -67,7 +67,9 @@ enum Action {
     #[command(after_help = "Example:\n  rmm alerts note 4f2a91c3 -m \"supplier called\"")]
     Note(Which),
     /// Tell nobody of these alerts for a while; they are recorded all the same
-    #[command(after_help = "Examples:\n  rmm alerts silence --device web-1 --for 2h -m \"new disk\"\n  rmm alerts silence --type DiskSpace --device tag=lab --for 7d -m lab")]
+    #[command(
+        after_help = "Examples:\n  rmm alerts silence --device web-1 --for 2h -m \"new disk\"\n  rmm alerts silence --type DiskSpace --device tag=lab --for 7d -m lab"
+    )]
     Silence(super::silences::SilenceArgs),
     /// Show the silences that hold or are to come
     #[command(after_help = "Example:\n  rmm alerts silences --all")]
@@ -192,8 +194,10 @@ impl Choice {
             return Ok(alerts);
         }
         // A device that is no longer declared may still have alerts.
-        let (gone, there): (Vec<&String>, Vec<&String>) =
-            self.device.iter().partition(|text| alerts.iter().any(|a| a.key.subject.device() == Some(text)) && !context.set.devices.contains_key(*text));
+        let (gone, there): (Vec<&String>, Vec<&String>) = self
+            .device
+            .iter()
+            .partition(|text| alerts.iter().any(|a| a.key.subject.device() == Some(text)) && !context.set.devices.contains_key(*text));
         let there: Vec<String> = there.into_iter().cloned().collect();
         let scope = Scope::parse(&context.set, &there, &[])?;
         let matcher = Matcher::new(std::sync::Arc::clone(&context.set), &scope.selectors);
@@ -254,8 +258,22 @@ fn because(suppression: &Suppression) -> String {
 fn list(global: &Global, context: &Context, alerts: &[Alert]) -> Result<Exit, Failure> {
     if global.output != Output::Table {
         let columns = [
-            "ID", "SEVERITY", "STATE", "SUBJECT", "TYPE", "INSTANCE", "TITLE", "VALUE", "UNIT", "COUNT", "CREATED AT", "LAST AT",
-            "ACKNOWLEDGED BY", "RESOLVED AT", "RESOLVED BY", "SUPPRESSED",
+            "ID",
+            "SEVERITY",
+            "STATE",
+            "SUBJECT",
+            "TYPE",
+            "INSTANCE",
+            "TITLE",
+            "VALUE",
+            "UNIT",
+            "COUNT",
+            "CREATED AT",
+            "LAST AT",
+            "ACKNOWLEDGED BY",
+            "RESOLVED AT",
+            "RESOLVED BY",
+            "SUPPRESSED",
         ];
         let mut table = Table::new("rmm.alerts/1", &columns);
         for alert in alerts {
@@ -352,7 +370,8 @@ fn show(global: &Global, context: &Context, store: &Store, alert: &Alert) -> Res
     for delivery in &deliveries {
         let to = delivery.recipient.as_deref().map(|to| format!(" ({to})")).unwrap_or_default();
         let error = delivery.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
-        let line = format!("{} to {}{to}, {}: {}{error}", delivery.message.occasion, delivery.channel, delivery.message.because, delivery.state);
+        let line =
+            format!("{} to {}{to}, {}: {}{error}", delivery.message.occasion, delivery.channel, delivery.message.because, delivery.state);
         out.push_str(&format!("  {}  {}\n", paint(Tone::Dim, delivery.created_at.format("%m-%d %H:%M")), clean(&line)));
     }
     super::print(&out)?;

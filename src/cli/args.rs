@@ -100,6 +100,10 @@ pub(super) enum Command {
     Notify(super::notify::NotifyArgs),
     /// Who did what, and proof that the record was not altered
     Audit(super::audit::AuditArgs),
+    /// Copy the database to a file, while others write
+    Backup(super::backup::BackupArgs),
+    /// Put a copy in the place of the database
+    Restore(super::restore::RestoreArgs),
     /// Explain an error code, a setting, an action or a fact
     Explain(super::explain::ExplainArgs),
     /// Print the JSON Schema of a kind of file

@@ -5,6 +5,7 @@ mod alerts;
 mod apply;
 mod args;
 mod audit;
+mod backup;
 mod collect;
 mod completions;
 mod config;
@@ -30,6 +31,7 @@ mod notify;
 mod plan;
 mod plan_text;
 mod progress;
+mod restore;
 mod review;
 mod schema;
 mod signals;
@@ -110,6 +112,8 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Alerts(args) => alerts::run(&global, args),
         Command::Notify(args) => notify::run(&global, args),
         Command::Audit(args) => audit::run(&global, &args),
+        Command::Backup(args) => backup::run(&global, &args),
+        Command::Restore(args) => restore::run(&global, &args),
         Command::Explain(args) => explain::run(&global, &args),
         Command::Schema(args) => schema::run(&global, &args),
         Command::Completions(args) => completions::run(&args),

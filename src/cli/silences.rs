@@ -134,7 +134,9 @@ fn about(silence: &Silence) -> String {
 fn begins(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, Failure> {
     let read = DateTime::parse_from_rfc3339(text).ok().map(|at| at.with_timezone(&Utc));
     let read = read.or_else(|| text.parse::<Span>().ok().map(|span| now + span.delta()));
-    read.ok_or_else(|| Failure::usage(format!("'{}' is not a time", clean(text)), "write 2026-11-01T12:00:00Z, or 2h for two hours from now"))
+    read.ok_or_else(|| {
+        Failure::usage(format!("'{}' is not a time", clean(text)), "write 2026-11-01T12:00:00Z, or 2h for two hours from now")
+    })
 }
 
 fn event(context: &Context, action: &str, silence: &Silence) -> AuditEvent {
@@ -153,6 +155,7 @@ fn event(context: &Context, action: &str, silence: &Silence) -> AuditEvent {
 
 /// `s-20261121-073012-4f2a91c3`
 fn id(now: DateTime<Utc>, args: &SilenceArgs) -> String {
-    let about = format!("{:?}{:?}{}{}{}", args.device, args.kind, args.message, now.timestamp_nanos_opt().unwrap_or_default(), std::process::id());
+    let about =
+        format!("{:?}{:?}{}{}{}", args.device, args.kind, args.message, now.timestamp_nanos_opt().unwrap_or_default(), std::process::id());
     format!("s-{}-{}", now.format("%Y%m%d-%H%M%S"), hex::encode(&Sha256::digest(about)[..4]))
 }

@@ -79,57 +79,49 @@ impl Link<'_> {
 impl Store {
     /// Reads the whole audit and checks its chain; against `noted`, a head that was written down elsewhere, where given.
     pub fn audit_verify(&self, noted: Option<&Head>) -> Result<Result<Verified, Broken>, StoreError> {
-        self.read(|connection| {
-            let broken = |row: i64, why: &str| Ok(Err(Broken { row, why: why.to_owned() }));
-            let mut statement = connection.prepare_cached(
-                "SELECT LogId, Timestamp, User, Action, Target, Details, IPAddress, Success, PreviousHash, Hash FROM AuditLog ORDER BY LogId",
-            )?;
-            let mut rows = statement.query([])?;
-            let mut head = Head { rows: 0, hash: [0; 32] };
-            while let Some(row) = rows.next()? {
-                let text = |column: usize| -> Result<Option<&str>, Failure> { Ok(row.get_ref(column)?.as_str_or_null()?) };
-                let id: i64 = row.get(0)?;
-                if id != head.rows + 1 {
-                    return broken(head.rows + 1, "it is missing");
-                }
-                let (at, action) = (text(1)?.unwrap_or_default(), text(3)?.unwrap_or_default());
-                let link = Link {
-                    id,
-                    at,
-                    user: text(2)?,
-                    action,
-                    target: text(4)?,
-                    details: text(5)?,
-                    ip: text(6)?,
-                    success: row.get(7)?,
-                };
-                if row.get_ref(8)?.as_blob().ok() != Some(&head.hash[..]) {
-                    return broken(id, "it does not continue the row before it");
-                }
-                let hash = link.hash(&head.hash);
-                if row.get_ref(9)?.as_blob().ok() != Some(&hash[..]) {
-                    return broken(id, "it was altered");
-                }
-                head = Head { rows: id, hash };
-                if let Some(noted) = noted
-                    && noted.rows == id
-                    && noted.hash != hash
-                {
-                    return broken(id, "it is not the row whose hash was noted: the chain was written anew");
-                }
-            }
-            let kept: Option<Head> = connection
-                .query_row("SELECT Rows, Hash FROM AuditHead WHERE Id = ?1", params![1], |row| {
-                    Ok(Head { rows: row.get(0)?, hash: row.get(1)? })
-                })
-                .optional()?;
-            if kept != Some(head) {
-                return broken(head.rows + 1, "the end is not the one that was written: rows are missing there");
-            }
-            if noted.is_some_and(|noted| noted.rows > head.rows) {
-                return broken(head.rows + 1, "there were more rows when the head was noted: the end was cut off, or an older copy put here");
-            }
-            Ok(Ok(Verified { rows: head.rows, head }))
-        })
+        self.read(|connection| verify(connection, noted))
     }
+}
+
+/// The same through any connection.
+pub(super) fn verify(connection: &rusqlite::Connection, noted: Option<&Head>) -> Result<Result<Verified, Broken>, Failure> {
+    let broken = |row: i64, why: &str| Ok(Err(Broken { row, why: why.to_owned() }));
+    let mut statement = connection.prepare_cached(
+        "SELECT LogId, Timestamp, User, Action, Target, Details, IPAddress, Success, PreviousHash, Hash FROM AuditLog ORDER BY LogId",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut head = Head { rows: 0, hash: [0; 32] };
+    while let Some(row) = rows.next()? {
+        let text = |column: usize| -> Result<Option<&str>, Failure> { Ok(row.get_ref(column)?.as_str_or_null()?) };
+        let id: i64 = row.get(0)?;
+        if id != head.rows + 1 {
+            return broken(head.rows + 1, "it is missing");
+        }
+        let (at, action) = (text(1)?.unwrap_or_default(), text(3)?.unwrap_or_default());
+        let link = Link { id, at, user: text(2)?, action, target: text(4)?, details: text(5)?, ip: text(6)?, success: row.get(7)? };
+        if row.get_ref(8)?.as_blob().ok() != Some(&head.hash[..]) {
+            return broken(id, "it does not continue the row before it");
+        }
+        let hash = link.hash(&head.hash);
+        if row.get_ref(9)?.as_blob().ok() != Some(&hash[..]) {
+            return broken(id, "it was altered");
+        }
+        head = Head { rows: id, hash };
+        if let Some(noted) = noted
+            && noted.rows == id
+            && noted.hash != hash
+        {
+            return broken(id, "it is not the row whose hash was noted: the chain was written anew");
+        }
+    }
+    let kept: Option<Head> = connection
+        .query_row("SELECT Rows, Hash FROM AuditHead WHERE Id = ?1", params![1], |row| Ok(Head { rows: row.get(0)?, hash: row.get(1)? }))
+        .optional()?;
+    if kept != Some(head) {
+        return broken(head.rows + 1, "the end is not the one that was written: rows are missing there");
+    }
+    if noted.is_some_and(|noted| noted.rows > head.rows) {
+        return broken(head.rows + 1, "there were more rows when the head was noted: the end was cut off, or an older copy put here");
+    }
+    Ok(Ok(Verified { rows: head.rows, head }))
 }

@@ -106,6 +106,14 @@ pub enum StoreError {
         /// When its lease ends unless renewed.
         until: chrono::DateTime<chrono::Utc>,
     },
+    /// A file of the archive cannot be read or written.
+    #[error("the archive file {path} cannot be used: {why}", path = .path.display())]
+    Archive {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        why: String,
+    },
     /// No such run, change or device.
     #[error("there is no {what} '{name}' in the database")]
     Missing {
@@ -201,6 +209,7 @@ impl Diagnose for StoreError {
             Self::Step { .. } => "RMM0590",
             Self::Changed { .. } => "RMM0591",
             Self::DaemonRuns { .. } => "RMM0592",
+            Self::Archive { .. } => "RMM0593",
         }
     }
 
@@ -234,6 +243,9 @@ impl Diagnose for StoreError {
             Self::Step { what, .. } => format!("look at the {what} again: somebody else, or the daemon, may have been faster"),
             Self::Changed { what, .. } => format!("look at the {what} again, then decide again"),
             Self::DaemonRuns { .. } => "wait as its standby, or stop the other one".into(),
+            Self::Archive { path, .. } => {
+                format!("put back {} from a backup, or move it away: its day is then without values", path.display())
+            }
             Self::Missing { .. } => "look for a spelling mistake".into(),
             Self::TooLarge { .. } => "split what is written, or collect less".into(),
             Self::Statement(_) => "this is a defect of rmm: please report it with the text above".into(),

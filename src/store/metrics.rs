@@ -1,12 +1,12 @@
-//! Measured values: series by integer keys, samples in batches, the latest value beside the series.
+//! The numbers of a section as samples.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use rusqlite::{OptionalExtension, params};
 use serde_json::Value;
 
-use super::{Store, StoreError, devices, moment};
+use super::series::SeriesName;
+use super::{DeviceSamples, Store, StoreError};
 use crate::model::facts::{Section, Status};
 
 /// Most series that one section becomes.
@@ -82,83 +82,19 @@ fn unit(member: &str) -> Option<&'static str> {
 }
 
 impl Store {
-    /// Keeps samples, all in one transaction. A sample that is there already (same series, same time) is replaced.
+    /// Keeps single samples: those of one device at one moment become one row.
     pub fn put_metrics(&self, samples: &[Sample]) -> Result<(), StoreError> {
-        let now = self.now();
-        self.write(|tx| {
-            let mut devices_by_name: HashMap<&str, i64> = HashMap::new();
-            for sample in samples.iter().filter(|sample| sample.value.is_finite()) {
-                let device = if let Some(id) = devices_by_name.get(sample.device.as_str()) {
-                    *id
-                } else {
-                    let id = devices::intern(tx, &sample.device, now)?;
-                    devices_by_name.insert(&sample.device, id);
-                    id
-                };
-                let at = moment::millis(sample.at);
-                let series: i64 = tx
-                    .prepare_cached(
-                        "INSERT INTO MetricSeries (Device, Metric, Instance, Unit, LastAt, LastValue) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-                         ON CONFLICT (Device, Metric, Instance) DO UPDATE SET Unit = ?4, LastAt = max(LastAt, ?5),
-                             LastValue = CASE WHEN ?5 >= LastAt THEN ?6 ELSE LastValue END
-                         RETURNING Id",
-                    )?
-                    .query_row(params![device, sample.metric, sample.instance, sample.unit, at, sample.value], |row| row.get(0))?;
-                tx.prepare_cached("INSERT OR REPLACE INTO MetricSamples (Series, At, Value) VALUES (?1, ?2, ?3)")?.execute(params![
-                    series,
-                    at,
-                    sample.value
-                ])?;
-            }
-            Ok(())
-        })
+        type Values = Vec<(SeriesName, f64)>;
+        let mut rows: BTreeMap<(&str, DateTime<Utc>), Values> = BTreeMap::new();
+        for sample in samples {
+            let name = SeriesName {
+                metric: sample.metric.as_str().into(),
+                instance: sample.instance.as_str().into(),
+                unit: sample.unit.as_deref().map(Into::into),
+            };
+            rows.entry((&sample.device, sample.at)).or_default().push((name, sample.value));
+        }
+        let batch: Vec<_> = rows.into_iter().map(|((device, at), values)| DeviceSamples { device: device.into(), at, values }).collect();
+        self.put_samples(&batch)
     }
-
-    /// The latest sample of every series of a device.
-    pub fn latest_metrics(&self, device: &str) -> Result<Vec<Sample>, StoreError> {
-        self.read(|connection| {
-            let Some(id) = devices::find(connection, device)? else { return Ok(Vec::new()) };
-            let mut statement = connection.prepare_cached(
-                "SELECT Metric, Instance, LastValue, Unit, LastAt FROM MetricSeries WHERE Device = ?1 ORDER BY Metric, Instance",
-            )?;
-            let rows = statement.query_map([id], |row| sample(device, row))?;
-            Ok(rows.collect::<Result<_, rusqlite::Error>>()?)
-        })
-    }
-
-    /// The samples of one series from `from` on, oldest first, at most `limit`.
-    pub fn metric_samples(
-        &self,
-        device: &str,
-        metric: &str,
-        instance: &str,
-        from: DateTime<Utc>,
-        limit: usize,
-    ) -> Result<Vec<Sample>, StoreError> {
-        self.read(|connection| {
-            let Some(id) = devices::find(connection, device)? else { return Ok(Vec::new()) };
-            let series: Option<i64> = connection
-                .prepare_cached("SELECT Id FROM MetricSeries WHERE Device = ?1 AND Metric = ?2 AND Instance = ?3")?
-                .query_row(params![id, metric, instance], |row| row.get(0))
-                .optional()?;
-            let Some(series) = series else { return Ok(Vec::new()) };
-            let mut statement = connection.prepare_cached(
-                "SELECT s.Metric, s.Instance, m.Value, s.Unit, m.At FROM MetricSamples m JOIN MetricSeries s ON s.Id = m.Series
-                 WHERE m.Series = ?1 AND m.At >= ?2 ORDER BY m.At LIMIT ?3",
-            )?;
-            let rows = statement.query_map(params![series, moment::millis(from), limit as i64], |row| sample(device, row))?;
-            Ok(rows.collect::<Result<_, rusqlite::Error>>()?)
-        })
-    }
-}
-
-fn sample(device: &str, row: &rusqlite::Row<'_>) -> rusqlite::Result<Sample> {
-    Ok(Sample {
-        device: device.to_owned(),
-        metric: row.get(0)?,
-        instance: row.get(1)?,
-        value: row.get(2)?,
-        unit: row.get(3)?,
-        at: moment::from_millis(row.get(4)?),
-    })
 }

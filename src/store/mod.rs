@@ -5,7 +5,10 @@
 //! What is asked, and why, is decided above: here it is only kept, and kept safely.
 
 mod alerts;
+mod archive;
+mod archive_file;
 mod audit;
+mod backup;
 mod chain;
 mod checks;
 mod column;
@@ -29,12 +32,18 @@ mod owner;
 mod policies;
 mod pool;
 mod queue;
+mod retention;
+mod rollup;
 mod runs;
+mod samples;
 mod schedules;
+mod series;
 mod silences;
 mod state_file;
 mod suspensions;
+mod timeline;
 mod upkeep;
+mod values;
 mod verdicts;
 
 #[cfg(test)]
@@ -49,6 +58,7 @@ use crate::time::Clock;
 
 pub use alerts::{AlertBatch, AlertFilter};
 pub use audit::{AuditEvent, AuditFilter, AuditRow};
+pub use backup::Copied;
 pub use chain::{Broken, Head, Verified};
 pub use checks::{CheckChange, CheckState};
 pub use convergence::{ChangeOutcome, Convergence};
@@ -64,8 +74,13 @@ pub use journal::Step;
 pub use leases::Lease;
 pub use metrics::Sample;
 pub use owner::Owner;
+pub use retention::{Retention, Upkept};
+pub use rollup::RolledUp;
+pub use samples::DeviceSamples;
 pub use schedules::ScheduleRow;
+pub use series::SeriesName;
 pub use state_file::{Header, STATE_SCHEMA, StateError, StateFile};
+pub use timeline::Rollup;
 pub use upkeep::Stats;
 pub use verdicts::{PutVerdict, VerdictInterval};
 
@@ -80,6 +95,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     // Tells what this handle wrote from what others did.
     owner: Owner,
+    series: series::Memory,
     readers: pool::Readers,
     // Closed last (members go in this order): only a connection that may write empties the log and removes the files beside
     // the database, and only the last one does. Where another process has it open, SQLite leaves them to that one.

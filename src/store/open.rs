@@ -10,6 +10,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use rusqlite_migration::{M, Migrations};
 
 use super::inspect::{APPLICATION_ID, Kind, inspect};
+use super::series::Memory;
 use super::{Inner, Owner, Store, StoreError, pool};
 use crate::time::Clock;
 
@@ -31,7 +32,13 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("migrations/0005_audit.sql")),
     M::up(include_str!("migrations/0006_alerts.sql")),
     M::up(include_str!("migrations/0007_daemon.sql")),
+    M::up(include_str!("migrations/0008_samples.sql")),
 ];
+
+/// The newest version that is understood.
+pub(super) fn newest() -> i64 {
+    STEPS.len() as i64
+}
 
 impl Store {
     /// Opens the database at `path`, creating or upgrading it where needed. One that is newer, foreign or damaged is
@@ -65,27 +72,39 @@ impl Store {
             return Err(StoreError::Damaged { path: path.to_owned(), why });
         }
         let (readers, writer) = (pool::Readers::new(path.to_owned()), Mutex::new(connection));
-        Ok(Self { inner: Arc::new(Inner { path: path.to_owned(), clock, owner: Owner::this_process(), readers, writer }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                path: path.to_owned(),
+                clock,
+                owner: Owner::this_process(),
+                series: Memory::default(),
+                readers,
+                writer,
+            }),
+        })
     }
 }
 
 fn create_file(path: &Path) -> Result<(), StoreError> {
     let mut options = OpenOptions::new();
     options.create(true).append(true);
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
+    // Facts and the audit are nobody else's business; the files beside the database inherit its mode.
     #[cfg(unix)]
-    {
-        use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-        // Facts and the audit are nobody else's business; the files beside the database inherit its mode.
-        options.mode(0o600);
-        builder.mode(0o700);
-    }
-    let made = path.parent().filter(|p| !p.as_os_str().is_empty()).map_or(Ok(()), |parent| builder.create(parent));
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let made = path.parent().filter(|p| !p.as_os_str().is_empty()).map_or(Ok(()), create_folder);
     made.and_then(|()| options.open(path).map(drop)).map_err(|e| match e.kind() {
         std::io::ErrorKind::PermissionDenied => StoreError::ReadOnly { path: path.to_owned() },
         _ => StoreError::of_io(&e, path),
     })
+}
+
+/// Creates a folder that is for its owner alone.
+pub(super) fn create_folder(folder: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
 }
 
 /// A mode without any write bit is respected by root too: somebody has set it on purpose.
@@ -104,6 +123,8 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     tune(&connection)?;
     // Takes effect in a new file alone. Sections are one to a few kilobytes: larger pages waste less of them.
     connection.pragma_update(None, "page_size", 8192)?;
+    // So too; free pages can then be given back a few at a time.
+    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
     // FULL, not NORMAL: NORMAL survives the death of the process, but loses the last commits with the power. An intent
     // or an audit row that was promised has to be there afterwards; batches make the price one sync each.
@@ -125,7 +146,7 @@ pub(super) fn tune(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn version(connection: &Connection) -> rusqlite::Result<i64> {
+pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 

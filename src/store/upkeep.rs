@@ -1,16 +1,8 @@
-//! Care for the file itself: backup, integrity, retention, size.
+//! Care for the file itself: integrity and size.
 
 use std::path::Path;
-use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use rusqlite::backup::{Backup, StepResult};
-use rusqlite::{Connection, OptionalExtension};
-
-use super::{Store, StoreError, moment};
-
-/// Pages that a backup copies before it lets writers through.
-const PAGES_AT_ONCE: i32 = 1024;
+use super::{Store, StoreError};
 
 /// How much is in the database.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -47,49 +39,6 @@ impl Store {
         })
     }
 
-    /// Copies the database to a new file while others go on reading and writing. Refuses to overwrite a file.
-    pub fn backup(&self, to: &Path) -> Result<(), StoreError> {
-        copy(&*self.inner.readers.take()?, to)
-    }
-
-    /// The same for a database that is not opened, since opening would bring it to this version.
-    pub fn backup_of(path: &Path, to: &Path) -> Result<(), StoreError> {
-        copy(&super::pool::connect(path).map_err(|e| StoreError::of(&e, path))?, to)
-    }
-
-    /// Forgets what is older than the retention: past facts, past verdicts, samples, ended runs. Never the audit.
-    /// Returns the number of rows removed.
-    pub fn prune(&self, history_before: DateTime<Utc>, metrics_before: DateTime<Utc>) -> Result<usize, StoreError> {
-        let (history, metrics) = (moment::millis(history_before), moment::millis(metrics_before));
-        self.write(|tx| {
-            let mut removed = tx.execute("DELETE FROM SectionHistory WHERE ValidTo < ?1", [history])?;
-            removed += tx.execute("DELETE FROM VerdictHistory WHERE ValidTo < ?1", [history])?;
-            removed += tx.execute("DELETE FROM VerdictScopes WHERE ValidTo < ?1", [history])?;
-            removed += tx.execute("DELETE FROM MetricSamples WHERE At < ?1", [metrics])?;
-            let before = moment::text(history_before);
-            removed += tx.execute(
-                "DELETE FROM RunChanges WHERE Run IN (SELECT Id FROM Runs WHERE State IN ('done', 'failed') AND FinishedAt < ?1)",
-                [&before],
-            )?;
-            removed += tx.execute("DELETE FROM Runs WHERE State IN ('done', 'failed') AND FinishedAt < ?1", [&before])?;
-            removed += tx.execute("DELETE FROM Leases WHERE ExpiresAt < ?1", [history])?;
-            Ok(removed)
-        })
-    }
-
-    /// As [`Store::prune`], at most once a day: it reads whole tables.
-    pub fn prune_daily(&self, history_before: DateTime<Utc>, metrics_before: DateTime<Utc>) -> Result<usize, StoreError> {
-        let now = moment::millis(self.now());
-        let last: Option<i64> = self
-            .read(|connection| Ok(connection.query_row("SELECT PrunedAt FROM Upkeep WHERE Id = 1", [], |row| row.get(0)).optional()?))?;
-        if last.is_some_and(|last| (0..86_400_000).contains(&(now - last))) {
-            return Ok(0);
-        }
-        let removed = self.prune(history_before, metrics_before)?;
-        self.write(|tx| Ok(tx.execute("INSERT OR REPLACE INTO Upkeep (Id, PrunedAt) VALUES (1, ?1)", [now])?))?;
-        Ok(removed)
-    }
-
     /// How much is in the database.
     pub fn stats(&self) -> Result<Stats, StoreError> {
         let size = |path: &Path| std::fs::metadata(path).map_or(0, |m| m.len());
@@ -110,31 +59,4 @@ impl Store {
             })
         })
     }
-}
-
-/// Copies a database with what is still in its log, which copying the file alone would lose.
-fn copy(source: &Connection, to: &Path) -> Result<(), StoreError> {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(to).map_err(|e| StoreError::of_io(&e, to))?;
-    let copied = (|| {
-        let mut target = Connection::open(to)?;
-        {
-            // One snapshot: a writer in between would make the copy begin again.
-            let snapshot = source.unchecked_transaction()?;
-            let backup = Backup::new(&snapshot, &mut target)?;
-            while !matches!(backup.step(PAGES_AT_ONCE)?, StepResult::Done) {
-                std::thread::sleep(Duration::from_millis(1));
-            }
-        }
-        target.pragma_update_and_check(None, "journal_mode", "delete", |_| Ok(()))?;
-        Ok(())
-    })();
-    copied.map_err(|e: rusqlite::Error| {
-        // Half a copy is worse than none.
-        let _ = std::fs::remove_file(to);
-        StoreError::of(&e, to)
-    })
 }

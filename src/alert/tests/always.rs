@@ -16,7 +16,8 @@ quietHours: {hours: \"13:00-13:40\", except: Critical}
 maintenance: {M: {targets: [Web], hours: \"12:20-12:50\"}}
 alerts: {flapping: {times: 3, within: 20m, calm: 20m}, occurredFor: 25m}
 ";
-const THRESHOLDS: &str = "CPU: {warning: 80, critical: 95, clear: 70, for: 4m, remediate: ClearTemp}\nDiskSpace: {warning: 20, critical: 10}\n";
+const THRESHOLDS: &str =
+    "CPU: {warning: 80, critical: 95, clear: 70, for: 4m, remediate: ClearTemp}\nDiskSpace: {warning: 20, critical: 10}\n";
 const DEVICES: [&str; 5] = ["web-1", "web-2", "db-1", "host-1", "vm-1"];
 const KINDS: [&str; 3] = ["Offline", "Service", "Raid"];
 

@@ -131,10 +131,7 @@ fn quiet_hours_end_with_one_summary() {
         room.until("23:30");
         assert_eq!(room.clear("db-1", "Net"), "");
         let said = room.until("2026-11-22T08:00:00Z");
-        assert_eq!(
-            said,
-            "07:00 raised pager web-2/Disk\n07:00 summary team web-2/Disk=active web-1/Disk=resolved db-1/Net=resolved\n"
-        );
+        assert_eq!(said, "07:00 raised pager web-2/Disk\n07:00 summary team web-2/Disk=active web-1/Disk=resolved db-1/Net=resolved\n");
         assert_eq!(room.clear("web-2", "Disk"), "08:00 resolved pager web-2/Disk\n08:00 resolved team web-2/Disk\n");
         assert_eq!(room.until("2026-11-23T21:00:00Z"), "");
     });

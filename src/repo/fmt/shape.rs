@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use super::super::compile::{FileKind, kind_of};
 use super::super::decode::{
-    self, ALERTS, DEVICE, ESCALATION, GROUP, HOURS, MAINTENANCE, MONITOR, PERSON, POLICY, QUIET, ROTA, RULE, SITE, TEST, THRESHOLD, WORKFLOW,
+    self, ALERTS, DEVICE, ESCALATION, GROUP, HOURS, MAINTENANCE, MONITOR, PERSON, POLICY, QUIET, ROTA, RULE, SITE, TEST, THRESHOLD,
+    WORKFLOW,
 };
 
 /// What a file holds.

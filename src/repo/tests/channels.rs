@@ -17,7 +17,8 @@ fn load(files: &[(&str, &str)], env: Option<&str>, environment: &[(&str, &str)])
 }
 
 fn told(loaded: &Loaded) -> Vec<String> {
-    let place = |p: &crate::diagnose::Diagnostic| p.place.as_ref().map(|at| format!("{}:{}:{}", at.file, at.line, at.column)).unwrap_or_default();
+    let place =
+        |p: &crate::diagnose::Diagnostic| p.place.as_ref().map(|at| format!("{}:{}:{}", at.file, at.line, at.column)).unwrap_or_default();
     loaded.problems.iter().map(|p| format!("{} {} {} {}", place(p), p.code, p.message, p.advice.as_deref().unwrap_or_default())).collect()
 }
 
@@ -62,7 +63,10 @@ fn what_is_missing_is_a_warning_because_another_file_may_bring_it() {
     assert_eq!(loaded.problems, Vec::new());
     let config = loaded.set.unwrap().config;
     let Some(Ok(Options::Email(email))) = Options::of(&config.notifications.channels["ops"]) else { panic!() };
-    assert_eq!((email.server.as_str(), email.port, email.to.0.as_slice()), ("mail.example.com", Some(2525), &["ops@example.com".to_owned()][..]));
+    assert_eq!(
+        (email.server.as_str(), email.port, email.to.0.as_slice()),
+        ("mail.example.com", Some(2525), &["ops@example.com".to_owned()][..])
+    );
 
     let variables = [("RMM_NOTIFICATIONS__CHANNELS__OPS__SEVRER", "x")];
     let told = told(&load(&[("rmm.toml", base)], None, &variables));

@@ -189,6 +189,7 @@ fn the_tables_columns_and_indexes_that_report_writers_know_are_there() {
         ),
         ("Actions", "ActionId DeviceId ActionType Status Priority Payload Result ScheduledAt StartedAt CompletedAt CreatedBy CreatedAt"),
         ("Metrics", "MetricId DeviceId MetricType Value Unit Timestamp"),
+        ("MetricRollups", "DeviceId Metric Instance Unit Hour Min Avg Max Count"),
         ("AuditLog", "LogId Timestamp User Action Target Details IPAddress Success"),
         ("Policies", "PolicySet Name Data"),
     ];
@@ -206,7 +207,6 @@ fn the_tables_columns_and_indexes_that_report_writers_know_are_there() {
         "idx_actions_status",
         "idx_actions_device",
         "idx_metrics_device_type",
-        "idx_metrics_timestamp",
     ] {
         assert!(db.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'index' AND name = ?1").unwrap().exists([index]).unwrap(), "{index}");
     }

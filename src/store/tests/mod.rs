@@ -8,6 +8,7 @@ mod facts;
 mod file;
 mod journal;
 mod records;
+mod samples;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

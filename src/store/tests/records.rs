@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::DevicePlan;
-use crate::store::{DeviceRow, GroupRow, PutVerdict, Sample, SiteRow, Status as Answers};
+use crate::store::{DeviceRow, GroupRow, PutVerdict, Retention, Sample, SiteRow, Status as Answers};
 
 fn device(name: &str) -> DeviceRow {
     DeviceRow { name: name.into(), address: "192.0.2.7".into(), tags: vec!["x".into()], ..DeviceRow::default() }
@@ -80,7 +80,7 @@ fn the_numbers_of_a_performance_section_become_samples_and_the_latest_is_at_hand
             ("volumes.used_percent", "/home", 80.0)
         ]
     );
-    assert_eq!(house.store.metric_samples("a", "cpu.load_1", "", noon(), 10).unwrap(), [samples[0].clone(), later]);
+    assert_eq!(house.store.metric_samples("a", "cpu.load_1", "", noon(), minutes(9), 10).unwrap(), [samples[0].clone(), later]);
     let kinds: String = stranger(&house.path)
         .query_row("SELECT group_concat(DISTINCT MetricType || ' ' || coalesce(Unit, '-')) FROM Metrics", [], |row| row.get(0))
         .unwrap();
@@ -143,7 +143,8 @@ fn retention_forgets_the_past_and_never_the_present_or_the_audit() {
     house.store.create_run(&run("r-1"), &[]).unwrap();
     house.store.set_run_state("r-1", RunState::Done, &actor()).unwrap();
     house.store.create_run(&run("r-2"), &[]).unwrap();
-    assert_eq!(house.store.prune(minutes(60), minutes(60)).unwrap(), 2);
+    house.clock.set(minutes(61));
+    assert_eq!(house.store.forget(&Retention { history: TimeDelta::minutes(1), ..Retention::default() }).unwrap(), 2);
     assert_eq!(house.store.facts("a", None).unwrap().value("software.os"), Some(&json!(10)));
     assert_eq!(house.store.runs(9).unwrap().len(), 1, "a run that is not finished stays");
     assert_eq!(house.store.audit_verify(None).unwrap().unwrap().rows, 3);

@@ -13,10 +13,7 @@ use super::Fleet;
 /// Two devices, a channel, and a rule for everything.
 fn fleet() -> Fleet {
     let fleet = Fleet::nothing();
-    fleet.write(
-        "rmm.toml",
-        "[notifications.channels.team]\ntype = \"webhook\"\nurl = \"https://hooks.example.com/team\"\n",
-    );
+    fleet.write("rmm.toml", "[notifications.channels.team]\ntype = \"webhook\"\nurl = \"https://hooks.example.com/team\"\n");
     fleet.write("devices.yaml", "groups:\n  Web: {}\ndevices:\n  web-1: {groups: [Web]}\n  db-1: {}\n");
     fleet.write("notifications.yaml", "rules: {All: {channels: [team], repeat: 30m}}\n");
     fleet

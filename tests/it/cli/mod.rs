@@ -3,6 +3,7 @@
 mod alerts;
 mod apply;
 mod audit;
+mod backup;
 mod collect;
 mod config;
 mod devices;

@@ -45,15 +45,24 @@ async fn a_webhook_gets_json_that_is_signed_with_the_time() {
     send(&house, &toml, &critical(), Some("kim"), None).await.unwrap();
     let asked = receiver.asked().remove(0);
     assert_eq!((asked.method.as_str(), &*asked.path), ("PUT", "/in?x=1"));
-    assert_eq!((asked.header("x-team"), asked.header("authorization"), asked.header("content-type")), ("ops", "value-of-AUTH", "application/json"));
+    assert_eq!(
+        (asked.header("x-team"), asked.header("authorization"), asked.header("content-type")),
+        ("ops", "value-of-AUTH", "application/json")
+    );
     let mut mac = Hmac::<sha2::Sha256>::new_from_slice(b"value-of-KEY").unwrap();
     mac.update(format!("{}.{}", asked.header("x-rmm-timestamp"), asked.body).as_bytes());
     assert_eq!(asked.header("x-rmm-signature"), format!("v1={}", hex::encode(mac.finalize().into_bytes())));
     assert_eq!(asked.header("x-rmm-timestamp"), noon().timestamp().to_string());
     let body = asked.json();
     assert_eq!(body["schema"], "rmm.notification/1");
-    assert_eq!((&body["id"], &body["recipient"], &body["occasion"], &body["severity"]), (&json!("d-1"), &json!("kim"), &json!("raised"), &json!("critical")));
-    assert_eq!((&body["alert"]["id"], &body["alert"]["about"], &body["alert"]["kind"], &body["alert"]["value"]), (&json!("a-1"), &json!("db-1"), &json!("DiskSpace"), &json!(7.0)));
+    assert_eq!(
+        (&body["id"], &body["recipient"], &body["occasion"], &body["severity"]),
+        (&json!("d-1"), &json!("kim"), &json!("raised"), &json!("critical"))
+    );
+    assert_eq!(
+        (&body["alert"]["id"], &body["alert"]["about"], &body["alert"]["kind"], &body["alert"]["value"]),
+        (&json!("a-1"), &json!("db-1"), &json!("DiskSpace"), &json!(7.0))
+    );
     assert_eq!(body["alert"].get("progress"), None, "what the engine keeps for itself");
     assert_eq!(body["link"], "https://rmm.example.com/alerts/a-1");
 }
@@ -61,11 +70,17 @@ async fn a_webhook_gets_json_that_is_signed_with_the_time() {
 #[tokio::test]
 async fn values_in_a_template_stay_values() {
     let (receiver, house) = receiver().await;
-    let hook = |body: &str| format!("[notifications.channels.w]\ntype = \"webhook\"\nurl = \"{}\"\nca_file = \"ca.pem\"\nbody = '''{body}'''\n", receiver.url);
+    let hook = |body: &str| {
+        format!("[notifications.channels.w]\ntype = \"webhook\"\nurl = \"{}\"\nca_file = \"ca.pem\"\nbody = '''{body}'''\n", receiver.url)
+    };
     send(&house, &hook(r#"{"text": {{ alert.title }}, "n": {{ alerts | length }}}"#), &hostile(), None, None).await.unwrap();
     let body = receiver.asked().remove(0).json();
     assert_eq!((body["text"].as_str().unwrap(), &body["n"]), (HOSTILE, &json!(1)));
-    for (template, why) in [("{\"text\": \"{{ headline }}\"}", "gives no JSON"), ("{{ alert.titel.x }}", "template"), ("{% for i in range(100000000) %}x{% endfor %}", "template")] {
+    for (template, why) in [
+        ("{\"text\": \"{{ headline }}\"}", "gives no JSON"),
+        ("{{ alert.titel.x }}", "template"),
+        ("{% for i in range(100000000) %}x{% endfor %}", "template"),
+    ] {
         let error = send(&house, &hook(template), &hostile(), None, None).await.unwrap_err();
         assert!(matches!(&error, SendError::Unwritable(text) if text.contains(why)), "{error}");
     }
@@ -76,7 +91,10 @@ async fn values_in_a_template_stay_values() {
 async fn a_redirect_to_another_host_is_not_followed() {
     let (receiver, house) = receiver().await;
     let other = Receiver::start().await;
-    receiver.replies([Reply::With(307, vec![("location", format!("{}/steal", other.url))], String::new()), Reply::With(307, vec![("location", "/here".into())], String::new())]);
+    receiver.replies([
+        Reply::With(307, vec![("location", format!("{}/steal", other.url))], String::new()),
+        Reply::With(307, vec![("location", "/here".into())], String::new()),
+    ]);
     let toml = format!("[notifications.channels.w]\ntype = \"webhook\"\nurl = \"{}/\"\nca_file = \"ca.pem\"\n", receiver.url);
     let error = send(&house, &toml, &critical(), None, None).await.unwrap_err();
     assert!(matches!(error, SendError::Refused { .. }), "{error}");
@@ -169,7 +187,10 @@ async fn slack_keeps_what_is_said_about_an_alert_in_one_thread() {
 #[tokio::test]
 async fn slack_says_no_in_its_own_way() {
     let (receiver, house) = receiver().await;
-    let toml = format!("[notifications.channels.s]\ntype = \"slack\"\ntoken = {{ secret = \"TOKEN\" }}\nchannel = \"#ops\"\nca_file = \"ca.pem\"\napi_url = \"{}\"\n", receiver.url);
+    let toml = format!(
+        "[notifications.channels.s]\ntype = \"slack\"\ntoken = {{ secret = \"TOKEN\" }}\nchannel = \"#ops\"\nca_file = \"ca.pem\"\napi_url = \"{}\"\n",
+        receiver.url
+    );
     let no = |error: &str| Reply::With(200, vec![], json!({"ok": false, "error": error}).to_string());
     receiver.replies([no("channel_not_found"), no("internal_error"), Reply::With(429, vec![("retry-after", "7".into())], String::new())]);
     let mut errors = VecDeque::new();
@@ -186,7 +207,10 @@ async fn slack_says_no_in_its_own_way() {
 #[tokio::test]
 async fn pagerduty_has_one_key_for_an_alert_from_its_beginning_to_its_end() {
     let (receiver, house) = receiver().await;
-    let toml = format!("[notifications.channels.p]\ntype = \"pagerduty\"\nrouting_key = {{ secret = \"ROUTE\" }}\nca_file = \"ca.pem\"\napi_url = \"{}\"\n", receiver.url);
+    let toml = format!(
+        "[notifications.channels.p]\ntype = \"pagerduty\"\nrouting_key = {{ secret = \"ROUTE\" }}\nca_file = \"ca.pem\"\napi_url = \"{}\"\n",
+        receiver.url
+    );
     receiver.always(Reply::With(202, vec![], json!({"status": "success"}).to_string()));
     for occasion in [Occasion::Raised, Occasion::Worsened, Occasion::Acknowledged, Occasion::Resolved] {
         send(&house, &toml, &message(occasion, critical().alerts), None, None).await.unwrap();
@@ -196,12 +220,19 @@ async fn pagerduty_has_one_key_for_an_alert_from_its_beginning_to_its_end() {
     assert_eq!(actions, ["trigger", "trigger", "acknowledge", "resolve"]);
     assert!(bodies.iter().all(|body| body["dedup_key"] == "rmm-a-1" && body["routing_key"] == "value-of-ROUTE"));
     let payload = &bodies[0]["payload"];
-    assert_eq!((&payload["severity"], &payload["source"], &payload["class"], &payload["component"]), (&json!("critical"), &json!("db-1"), &json!("DiskSpace"), &json!("/var")));
+    assert_eq!(
+        (&payload["severity"], &payload["source"], &payload["class"], &payload["component"]),
+        (&json!("critical"), &json!("db-1"), &json!("DiskSpace"), &json!("/var"))
+    );
     // A summary: each alert is what it is now.
     let mut over = alert("a-2", Severity::High, "t");
     over.state = AlertState::Resolved;
     send(&house, &toml, &message(Occasion::Summary, vec![critical().alerts.remove(0), over]), None, None).await.unwrap();
-    let more: Vec<(String, String)> = receiver.asked()[4..].iter().map(|asked| asked.json()).map(|b| (b["event_action"].as_str().unwrap().into(), b["dedup_key"].as_str().unwrap().into())).collect();
+    let more: Vec<(String, String)> = receiver.asked()[4..]
+        .iter()
+        .map(|asked| asked.json())
+        .map(|b| (b["event_action"].as_str().unwrap().into(), b["dedup_key"].as_str().unwrap().into()))
+        .collect();
     assert_eq!(more, [("trigger".to_owned(), "rmm-a-1".to_owned()), ("resolve".into(), "rmm-a-2".into())]);
 }
 
@@ -224,7 +255,10 @@ async fn a_text_message_is_short_and_reaches_each_number_once() {
     let to: Vec<bool> = asked.iter().map(|asked| asked.body.contains("To=%2B4930111111")).collect();
     assert_eq!(to, [true, false, false], "who has it is not sent it again");
     assert!(asked.iter().all(|asked| asked.path == "/2010-04-01/Accounts/AC123/Messages.json"));
-    let basic = { use base64::Engine as _; base64::engine::general_purpose::STANDARD.encode("AC123:value-of-AUTH") };
+    let basic = {
+        use base64::Engine as _;
+        base64::engine::general_purpose::STANDARD.encode("AC123:value-of-AUTH")
+    };
     assert_eq!(asked[0].header("authorization"), format!("Basic {basic}"));
     let body = asked[0].body.split('&').find_map(|pair| pair.strip_prefix("Body=")).unwrap();
     assert!(body.starts_with("%5BCRITICAL%5D%20db-1%3A%20DiskSpace") && body.contains("%28cut%29"), "{body}");

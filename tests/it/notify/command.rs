@@ -40,13 +40,19 @@ async fn run(dir: &tempfile::TempDir, args: &[&'static str]) -> Output {
 #[tokio::test]
 async fn a_test_is_really_sent_and_the_answer_is_shown() {
     let (receiver, dir) = fleet().await;
-    receiver.replies([Reply::With(200, vec![], "thank you for s3cr3t-token".into()), Reply::With(403, vec![], "s3cr3t-token is not allowed".into())]);
+    receiver.replies([
+        Reply::With(200, vec![], "thank you for s3cr3t-token".into()),
+        Reply::With(403, vec![], "s3cr3t-token is not allowed".into()),
+    ]);
     let good = run(&dir, &["notify", "test", "Chat", "--to", "kim"]).await;
     assert_eq!(good.status.code(), Some(0), "{}", text(&good.stderr));
     assert!(text(&good.stdout).starts_with("chat (webhook) took it after "), "{}", text(&good.stdout));
     assert!(text(&good.stdout).contains("200 OK: thank you for (secret TOKEN)"), "{}", text(&good.stdout));
     let asked = receiver.asked().remove(0);
-    assert_eq!((asked.header("authorization"), &asked.json()["occasion"], &asked.json()["recipient"]), ("s3cr3t-token", &json!("test"), &json!("kim")));
+    assert_eq!(
+        (asked.header("authorization"), &asked.json()["occasion"], &asked.json()["recipient"]),
+        ("s3cr3t-token", &json!("test"), &json!("kim"))
+    );
 
     let bad = run(&dir, &["notify", "test", "chat"]).await;
     assert_eq!(bad.status.code(), Some(1));
@@ -74,14 +80,29 @@ async fn what_was_given_up_is_listed_and_can_be_retried() {
     let (_receiver, dir) = fleet().await;
     std::fs::create_dir_all(dir.path().join(".rmm")).unwrap();
     let store = Store::open(&dir.path().join(".rmm/rmm.db"), Arc::new(rmm::time::SystemClock)).unwrap();
-    store.commit_alerts(&AlertBatch { deliveries: vec![raised("d-1", "chat", "a-1"), raised("d-2", "chat", "a-2")], ..AlertBatch::default() }).unwrap();
+    store
+        .commit_alerts(&AlertBatch {
+            deliveries: vec![raised("d-1", "chat", "a-1"), raised("d-2", "chat", "a-2")],
+            ..AlertBatch::default()
+        })
+        .unwrap();
     assert!(store.claim_delivery("d-1", noon()).unwrap());
-    let dead = rmm::store::DeliveryResult { state: DeliveryState::Dead, error: Some("RMM0625: no".into()), receipt: None, due_at: None, sent_at: None };
+    let dead = rmm::store::DeliveryResult {
+        state: DeliveryState::Dead,
+        error: Some("RMM0625: no".into()),
+        receipt: None,
+        due_at: None,
+        sent_at: None,
+    };
     store.finish_delivery("d-1", &dead).unwrap();
 
-    let listed: Value = serde_json::from_slice(&run(&dir, &["notify", "list", "--state", "dead", "--output", "json"]).await.stdout).unwrap();
+    let listed: Value =
+        serde_json::from_slice(&run(&dir, &["notify", "list", "--state", "dead", "--output", "json"]).await.stdout).unwrap();
     let [row] = listed["items"].as_array().unwrap().as_slice() else { panic!("{listed}") };
-    assert_eq!((&row["id"], &row["tries"], &row["error"], &row["about"]), (&json!("d-1"), &json!(1), &json!("RMM0625: no"), &json!("db-1: DiskSpace of /var: 7 %")));
+    assert_eq!(
+        (&row["id"], &row["tries"], &row["error"], &row["about"]),
+        (&json!("d-1"), &json!(1), &json!("RMM0625: no"), &json!("db-1: DiskSpace of /var: 7 %"))
+    );
     let both = text(&run(&dir, &["notify", "list"]).await.stdout);
     assert!(both.contains("d-1") && both.contains("d-2") && both.contains("pending"), "{both}");
 

@@ -109,7 +109,8 @@ async fn later_mails_about_an_alert_are_in_its_thread() {
 async fn what_a_device_says_adds_no_header_no_recipient_and_no_markup() {
     let house = House::new("");
     let mut smtp = Smtp::start(&house, "starttls");
-    let mut alert = alert("a-1\r\nBcc: evil@example.com", Severity::Critical, "x\r\nBcc: evil@example.com\r\n\r\n<script>alert(1)</script>");
+    let mut alert =
+        alert("a-1\r\nBcc: evil@example.com", Severity::Critical, "x\r\nBcc: evil@example.com\r\n\r\n<script>alert(1)</script>");
     alert.message = "\r\n.\r\nMAIL FROM:<evil@example.com>\r\n<img src=x onerror=alert(1)>".into();
     alert.key.subject = Subject::Device("db-1\r\nX-Evil: 1".into());
     send(&house, &smtp.toml(SIGNED_IN), &message(Occasion::Raised, vec![alert]), None, None).await.unwrap();

@@ -78,10 +78,12 @@ async fn what_is_said_about_an_alert_arrives_in_the_order_in_which_it_was_decide
     let receiver = Receiver::start().await;
     receiver.replies([Reply::Status(500)]);
     let house = house(&receiver, &hook("a", &receiver, "")).await;
-    let of = |id: &str, alert_id: &str, occasion, seconds| {
-        delivery(id, "a", Some(alert(alert_id, Severity::High, "t")), occasion, seconds)
-    };
-    house.queue(vec![of("d-1", "a-1", Occasion::Raised, 0), of("d-2", "a-1", Occasion::Resolved, 1), of("d-3", "a-2", Occasion::Raised, 2)]);
+    let of = |id: &str, alert_id: &str, occasion, seconds| delivery(id, "a", Some(alert(alert_id, Severity::High, "t")), occasion, seconds);
+    house.queue(vec![
+        of("d-1", "a-1", Occasion::Raised, 0),
+        of("d-2", "a-1", Occasion::Resolved, 1),
+        of("d-3", "a-2", Occasion::Raised, 2),
+    ]);
     house.worker.settle().await.unwrap();
     house.clock.set(noon() + TimeDelta::seconds(2));
     house.play(10).await;
