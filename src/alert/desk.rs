@@ -130,7 +130,7 @@ impl Desk {
         let mut signals = Vec::new();
         let store = &self.store;
         let history = |device: &str, metric: &str, instance: &str, from: DateTime<Utc>, before: DateTime<Utc>| {
-            let rows = store.metric_samples(device, metric, instance, from, MOST_HISTORY).unwrap_or_default();
+            let rows = store.metric_samples(device, metric, instance, from, before, MOST_HISTORY).unwrap_or_default();
             rows.into_iter().map(|row| (row.at, row.value)).filter(|(at, _)| *at < before).collect::<BTreeMap<_, _>>().into_iter().collect()
         };
         for device in samples {
