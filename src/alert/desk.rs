@@ -102,7 +102,9 @@ impl Desk {
     /// Another policy set is in force. What it no longer declares or watches is over.
     pub fn reload(&mut self, set: Arc<PolicySet>, now: DateTime<Utc>) -> Result<Outcome, StoreError> {
         self.set = set;
+        self.stale = true;
         self.restore(now)?;
+        self.stale = false;
         let mut signals = Vec::new();
         self.thresholds.reload(&self.engine.fleet, now, &mut signals);
         self.wait(signals);
@@ -211,9 +213,10 @@ impl Desk {
     fn run(&mut self, now: DateTime<Utc>, work: impl Fn(&mut Engine, DateTime<Utc>)) -> Result<Outcome, StoreError> {
         let mut tries = 0;
         loop {
-            if std::mem::take(&mut self.stale) {
+            if self.stale {
                 self.restore(now)?;
                 self.engine.resume(now);
+                self.stale = false;
             } else {
                 self.take_in(now)?;
             }

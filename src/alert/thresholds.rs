@@ -44,8 +44,8 @@ struct Watches {
     applied: Vec<Applied>,
     /// By threshold and instance; only what is or was beyond a limit.
     open: BTreeMap<(Arc<str>, Arc<str>), Watch>,
-    /// No value has been seen since the start: what was pending before it is looked up.
-    fresh: bool,
+    /// Metrics of which values have come since the start, a bit each. Of the others is looked up what was pending before it.
+    seen: u32,
 }
 
 /// The watches of a fleet.
@@ -55,13 +55,11 @@ pub(super) struct Thresholds {
     /// Said before the start: device, threshold, instance.
     said: BTreeMap<(Arc<str>, Arc<str>, Arc<str>), (Level, DateTime<Utc>)>,
     gap: TimeDelta,
-    /// Whether devices that appear now are new to this process.
-    started: bool,
 }
 
 impl Thresholds {
     pub(super) fn new(fleet: &Fleet) -> Self {
-        Self { devices: HashMap::new(), said: BTreeMap::new(), gap: gap(fleet), started: true }
+        Self { devices: HashMap::new(), said: BTreeMap::new(), gap: gap(fleet) }
     }
 
     /// An alert of before the start that is still open.
@@ -122,16 +120,18 @@ impl Thresholds {
             let open = self.said.iter().filter(|((name, ..), _)| name == device);
             let open = open
                 .map(|((_, threshold, instance), (level, at))| ((Arc::clone(threshold), Arc::clone(instance)), Watch::said(*level, *at)));
-            let watches = Watches { applied: applied(fleet, device), open: open.collect(), fresh: self.started };
+            let watches = Watches { applied: applied(fleet, device), open: open.collect(), seen: 0 };
             self.said.retain(|(name, ..), _| name != device);
             self.devices.insert(Arc::clone(device), watches);
         }
         let gap = self.gap;
         let Some(watches) = self.devices.get_mut(device) else { return };
         let mut seen = [false; 2];
+        let mut metrics = 0;
         for reading in readings.filter(|reading| reading.value.is_finite()) {
             seen[usize::from(FROM_OUTSIDE.contains(&reading.metric))] = true;
             let Some(metric) = METRICS.iter().position(|metric| metric.name == reading.metric) else { continue };
+            metrics |= 1 << metric;
             for applied in watches.applied.iter().filter(|applied| applied.metric == metric) {
                 let limits = &applied.limits;
                 if watches.open.is_empty() && level(limits, reading.value).is_none() {
@@ -142,18 +142,12 @@ impl Thresholds {
                 if known.is_none() && level(limits, reading.value).is_none() {
                     continue;
                 }
-                let mut watch = known.unwrap_or_else(|| {
-                    let mut watch = Watch::new(at);
-                    if watches.fresh && limits.hold.as_seconds() > 0 {
-                        let from = at - limits.hold.delta() - gap;
-                        for (at, value) in history(device, reading.metric, reading.instance, from, at) {
-                            if matches!(watch.take(limits, value, at, gap), Step::Forget | Step::Cleared) {
-                                watch = Watch::new(at);
-                            }
-                        }
-                    }
-                    watch
-                });
+                let mut watch = if limits.hold.as_seconds() > 0 && watches.seen & (1 << metric) == 0 {
+                    let from = at - limits.hold.delta() - gap;
+                    resumed(known, limits, gap, from, history(device, reading.metric, reading.instance, from, at))
+                } else {
+                    known.unwrap_or_else(|| Watch::new(at))
+                };
                 match watch.take(limits, reading.value, at, gap) {
                     Step::Forget => {}
                     Step::Pending => drop(watches.open.insert(key, watch)),
@@ -168,11 +162,26 @@ impl Thresholds {
                 }
             }
         }
-        watches.fresh = false;
+        watches.seen |= metrics;
         if !watches.open.is_empty() {
             vanished(device, watches, seen, at, gap, out);
         }
     }
+}
+
+/// The watch of a series as it was before a restart, from the values that came before.
+fn resumed(known: Option<Watch>, limits: &Limits, gap: TimeDelta, from: DateTime<Utc>, before: Vec<(DateTime<Utc>, f64)>) -> Watch {
+    let said = known.and_then(|watch| watch.raised);
+    let begin = |at| said.map_or_else(|| Watch::new(at), |level| Watch::said(level, at));
+    let mut watch = begin(from);
+    for (at, value) in before {
+        if matches!(watch.take(limits, value, at, gap), Step::Forget | Step::Cleared) {
+            watch = begin(at);
+        }
+    }
+    // What was said is what the alerts say.
+    watch.raised = said.or(watch.raised);
+    watch
 }
 
 /// Instances that the device no longer speaks of although it speaks: a volume that is not mounted any more.

@@ -296,6 +296,7 @@ escalation:
   Ops: {tiers: [{after: 15m, onCall: Weekly}, {after: 30m, channels: [SMS]}]}
 onCall:
   Weekly: {people: [kim, ada], start: 2026-01-05}
+people: {kim: {email: kim@example.com}, ada: {phone: '+491701234567'}}
 businessHours: {hours: '08:00-18:00', timezone: Europe/Berlin}
 ";
     let set = accepted(&[("notifications.yaml", text)]);

@@ -2,6 +2,7 @@
 
 mod channels;
 mod config;
+mod duties;
 mod fleet;
 mod kinds;
 mod monitors;
