@@ -416,7 +416,9 @@ impl Engine {
             let open = self.alerts.values().filter(|entry| entry.is_open() || !entry.progress.held.is_empty());
             let (ids, subjects): (Vec<String>, BTreeSet<Subject>) = open.map(|e| (e.alert.id.clone(), e.alert.key.subject.clone())).unzip();
             self.touched.extend(ids);
-            subjects.iter().for_each(|subject| self.touch_subject_for_correlation(subject));
+            for subject in subjects {
+                self.touch_subject_for_correlation(&subject);
+            }
         }
         while let Some((at, id)) = self.wakes.first().filter(|(at, _)| *at <= now).cloned() {
             self.wakes.remove(&(at, id.clone()));

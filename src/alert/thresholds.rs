@@ -26,6 +26,9 @@ pub(super) struct Reading<'a> {
 /// Earlier values of a series, oldest first: (device, metric, instance, from, before).
 pub(super) type History<'a> = dyn Fn(&str, &str, &str, DateTime<Utc>, DateTime<Utc>) -> Vec<(DateTime<Utc>, f64)> + 'a;
 
+/// Device, threshold and instance.
+type Series = (Arc<str>, Arc<str>, Arc<str>);
+
 /// Measured from here, not by the device: that these values come in says nothing about the others.
 const FROM_OUTSIDE: [&str; 2] = ["Latency", "PacketLoss"];
 /// Intervals without a value after which the hold time starts again, and an instance counts as gone.
@@ -52,8 +55,8 @@ struct Watches {
 #[derive(Debug)]
 pub(super) struct Thresholds {
     devices: HashMap<Arc<str>, Watches>,
-    /// Said before the start: device, threshold, instance.
-    said: BTreeMap<(Arc<str>, Arc<str>, Arc<str>), (Level, DateTime<Utc>)>,
+    /// Said before the start.
+    said: BTreeMap<Series, (Level, DateTime<Utc>)>,
     gap: TimeDelta,
 }
 

@@ -118,18 +118,21 @@ const EXPECTED: &str = "\
 22:50 acknowledged sms>+491701111111 db-1/Raid
 ";
 
+/// Something that happens; says what is told at once.
+type Happens = Box<dyn Fn(&mut Room) -> String>;
+
 /// What happens, in the order of time.
-fn script() -> Vec<(&'static str, Box<dyn Fn(&mut Room) -> String>)> {
-    fn raise(device: &'static str, kind: &'static str, severity: Severity) -> Box<dyn Fn(&mut Room) -> String> {
+fn script() -> Vec<(&'static str, Happens)> {
+    fn raise(device: &'static str, kind: &'static str, severity: Severity) -> Happens {
         Box::new(move |room| room.raise(device, kind, severity))
     }
-    fn clear(device: &'static str, kind: &'static str) -> Box<dyn Fn(&mut Room) -> String> {
+    fn clear(device: &'static str, kind: &'static str) -> Happens {
         Box::new(move |room| room.clear(device, kind))
     }
-    fn value(device: &'static str, metric: &'static str, instance: &'static str, value: f64) -> Box<dyn Fn(&mut Room) -> String> {
+    fn value(device: &'static str, metric: &'static str, instance: &'static str, value: f64) -> Happens {
         Box::new(move |room| room.measure(device, metric, instance, value))
     }
-    fn acknowledge(device: &'static str, kind: &'static str) -> Box<dyn Fn(&mut Room) -> String> {
+    fn acknowledge(device: &'static str, kind: &'static str) -> Happens {
         Box::new(move |room| {
             let open = room.alerts().into_iter().rfind(|a| a.key.subject.to_string() == device && &*a.key.kind == kind).unwrap();
             room.hand(&open.id, Act::Acknowledge { take_over: false })
