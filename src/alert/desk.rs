@@ -11,12 +11,11 @@ use super::Remediation;
 use super::engine::Engine;
 use super::entry::{clip, millis};
 use super::fleet::Fleet;
-use super::sample::DeviceSamples;
 use super::thresholds::{Reading, Thresholds};
 use crate::model::alert::Silence;
 use crate::model::{Alert, AlertState, Facts, Signal};
 use crate::repo::PolicySet;
-use crate::store::{AlertBatch, AlertFilter, Store, StoreError};
+use crate::store::{AlertBatch, AlertFilter, DeviceSamples, Store, StoreError};
 
 /// How far back alerts that are over are read at the start.
 const LOOK_BACK: TimeDelta = TimeDelta::days(8);

@@ -14,7 +14,6 @@ mod outbox;
 mod people;
 mod progress;
 mod remedy;
-mod sample;
 mod settle;
 mod silences;
 mod speak;
@@ -27,7 +26,7 @@ mod watch;
 use std::sync::Arc;
 
 pub use desk::{Counts, Desk, Outcome};
-pub use sample::{DeviceSamples, SeriesName};
+pub use crate::store::{DeviceSamples, SeriesName};
 
 use crate::model::ActionCall;
 

@@ -171,15 +171,7 @@ impl Room {
         let name = SeriesName { metric: metric.into(), instance: instance.into(), unit: None };
         let samples = [DeviceSamples { device: device.into(), at: self.now, values: vec![(name, value)] }];
         self.call(|desk, now| desk.samples(&samples, now).unwrap());
-        let sample = crate::store::Sample {
-            device: device.into(),
-            metric: metric.into(),
-            instance: instance.into(),
-            value,
-            unit: None,
-            at: self.now,
-        };
-        self.store.put_metrics(&[sample]).unwrap();
+        self.store.put_samples(&samples).unwrap();
         self.said()
     }
 
