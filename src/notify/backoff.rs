@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn who_asks_for_more_time_gets_it_up_to_an_hour() {
-        assert_eq!(pause("a", 1, Some(Duration::from_secs(300))), TimeDelta::seconds(300));
+        assert_eq!(pause("a", 1, Some(Duration::from_mins(5))), TimeDelta::seconds(300));
         assert_eq!(pause("a", 1, Some(Duration::from_secs(u64::MAX))), TimeDelta::seconds(3600));
         assert!(pause("a", 1, Some(Duration::from_secs(1))) >= TimeDelta::seconds(8));
     }

@@ -131,7 +131,7 @@ impl Channel for Mail {
             builder = builder.credentials(Credentials::new(user.clone(), password.expose_secret().to_owned()));
         }
         // Each command has its time; the whole conversation has one too.
-        let whole = timeout.saturating_mul(3).min(Duration::from_secs(300));
+        let whole = timeout.saturating_mul(3).min(Duration::from_mins(5));
         match tokio::time::timeout(whole, builder.build().send(message)).await {
             Err(_) => Err(SendError::TimedOut { host: self.options.server.clone(), after: whole }),
             Ok(Err(error)) => Err(self.failed(&error)),

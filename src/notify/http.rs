@@ -20,7 +20,7 @@ const MOST_ANSWER: usize = 64 * 1024;
 /// Most of an answer that is kept.
 const MOST_SAID: usize = 300;
 /// Longest pause that the other side may ask for.
-const MOST_PAUSE: Duration = Duration::from_secs(3600);
+const MOST_PAUSE: Duration = Duration::from_hours(1);
 /// Largest file of certificates.
 const MOST_CA: u64 = 1024 * 1024;
 

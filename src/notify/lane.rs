@@ -17,6 +17,10 @@ use crate::model::{Delivery, Severity};
 /// Messages on their way to one channel at once. More would not be faster for people, and would turn order around.
 const AT_ONCE: usize = 2;
 
+/// How many waiting messages are looked at to find as many as are free: what stands before them may be about the alerts
+/// that are on their way.
+pub(super) const LOOK_AT: usize = AT_ONCE * 16;
+
 /// Figures of a channel.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChannelCounts {
@@ -119,12 +123,6 @@ impl Lane {
     /// How many more may be on their way.
     pub(super) fn free(&self) -> usize {
         AT_ONCE.saturating_sub(self.busy.len())
-    }
-
-    /// How many rows have to be looked at to find as many as are free.
-    pub(super) fn look(&self) -> usize {
-        // Behind what is on its way there may be more about the same alerts.
-        AT_ONCE * 16
     }
 
     /// Whether it would overtake what is on its way.

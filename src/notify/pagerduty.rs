@@ -49,9 +49,9 @@ impl Channel for Events {
             // A test rings nobody for longer than it takes: it is closed at once.
             let letter = Letter { message, base_url: self.house.base_url.as_deref() };
             let dedup = key(parcel.id);
-            let trigger = self.envelope(routing, "trigger", &dedup, Some(payload(&letter, None, parcel)), &letter);
+            let trigger = envelope(routing, "trigger", &dedup, Some(payload(&letter, None, parcel)), &letter);
             let answer = self.event(trigger, parcel).await?;
-            self.event(self.envelope(routing, "resolve", &dedup, None, &letter), parcel).await?;
+            self.event(envelope(routing, "resolve", &dedup, None, &letter), parcel).await?;
             return Ok(answer);
         }
         let mut last = Answer::default();
@@ -61,26 +61,24 @@ impl Channel for Events {
             let letter = Letter { message: &one, base_url: self.house.base_url.as_deref() };
             let action = action(one.occasion);
             let payload = (action == "trigger").then(|| payload(&letter, Some(alert), parcel));
-            let event = self.envelope(routing, action, &dedup(alert), payload, &letter);
+            let event = envelope(routing, action, &dedup(alert), payload, &letter);
             last = self.event(event, parcel).await?;
         }
         Ok(last)
     }
 }
 
-impl Events {
-    fn envelope(&self, routing: &str, action: &str, dedup: &str, payload: Option<Value>, letter: &Letter<'_>) -> Value {
-        let mut event = json!({"routing_key": routing, "event_action": action, "dedup_key": dedup});
-        if let Some(payload) = payload {
-            event["payload"] = payload;
-            event["client"] = "rmm".into();
-            if let Some(link) = letter.link() {
-                event["client_url"] = link.clone().into();
-                event["links"] = json!([{"href": link, "text": "Open in rmm"}]);
-            }
+fn envelope(routing: &str, action: &str, dedup: &str, payload: Option<Value>, letter: &Letter<'_>) -> Value {
+    let mut event = json!({"routing_key": routing, "event_action": action, "dedup_key": dedup});
+    if let Some(payload) = payload {
+        event["payload"] = payload;
+        event["client"] = "rmm".into();
+        if let Some(link) = letter.link() {
+            event["client_url"] = link.clone().into();
+            event["links"] = json!([{"href": link, "text": "Open in rmm"}]);
         }
-        event
     }
+    event
 }
 
 /// One key for all that is said about an alert.

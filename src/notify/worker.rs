@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::channel::{Answer, Channel, Parcel, Surroundings};
-use super::lane::{ChannelCounts, Lanes};
+use super::lane::{ChannelCounts, LOOK_AT, Lanes};
 use super::{SendError, backoff, merge, text};
 use crate::access::{Redactor, Secrets};
 use crate::diagnose::Diagnose;
@@ -29,7 +29,7 @@ const LOOK: Duration = Duration::from_secs(5);
 /// How long what is on its way may take to arrive when the worker is to stop.
 const DRAIN: Duration = Duration::from_secs(10);
 /// No try takes longer, whatever a channel does.
-const LONGEST_TRY: Duration = Duration::from_secs(480);
+const LONGEST_TRY: Duration = Duration::from_mins(8);
 /// Most deliveries that are merged at once.
 const MOST_MERGED: usize = 500;
 
@@ -173,12 +173,12 @@ impl Worker {
         let now = self.parts.clock.now();
         let (counts, mut next) = self.store(move |store| Ok((store.due_counts(now)?, store.next_delivery_after(now)?))).await?;
         for (channel, due) in counts {
-            let (free, look, rate, left, ends) = {
+            let (free, rate, left, ends) = {
                 let mut lanes = self.lanes();
                 let lane = lanes.of(&channel);
                 let rate = lane.options().and_then(crate::model::channel::Options::rate);
                 let left = rate.map_or(u32::MAX, |rate| lane.minute.left(rate, now));
-                (lane.free(), lane.look(), rate, left as usize, lane.minute.ends(now))
+                (lane.free(), rate, left as usize, lane.minute.ends(now))
             };
             if left == 0 {
                 next = Some(next.map_or(ends, |next| next.min(ends)));
@@ -191,7 +191,7 @@ impl Worker {
                 self.merge(&channel, rate, left, now).await?;
             }
             let name = Arc::clone(&channel);
-            let waiting = self.store(move |store| store.due_deliveries_to(&name, now, look)).await?;
+            let waiting = self.store(move |store| store.due_deliveries_to(&name, now, LOOK_AT)).await?;
             self.start(&channel, waiting, free.min(left), now, under_way).await?;
         }
         Ok(next)

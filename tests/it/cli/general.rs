@@ -24,6 +24,7 @@ const COMMANDS: [&str; 24] = [
     "eval",
     "state",
     "exec",
+    "notify",
     "audit",
     "explain",
     "schema",

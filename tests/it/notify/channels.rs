@@ -230,7 +230,7 @@ async fn pagerduty_has_one_key_for_an_alert_from_its_beginning_to_its_end() {
     send(&house, &toml, &message(Occasion::Summary, vec![critical().alerts.remove(0), over]), None, None).await.unwrap();
     let more: Vec<(String, String)> = receiver.asked()[4..]
         .iter()
-        .map(|asked| asked.json())
+        .map(super::https::Asked::json)
         .map(|b| (b["event_action"].as_str().unwrap().into(), b["dedup_key"].as_str().unwrap().into()))
         .collect();
     assert_eq!(more, [("trigger".to_owned(), "rmm-a-1".to_owned()), ("resolve".into(), "rmm-a-2".into())]);

@@ -11,7 +11,7 @@ fn hook(name: &str, receiver: &Receiver, more: &str) -> String {
     format!("[notifications.channels.{name}]\ntype = \"webhook\"\nurl = \"{}/{name}\"\nca_file = \"ca.pem\"\n{more}\n", receiver.url)
 }
 
-async fn house(receiver: &Receiver, toml: &str) -> House {
+fn house(receiver: &Receiver, toml: &str) -> House {
     let house = House::new(toml);
     receiver.trust(house.dir.path());
     house
@@ -21,7 +21,7 @@ async fn house(receiver: &Receiver, toml: &str) -> House {
 async fn a_receiver_that_fails_three_times_and_then_takes_it_has_it_once() {
     let receiver = Receiver::start().await;
     receiver.replies([500, 500, 500].map(Reply::Status));
-    let house = house(&receiver, &hook("a", &receiver, "")).await;
+    let house = house(&receiver, &hook("a", &receiver, ""));
     house.queue(vec![raised("d-1", "a", "a-1")]);
     house.play(10).await;
     let done = house.delivery("d-1");
@@ -62,7 +62,7 @@ async fn a_receiver_that_never_answers_holds_up_nobody_else() {
 async fn a_receiver_that_answers_too_late_is_asked_again_with_the_same_key() {
     let receiver = Receiver::start().await;
     receiver.replies([Reply::Never]);
-    let house = house(&receiver, &hook("a", &receiver, "timeout = 1")).await;
+    let house = house(&receiver, &hook("a", &receiver, "timeout = 1"));
     house.queue(vec![raised("d-1", "a", "a-1")]);
     house.worker.settle().await.unwrap();
     let waiting = house.delivery("d-1");
@@ -77,7 +77,7 @@ async fn a_receiver_that_answers_too_late_is_asked_again_with_the_same_key() {
 async fn what_is_said_about_an_alert_arrives_in_the_order_in_which_it_was_decided() {
     let receiver = Receiver::start().await;
     receiver.replies([Reply::Status(500)]);
-    let house = house(&receiver, &hook("a", &receiver, "")).await;
+    let house = house(&receiver, &hook("a", &receiver, ""));
     let of = |id: &str, alert_id: &str, occasion, seconds| delivery(id, "a", Some(alert(alert_id, Severity::High, "t")), occasion, seconds);
     house.queue(vec![
         of("d-1", "a-1", Occasion::Raised, 0),
@@ -95,7 +95,7 @@ async fn what_is_said_about_an_alert_arrives_in_the_order_in_which_it_was_decide
 async fn a_refusal_is_final_and_becomes_an_alert_that_ends_with_the_next_message() {
     let receiver = Receiver::start().await;
     receiver.replies([Reply::With(404, vec![], "no such hook".into())]);
-    let house = house(&receiver, &hook("a", &receiver, "")).await;
+    let house = house(&receiver, &hook("a", &receiver, ""));
     house.queue(vec![raised("d-1", "a", "a-1")]);
     house.play(5).await;
     let dead = house.delivery("d-1");
@@ -116,7 +116,7 @@ async fn a_refusal_is_final_and_becomes_an_alert_that_ends_with_the_next_message
 async fn a_dead_letter_about_its_own_channel_raises_nothing() {
     let receiver = Receiver::start().await;
     receiver.always(Reply::Status(403));
-    let house = house(&receiver, &hook("a", &receiver, "")).await;
+    let house = house(&receiver, &hook("a", &receiver, ""));
     let mut about = alert("a-9", Severity::High, "a notification to a was given up");
     about.key = AlertKey { subject: Subject::System, kind: "Notification".into(), instance: "a".into() };
     house.queue(vec![delivery("d-1", "a", Some(about), Occasion::Raised, 0)]);
@@ -129,7 +129,7 @@ async fn a_dead_letter_about_its_own_channel_raises_nothing() {
 async fn what_is_never_taken_is_given_up_after_its_tries() {
     let receiver = Receiver::start().await;
     receiver.always(Reply::Status(503));
-    let house = house(&receiver, &hook("a", &receiver, "tries = 5")).await;
+    let house = house(&receiver, &hook("a", &receiver, "tries = 5"));
     house.queue(vec![raised("d-1", "a", "a-1")]);
     house.play(20).await;
     assert_eq!((house.delivery("d-1").state, receiver.asked().len()), (DeliveryState::Dead, 5));
@@ -146,7 +146,7 @@ async fn what_is_never_taken_is_given_up_after_its_tries() {
 async fn a_pause_that_is_asked_for_is_kept() {
     let receiver = Receiver::start().await;
     receiver.replies([Reply::With(429, vec![("retry-after", "300".into())], "slow down".into())]);
-    let house = house(&receiver, &hook("a", &receiver, "")).await;
+    let house = house(&receiver, &hook("a", &receiver, ""));
     house.queue(vec![raised("d-1", "a", "a-1")]);
     assert_eq!(house.worker.settle().await.unwrap(), Some(noon() + TimeDelta::seconds(300)));
 }
@@ -154,7 +154,7 @@ async fn a_pause_that_is_asked_for_is_kept() {
 #[tokio::test]
 async fn a_storm_becomes_a_few_messages_and_one_summary() {
     let receiver = Receiver::start().await;
-    let house = house(&receiver, &hook("a", &receiver, "rate_per_minute = 5")).await;
+    let house = house(&receiver, &hook("a", &receiver, "rate_per_minute = 5"));
     house.queue((0..100).map(|i| raised(&format!("d-{i:03}"), "a", &format!("a-{i:03}"))).collect());
     house.worker.settle().await.unwrap();
     let asked = receiver.asked();
@@ -179,7 +179,7 @@ async fn a_storm_becomes_a_few_messages_and_one_summary() {
 #[tokio::test]
 async fn a_channel_takes_nothing_below_its_severity() {
     let receiver = Receiver::start().await;
-    let house = house(&receiver, &hook("a", &receiver, "min_severity = \"high\"")).await;
+    let house = house(&receiver, &hook("a", &receiver, "min_severity = \"high\""));
     let of = |id: &str, severity| delivery(id, "a", Some(alert(id, severity, "t")), Occasion::Raised, 0);
     house.queue(vec![of("d-1", Severity::Medium), of("d-2", Severity::High), of("d-3", Severity::Info)]);
     house.play(3).await;
@@ -191,7 +191,7 @@ async fn a_channel_takes_nothing_below_its_severity() {
 #[tokio::test]
 async fn a_channel_that_is_not_declared_gives_a_dead_letter_that_can_be_retried() {
     let receiver = Receiver::start().await;
-    let house = house(&receiver, "").await;
+    let house = house(&receiver, "");
     house.queue(vec![raised("d-1", "a", "a-1")]);
     house.play(3).await;
     let dead = house.delivery("d-1");
@@ -214,7 +214,7 @@ async fn a_channel_that_is_not_declared_gives_a_dead_letter_that_can_be_retried(
 #[tokio::test]
 async fn after_a_crash_what_was_on_its_way_goes_again_with_the_same_key_and_nothing_else() {
     let receiver = Receiver::start().await;
-    let house = house(&receiver, &hook("a", &receiver, "")).await;
+    let house = house(&receiver, &hook("a", &receiver, ""));
     house.queue(vec![raised("d-1", "a", "a-1"), raised("d-2", "a", "a-2")]);
     // A process claims one and dies before it hears the answer: ten minutes later nobody waits for it any more.
     assert!(house.store.claim_delivery("d-1", noon()).unwrap());
@@ -230,7 +230,7 @@ async fn after_a_crash_what_was_on_its_way_goes_again_with_the_same_key_and_noth
 #[tokio::test]
 async fn a_message_leaves_within_milliseconds_of_being_queued() {
     let receiver = Receiver::start().await;
-    let house = house(&receiver, &hook("a", &receiver, "")).await;
+    let house = house(&receiver, &hook("a", &receiver, ""));
     let wake = Arc::new(tokio::sync::Notify::new());
     let worker = Worker::new(Parts {
         store: house.store.clone(),
