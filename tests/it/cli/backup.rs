@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rmm::store::{AuditEvent, Owner, Store};
+use rmm::store::{AuditEvent, AuditFilter, Owner, Store};
 use rmm::time::{Clock as _, SystemClock};
 
 use super::Fleet;
@@ -20,6 +20,14 @@ fn event(action: &str) -> AuditEvent {
         details: serde_json::Value::Null,
         ip: None,
         success: true,
+    }
+}
+
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -65,14 +73,19 @@ fn a_copy_made_while_others_write_is_whole() {
             let mut rows = 0;
             while !done.load(Ordering::Relaxed) {
                 store.audit(&event("busy")).unwrap();
+                // Others want to write too.
+                store.device_states().unwrap();
+                store.audit_list(&AuditFilter { limit: 20, ..AuditFilter::default() }).unwrap();
                 rows += 1;
             }
             rows
         });
+        // Also where the test fails: else it would never end.
+        let stop = Stop(&done);
         for n in 0..5 {
             fleet.rmm(&["backup", &format!("copy-{n}.db"), "--verify"]).code(0);
         }
-        done.store(true, Ordering::Relaxed);
+        drop(stop);
         writer.join().unwrap()
     });
     assert!(written > 0);

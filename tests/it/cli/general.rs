@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use super::{Fleet, rmm};
 
-const COMMANDS: [&str; 24] = [
+const COMMANDS: [&str; 29] = [
     "init",
     "uninstall",
     "config",
@@ -17,6 +17,7 @@ const COMMANDS: [&str; 24] = [
     "plan",
     "review",
     "apply",
+    "simulate",
     "status",
     "devices",
     "facts",
@@ -24,8 +25,11 @@ const COMMANDS: [&str; 24] = [
     "eval",
     "state",
     "exec",
+    "alerts",
     "notify",
     "audit",
+    "backup",
+    "restore",
     "explain",
     "schema",
     "completions",
