@@ -4,7 +4,7 @@
 //! checked by `tests/it/floors.rs`):
 //!
 //! - faces: [`cli`]
-//! - the work: [`alert`], [`apply`], [`collect`]
+//! - the work: [`alert`], [`apply`], [`collect`], [`report`]
 //! - the hands: [`transport`], [`store`], [`access`], [`notify`]
 //! - the mind: [`plan`], [`repo`], [`catalog`], [`script`]
 //! - the ground: [`model`], [`diagnose`], [`time`]
@@ -20,6 +20,7 @@ pub mod model;
 pub mod notify;
 pub mod plan;
 pub mod repo;
+pub mod report;
 pub mod script;
 pub mod store;
 pub mod time;

@@ -365,6 +365,13 @@ impl<'a> Survey<'a> {
         Ok(self.store.upkeep(&keep)?.removed)
     }
 
+    /// The verdicts on every device of a scope, also on those of which nothing would change.
+    pub fn verdicts(&self, scope: &Scope) -> Result<Vec<DevicePlan>, StoreError> {
+        let lookup = |name: &str| self.secrets.resolve(name).ok().map(|s| secrecy::ExposeSecret::expose_secret(&s).to_owned());
+        let planner = Planner::new(self.set, &lookup);
+        self.judge(&planner, &self.devices(scope)?, &PlanOptions::default(), self.clock.now())
+    }
+
     /// Plans from what is known. Devices of which nothing changed since the last plan are not judged again.
     pub fn plan(&self, scope: &Scope, options: &PlanOptions) -> Result<Plan, StoreError> {
         let now = self.clock.now();

@@ -20,6 +20,7 @@ use crate::model::{Device, Facts, Group};
 use crate::plan::{Planner, Scope};
 use crate::repo::devices_csv::{self, Known};
 use crate::repo::devices_file;
+use crate::report::health::Health;
 use crate::store::{AuditEvent, Store};
 
 /// Arguments of `rmm devices`.
@@ -337,7 +338,8 @@ fn list(global: &Global, context: &Context, selectors: &[String]) -> Result<Exit
         }
     })?;
     let now = context.clock.now();
-    let mut table = Table::new("rmm.devices/1", &["DEVICE", "STATUS", "SYSTEM", "SITE", "ADDRESS", "GROUPS", "LAST SEEN"]);
+    let health = health(context, &store, selectors)?;
+    let mut table = Table::new("rmm.devices/1", &["DEVICE", "STATUS", "HEALTH", "SYSTEM", "SITE", "ADDRESS", "GROUPS", "LAST SEEN"]);
     for device in chosen(context, &store, selectors)? {
         let state = states.get(&device.name);
         let seen = state.and_then(|s| s.last_seen);
@@ -346,6 +348,7 @@ fn list(global: &Global, context: &Context, selectors: &[String]) -> Result<Exit
         table.push(vec![
             json!(device.name),
             json!(state.map_or_else(|| "unknown".to_owned(), |s| s.status.to_string())),
+            json!(health.get(&device.name).and_then(|health| health.score)),
             json!(systems.get(&device.name)),
             json!(device.site.as_deref().unwrap_or(&context.set.config.general.default_site)),
             json!(device.address.as_deref().unwrap_or(&device.name)),
@@ -355,6 +358,13 @@ fn list(global: &Global, context: &Context, selectors: &[String]) -> Result<Exit
     }
     super::print(&table.render(global.output)?)?;
     Ok(Exit::Done)
+}
+
+/// How the chosen devices are.
+fn health(context: &Context, store: &Store, selectors: &[String]) -> Result<BTreeMap<String, Health>, Failure> {
+    let scope = Scope::parse(&context.set, selectors, &[])?;
+    let survey = Survey::new(&context.set, store, &context.secrets, &context.clock);
+    Ok(crate::report::health::of_fleet(store, &survey.verdicts(&scope)?, context.clock.now())?)
 }
 
 fn show(global: &Global, context: &Context, name: &str) -> Result<Exit, Failure> {
@@ -378,6 +388,7 @@ fn show(global: &Global, context: &Context, name: &str) -> Result<Exit, Failure>
         "reason": state.as_ref().and_then(|s| s.reason.clone()),
         "since": state.as_ref().and_then(|s| s.since),
         "lastSeen": state.as_ref().and_then(|s| s.last_seen),
+        "health": health(context, &store, &[name.to_owned()])?.remove(name),
     });
     let output = if global.output == Output::Table { Output::Yaml } else { global.output };
     super::print(&document(&value, output)?)?;

@@ -15,6 +15,7 @@ use super::table::{Output, document};
 use crate::apply::survey::Survey;
 use crate::model::plan::State;
 use crate::plan::{PlanOptions, Scope};
+use crate::report::health::{self, Condition};
 use crate::store::Status;
 
 /// Devices with trouble that are named.
@@ -38,6 +39,8 @@ pub(super) fn run(global: &Global, args: &StatusArgs) -> Result<Exit, Failure> {
     let known: BTreeMap<String, _> = store.device_states()?.into_iter().map(|s| (s.name.clone(), s)).collect();
     let plan = survey.plan(&scope, &PlanOptions::default())?;
     let runs = store.unfinished_runs()?;
+    let health = health::of_fleet(&store, &survey.verdicts(&scope)?, now)?;
+    let condition = |wanted: Condition| health.values().filter(|health| health.condition == wanted).count();
     let mut by_status: BTreeMap<Status, usize> = BTreeMap::new();
     for device in &devices {
         *by_status.entry(known.get(&device.name).map_or(Status::Unknown, |s| s.status)).or_default() += 1;
@@ -54,6 +57,7 @@ pub(super) fn run(global: &Global, args: &StatusArgs) -> Result<Exit, Failure> {
             "schema": "rmm.status/1", "repository": plan.repository, "commit": plan.commit, "devices": devices.len(),
             "status": { "online": n(Status::Online), "offline": n(Status::Offline), "error": n(Status::Error), "unknown": n(Status::Unknown) },
             "neverObserved": never, "oldestFacts": oldest, "settings": states, "unfinishedRuns": runs,
+            "health": Condition::ALL.iter().map(|c| (c.to_string(), json!(condition(*c)))).collect::<serde_json::Map<_, _>>(),
         });
         super::print(&document(&value, global.output)?)?;
         return Ok(Exit::Done);
@@ -77,6 +81,20 @@ pub(super) fn run(global: &Global, args: &StatusArgs) -> Result<Exit, Failure> {
             (tone(n(Status::Offline), Tone::Bad), format!("{} offline", thousands(n(Status::Offline)))),
             (tone(n(Status::Error), Tone::Bad), format!("{} with errors", thousands(n(Status::Error)))),
             (tone(n(Status::Unknown), Tone::Held), format!("{} not tried yet", thousands(n(Status::Unknown)))),
+        ],
+    );
+    let how = |wanted: Condition, bad: Tone| {
+        let n = condition(wanted);
+        (tone(n, bad), format!("{} {wanted}", thousands(n)))
+    };
+    row(
+        "health",
+        vec![
+            how(Condition::Healthy, Tone::Good),
+            how(Condition::Warning, Tone::Change),
+            how(Condition::Critical, Tone::Bad),
+            how(Condition::Offline, Tone::Bad),
+            how(Condition::Unknown, Tone::Held),
         ],
     );
     let s = |state: State| plan.summary.count(state) as usize;

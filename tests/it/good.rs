@@ -48,3 +48,10 @@ pub(crate) fn problems(files: Files) -> Vec<Diagnostic> {
     }
     problems
 }
+
+#[test]
+fn the_monitors_that_ship_load() {
+    let mut files = files();
+    files.push(("monitors/linux.yaml".into(), include_str!("../../monitors/linux.yaml").to_owned()));
+    assert_eq!(problems(files), Vec::new());
+}

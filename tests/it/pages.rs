@@ -97,6 +97,7 @@ fn blocks<'a>(page: &'a str, language: &str) -> Vec<(usize, &'a str)> {
 fn the_examples_of_the_reference_load() {
     for (page, replaced, path) in [
         ("thresholds", "thresholds/load.yaml", "thresholds/example.yaml"),
+        ("monitors", "monitors/reach.yaml", "monitors/example.yaml"),
         ("workflows", "workflows/patch.yaml", "workflows/example.yaml"),
         ("actions", "workflows/patch.yaml", "workflows/example.yaml"),
         ("notifications", "notifications.yaml", "notifications.yaml"),

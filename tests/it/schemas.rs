@@ -23,9 +23,10 @@ fn the_schemas_are_those_of_the_program() {
 }
 
 #[test]
-fn the_policies_that_ship_keep_to_the_schema_that_they_name() {
+fn what_ships_keeps_to_the_schema_that_it_names() {
     let project = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for entry in std::fs::read_dir(project.join("policies")).unwrap() {
+    let entries = ["policies", "monitors"].into_iter().flat_map(|folder| std::fs::read_dir(project.join(folder)).unwrap());
+    for entry in entries {
         let path = entry.unwrap().path();
         if path.extension().is_none_or(|e| e != "yaml") {
             continue;
@@ -53,6 +54,8 @@ fn every_schema_keeps_to_the_metaschema_and_takes_what_the_program_takes() {
         (Kind::Policies, "P: {targets: '*', settings: {Timezone: '{{ vars.zone }}', Packages: {curl: present}}}"),
         (Kind::Thresholds, "CPU: {warning: 80, critical: 95%, for: 10m, overrides: [{targets: [DB], warning: 90}]}"),
         (Kind::Thresholds, "thresholds: {Root: {metric: DiskSpace, warning: 20, remediate: ClearTemp}}"),
+        (Kind::Monitors, "monitors: {Web: {targets: [A], http: {url: 'https://x/', expires: 21d}, every: 1m, confirm: {failures: 3}}}"),
+        (Kind::Monitors, "Db: {services: {postgresql: {restart: 3, dependsOn: [net]}, cron: }, severity: critical}"),
         (Kind::Workflows, "W: {trigger: 'Schedule: Daily', steps: [{name: A, action: Install-Updates -Group Pilot, delay: 24h}]}"),
         (Kind::Workflows, "W: {steps: [{name: A, action: ServiceControl, with: {name: nginx, state: restart}}, {name: B, approval: {}}]}"),
         (Kind::Workflows, "W: {trigger: {schedule: {cron: 0 2 * * *}}, steps: [{name: A, action: Reboot, on: '*', onFailure: {run: X}}]}"),
@@ -77,6 +80,9 @@ fn every_schema_rejects_what_the_program_refuses() {
         (Kind::Thresholds, "CPU: {warnung: 80}"),
         (Kind::Thresholds, "CPU: {warning: high}"),
         (Kind::Thresholds, "X: {metric: Memroy, warning: 80}"),
+        (Kind::Monitors, "A: {pin: {}}"),
+        (Kind::Monitors, "A: {tcp: {port: high}}"),
+        (Kind::Monitors, "A: {services: {x: {restarts: 3}}}"),
         (Kind::Workflows, "W: {steps: [{name: A, action: Instal-Updates}]}"),
         (Kind::Workflows, "W: {steps: [{name: A, action: ServiceControl, with: {name: nginx, state: kick}}]}"),
         (Kind::Workflows, "W: {steps: [{name: A, action: ServiceControl}]}"),

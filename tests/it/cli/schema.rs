@@ -5,13 +5,13 @@ fn every_kind_of_file_has_a_schema_and_a_place_in_the_catalogue() {
     let fleet = Fleet::nothing();
     let kinds = fleet.rmm(&["schema", "--output", "json"]).code(0).json();
     let items = kinds["items"].as_array().unwrap();
-    assert_eq!(items.len(), 7);
+    assert_eq!(items.len(), 8);
     for item in items {
         let schema = fleet.rmm(&["schema", item["kind"].as_str().unwrap()]).code(0).json();
         assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
     }
     let catalogue = fleet.rmm(&["schema", "--catalog", "--base-url", "https://example.com/s/"]).code(0).json();
-    assert_eq!(catalogue["schemas"].as_array().unwrap().len(), 7);
+    assert_eq!(catalogue["schemas"].as_array().unwrap().len(), 8);
     assert_eq!(catalogue["schemas"][2]["url"], "https://example.com/s/policies.json");
     fleet.rmm(&["schema", "polices"]).code(3);
 }
