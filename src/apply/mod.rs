@@ -12,9 +12,12 @@ pub mod limits;
 mod request;
 mod retry;
 mod saved;
+mod parts;
 mod sessions;
 mod stages;
 pub mod survey;
+mod suspended;
+mod waiting;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +25,9 @@ pub use declare::declare;
 pub use events::{EVENTS_SCHEMA, Event, OnEvent};
 pub use executor::{ApplyError, ApplyOptions, Executor, Finished, Task};
 pub use limits::Refused;
+pub use parts::Parts;
 pub use request::{from_plan, new_run};
 pub use saved::{check_fresh, held_now, reassure, stages_of};
 pub use sessions::sessions;
+pub use suspended::{holding_and_over, suspended};
+pub use waiting::{Waiting, waiting};

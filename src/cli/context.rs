@@ -62,6 +62,19 @@ impl Context {
         Ok(store)
     }
 
+    /// What observing, planning and carrying out need, with sessions of its own.
+    pub(super) fn parts(&self, store: &Store) -> crate::apply::Parts {
+        crate::apply::Parts {
+            set: Arc::clone(&self.set),
+            store: store.clone(),
+            sessions: crate::apply::sessions(&self.set, &self.secrets),
+            secrets: Arc::clone(&self.secrets),
+            redactor: self.redactor.clone(),
+            clock: Arc::clone(&self.clock),
+            actor: self.actor.clone(),
+        }
+    }
+
     /// Records that somebody looked, where `security.audit_all_actions` asks for that.
     pub(super) fn audit_read(
         &self,
