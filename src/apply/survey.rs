@@ -202,6 +202,24 @@ impl<'a> Survey<'a> {
         Ok(work)
     }
 
+    /// What planning these devices needs, by device; nothing is said of those of which nothing is known yet. Those want to be
+    /// asked for everything.
+    pub fn needs(&self, devices: &[Arc<Device>]) -> Result<HashMap<String, Arc<Request>>, StoreError> {
+        let secrets = |_: &str| None;
+        let planner = Planner::new(self.set, &secrets);
+        let names: Vec<&str> = devices.iter().map(|d| &*d.name).collect();
+        let mut found = HashMap::with_capacity(devices.len());
+        let mut alike = Alike::default();
+        let needs = |name: &str, facts: Facts| {
+            let device = self.set.devices.get(name).filter(|_| !facts.sections.is_empty())?;
+            Some((name.to_owned(), to_request(&planner.needs(device, &facts))))
+        };
+        self.store.facts_fleet_map(&as_strs(&planner.sections()), &planner.members(), Some(&names), needs, |answer| {
+            found.extend(answer.map(|(name, request)| (name, alike.share(request))));
+        })?;
+        Ok(found)
+    }
+
     /// Takes the inventory: everything of these categories (all where none is named), and what policies name one by one.
     /// `ask` says what is fresh enough.
     pub async fn inventory(

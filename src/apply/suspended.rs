@@ -18,7 +18,7 @@ pub fn suspended(set: &PolicySet, store: &Store) -> Result<Arc<Suspended>, Store
 pub fn holding_and_over(set: &PolicySet, store: &Store) -> Result<(Vec<Suspension>, Vec<Suspension>), StoreError> {
     let mut changed: HashMap<String, Vec<String>> = HashMap::new();
     let (mut holding, mut over) = (Vec::new(), Vec::new());
-    for one in Vec::<Suspension>::new() {
+    for one in store.suspensions()? {
         let under = one.policy_set.clone().filter(|under| one.automatic && *under != set.hash);
         let again = match under {
             None => false,

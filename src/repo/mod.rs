@@ -52,7 +52,7 @@ pub use blame::{Blame, blame};
 pub use check::unknown_facts_in;
 pub use compile::{LoadOptions, Loaded, World, builtin_packs, compile};
 pub use fleet::bad_name;
-pub use load::{RepoError, find_root, git_prefix, load};
+pub use load::{RepoError, find_root, folders, git_prefix, is_read, load};
 pub use policy_tests::{Tests, compile_tests, load_tests, read_facts};
 pub use schema::{Kind, schema, schema_catalog};
 pub use selector::read_selector;

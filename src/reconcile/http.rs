@@ -1,0 +1,54 @@
+//! `/livez`, `/readyz` and `/metrics` on an address of this machine alone. Nothing is changed here, and nothing secret said.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::error::ReconcileError;
+use super::vitals::Vitals;
+
+/// Takes the address. Refused where others than this machine could ask.
+pub(super) async fn listen(address: &str) -> Result<TcpListener, ReconcileError> {
+    let failed = |reason: String| ReconcileError::Listen { address: address.to_owned(), reason };
+    let parsed: SocketAddr = address.parse().map_err(|_| failed("write it as 127.0.0.1:9464".into()))?;
+    if !parsed.ip().is_loopback() {
+        return Err(failed("only an address of this machine itself is taken: 127.0.0.1 or [::1]".into()));
+    }
+    TcpListener::bind(parsed).await.map_err(|error| failed(error.to_string()))
+}
+
+/// Answers until `stop`.
+pub(super) async fn serve(listener: TcpListener, vitals: Arc<Vitals>, stop: CancellationToken) {
+    let routes = Router::new()
+        .route("/livez", get(live))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .with_state(vitals);
+    let served = axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned()).await;
+    if let Err(error) = served {
+        tracing::error!(%error, "the health page has ended");
+    }
+}
+
+async fn live(State(vitals): State<Arc<Vitals>>) -> Response {
+    if vitals.alive() { (StatusCode::OK, "alive\n").into_response() } else { (StatusCode::SERVICE_UNAVAILABLE, "the loop hangs\n").into_response() }
+}
+
+async fn ready(State(vitals): State<Arc<Vitals>>) -> Response {
+    match vitals.ready() {
+        Ok(()) => (StatusCode::OK, "ready\n").into_response(),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),
+    }
+}
+
+async fn metrics(State(vitals): State<Arc<Vitals>>) -> Response {
+    const FORM: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, FORM)], vitals.metrics()).into_response()
+}
