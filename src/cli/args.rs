@@ -80,6 +80,8 @@ pub(super) enum Command {
     Apply(super::apply::ApplyArgs),
     /// Write a repository of simulated devices, for load tests and demonstrations
     Simulate(super::simulate::SimulateArgs),
+    /// Keep the fleet as the repository says: the daemon, or one round of it
+    Reconcile(super::reconcile::ReconcileArgs),
     /// The fleet on one screen
     Status(super::status::StatusArgs),
     /// List, show, add, edit, remove, import and export devices; groups and sites

@@ -32,6 +32,7 @@ mod plan;
 mod plan_text;
 mod progress;
 mod restore;
+mod reconcile;
 mod review;
 mod schema;
 mod signals;
@@ -102,6 +103,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Review(args) => review::run(&global, &args),
         Command::Apply(args) => apply::run(&global, args),
         Command::Simulate(args) => simulate::run(&global, &args),
+        Command::Reconcile(args) => reconcile::run(&global, &args),
         Command::Status(args) => status::run(&global, &args),
         Command::Devices(args) => devices::run(&global, args),
         Command::Facts(args) => facts::run(&global, &args),

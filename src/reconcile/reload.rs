@@ -35,29 +35,33 @@ pub(super) async fn run(
     let config = sets.current().config.clone();
     // What is known from the start is in force; what has gone wrong before is looked at again.
     reloader.once().await;
-    if sets.follows() {
+    let changed = Arc::new(Notify::new());
+    let poll = watcher::polls(&root, config.daemon.watch).then(|| config.daemon.poll_interval.duration());
+    let follows = sets.follows();
+    let watching = async {
+        if follows {
+            std::future::pending().await
+        } else {
+            watcher::watch(root, poll, stop.clone(), Arc::clone(&changed)).await;
+        }
+    };
+    let reading = async {
         loop {
-            let every = config.repository.interval.duration();
             let by_hand = tokio::select! {
-                () = stop.cancelled() => return Ok(()),
+                () = stop.cancelled() => return,
                 () = asked.notified() => true,
-                () = tokio::time::sleep(every) => false,
+                () = changed.notified() => false,
+                () = tokio::time::sleep(config.repository.interval.duration()), if follows => false,
             };
             reloader.begin(by_hand).await;
         }
-    }
-    let poll = watcher::polls(&root, config.daemon.watch).then(|| config.daemon.poll_interval.duration());
-    let watching = watcher::watch(root, poll, stop.clone(), async || reloader.once().await);
-    let asking = async {
-        loop {
-            asked.notified().await;
-            reloader.begin(true).await;
-        }
     };
-    tokio::select! {
-        () = watching => {}
-        () = asking => {}
-    }
+    tokio::join!(reading, async {
+        tokio::select! {
+            () = watching => {}
+            () = stop.cancelled() => {}
+        }
+    });
     Ok(())
 }
 

@@ -35,9 +35,8 @@ pub fn polls(root: &Path, watch: Watch) -> bool {
     }
 }
 
-/// Notices changes below `root` until `stop`, and calls `changed` after each group of them; it returns when what has changed
-/// has been read.
-pub async fn watch(root: PathBuf, poll: Option<Duration>, stop: CancellationToken, mut changed: impl AsyncFnMut()) {
+/// Notices changes below `root` until `stop`, and says so once after each group of them.
+pub async fn watch(root: PathBuf, poll: Option<Duration>, stop: CancellationToken, changed: Arc<Notify>) {
     let root = root.canonicalize().unwrap_or(root);
     let touched = Arc::new(Notify::new());
     let mut events = match poll {
@@ -67,10 +66,7 @@ pub async fn watch(root: PathBuf, poll: Option<Duration>, stop: CancellationToke
             // Folders that are new are watched before what is in them is read.
             events.again(&root);
         }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = changed() => {}
-        }
+        changed.notify_one();
     }
 }
 
