@@ -84,6 +84,10 @@ pub(super) enum Command {
     Reconcile(super::reconcile::ReconcileArgs),
     /// The fleet on one screen
     Status(super::status::StatusArgs),
+    /// Leave a device, a group, a policy or a setting alone for a while
+    Suspend(super::suspend::SuspendArgs),
+    /// Go on with what was suspended
+    Resume(super::suspend::ResumeArgs),
     /// List, show, add, edit, remove, import and export devices; groups and sites
     Devices(super::devices::DevicesArgs),
     /// What is known of a device

@@ -25,6 +25,7 @@ mod help;
 mod import;
 mod import_device;
 mod init;
+mod init_service;
 mod logs;
 mod man;
 mod notify;
@@ -41,6 +42,7 @@ mod simulate;
 mod state;
 mod status;
 mod style;
+mod suspend;
 mod table;
 mod test;
 mod test_junit;
@@ -105,6 +107,8 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Simulate(args) => simulate::run(&global, &args),
         Command::Reconcile(args) => reconcile::run(&global, &args),
         Command::Status(args) => status::run(&global, &args),
+        Command::Suspend(args) => suspend::suspend(&global, &args),
+        Command::Resume(args) => suspend::resume(&global, &args),
         Command::Devices(args) => devices::run(&global, args),
         Command::Facts(args) => facts::run(&global, &args),
         Command::Why(args) => why::run(&global, &args),

@@ -1,6 +1,6 @@
 //! What a visit is for, and what is asked of the device then.
 
-use std::time::Duration;
+
 
 use crate::collect::Request;
 use crate::model::Category;
@@ -100,7 +100,3 @@ pub(super) fn request(kinds: Kinds, needs: Option<&Request>) -> Request {
     request
 }
 
-/// A visit for one of the sampled kinds takes along the other one where that would come within this share of its period.
-pub(super) fn soon(period: Duration) -> Duration {
-    period / 5
-}
