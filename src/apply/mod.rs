@@ -2,6 +2,7 @@
 //!
 //! [`survey`] brings facts and plan; [`limits`] refuses; [`Executor`] carries out and resumes. Printing is the faces' task.
 
+mod act;
 mod change;
 mod declare;
 mod device;
@@ -9,18 +10,19 @@ mod events;
 mod executor;
 mod host;
 pub mod limits;
+mod parts;
 mod request;
 mod retry;
 mod saved;
-mod parts;
 mod sessions;
 mod stages;
 pub mod survey;
 mod suspended;
-mod waiting;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
+pub use act::act;
 pub use declare::declare;
 pub use events::{EVENTS_SCHEMA, Event, OnEvent};
 pub use executor::{ApplyError, ApplyOptions, Executor, Finished, Task};

@@ -39,9 +39,9 @@ fn changed_since(set: &PolicySet, store: &Store, under: &str) -> Result<Vec<Stri
     let then: HashMap<String, String> = store.policy_set(under)?.into_iter().collect();
     let mut labels = Vec::new();
     for policy in &set.policies {
-        let now = super::declare::describe(policy);
+        let now = super::declare::describe(policy).to_string();
         let before = then.get(&*policy.name);
-        if before.is_none_or(|before| *before != now.to_string()) {
+        if before.is_none_or(|before| *before != now) {
             labels.extend(policy.settings.iter().map(crate::model::Setting::label));
         }
     }

@@ -103,8 +103,8 @@ impl Context {
     }
 
     /// The same for the daemon, which says what it does to standard error too; nothing is declared before it is its turn.
-    pub(super) fn daemon_store(&self) -> Result<Store, Failure> {
-        self.open_store(true)
+    pub(super) fn daemon_store(&self, aloud: bool) -> Result<Store, Failure> {
+        self.open_store(aloud)
     }
 
     fn open_store(&self, aloud: bool) -> Result<Store, Failure> {

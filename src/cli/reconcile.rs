@@ -39,7 +39,7 @@ pub(super) struct ReconcileArgs {
 
 pub(super) fn run(global: &Global, args: &ReconcileArgs) -> Result<Exit, Failure> {
     let mut context = Context::open_for_daemon(global)?;
-    let mut store = context.daemon_store()?;
+    let mut store = context.daemon_store(!args.once)?;
     context.actor = Actor { user: "rmm".into(), from: context.actor.from.replacen("cli@", "reconcile@", 1) };
     let sets = sets(global, &context, args)?;
     context.set = sets.current();
@@ -55,6 +55,7 @@ pub(super) fn run(global: &Global, args: &ReconcileArgs) -> Result<Exit, Failure
         redactor: context.redactor.clone(),
         clock: Arc::clone(&context.clock),
         actor: context.actor.clone(),
+        host: super::context::hostname(),
     };
     super::signals::serve(async |asked: Signals| crate::reconcile::run(start, asked).await)?;
     Ok(Exit::Done)
@@ -127,7 +128,11 @@ fn round(global: &Global, parts: &Parts) -> Result<Exit, Failure> {
         plan = self::plan(parts, &scope)?;
     }
     if global.output == Output::Table {
-        super::print(&render(&plan, Show { commands: false, verbose: global.verbose > 0, width: super::style::width() }, parts.clock.now()))?;
+        super::print(&render(
+            &plan,
+            Show { commands: false, verbose: global.verbose > 0, width: super::style::width() },
+            parts.clock.now(),
+        ))?;
     }
     if plan.summary.count(State::Change) == 0 {
         return Ok(worst);

@@ -138,7 +138,7 @@ fn list(global: &Global, store: &Store) -> Result<Exit, Failure> {
 
 fn shown(what: What, name: &str, device: Option<&str>) -> String {
     let at = device.map(|device| format!(" --device {}", clean(device))).unwrap_or_default();
-    let name = if name.contains(' ') { format!("'{}'", clean(name)) } else { clean(name).to_string() };
+    let name = if name.contains(' ') { format!("'{}'", clean(name)) } else { clean(name) };
     format!("{} {name}{at}", SuspensionKind::from(what))
 }
 
@@ -159,10 +159,13 @@ fn check(set: &PolicySet, what: What, name: &str, device: Option<&str>) -> Resul
     let unknown = |what: &str, name: &str, known: &mut dyn Iterator<Item = &str>| {
         let near = did_you_mean(name, known).map(|near| format!("did you mean '{near}'?"));
         let problem = Diagnostic::error("RMM0667", format!("there is no {what} '{}'", clean(name)));
-        Failure::new(Exit::Usage, match near {
-            Some(near) => problem.advice(near),
-            None => problem,
-        })
+        Failure::new(
+            Exit::Usage,
+            match near {
+                Some(near) => problem.advice(near),
+                None => problem,
+            },
+        )
     };
     match (what, device) {
         (What::Setting, None) => return Err(Failure::usage("a setting is suspended on a device", "name it: --device DEVICE")),
@@ -185,9 +188,7 @@ fn check(set: &PolicySet, what: What, name: &str, device: Option<&str>) -> Resul
         });
     }
     match device {
-        Some(device) if !set.devices.contains_key(device) => {
-            Err(unknown("device", device, &mut set.devices.keys().map(String::as_str)))
-        }
+        Some(device) if !set.devices.contains_key(device) => Err(unknown("device", device, &mut set.devices.keys().map(String::as_str))),
         _ => Ok(()),
     }
 }

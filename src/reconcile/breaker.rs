@@ -64,7 +64,8 @@ impl Breaker {
                 }
                 let counters = parts.store.note_change_outcome(&device.device, &key.1, ChangeOutcome::Reverted)?;
                 if counters.reverted >= MOST {
-                    let why = format!("did not last: it was carried out {} times, last at {}", counters.reverted, at.format("%F %H:%M UTC"));
+                    let why =
+                        format!("did not last: it was carried out {} times, last at {}", counters.reverted, at.format("%F %H:%M UTC"));
                     signals.extend(trip(parts, &device.device, change, &why)?);
                 }
             }

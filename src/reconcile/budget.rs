@@ -31,14 +31,23 @@ impl std::fmt::Display for Spent {
             Self::Devices { devices, allowed, limit } => {
                 write!(f, "{devices} devices would be changed within the limit's window; {allowed} are allowed ({limit})")
             }
-            Self::Failures { failed, allowed } => write!(f, "changes failed on {failed} devices within the limit's window; {allowed} stop everything"),
+            Self::Failures { failed, allowed } => {
+                write!(f, "changes failed on {failed} devices within the limit's window; {allowed} stop everything")
+            }
         }
     }
 }
 
 impl Budget {
     /// Whether these devices may be changed too. All, or none: half a roll-out is not what anybody asked for.
-    pub(super) fn allows(&mut self, devices: &BTreeSet<String>, limits: &Limits, fleet: usize, window: Duration, now: Duration) -> Result<(), Spent> {
+    pub(super) fn allows(
+        &mut self,
+        devices: &BTreeSet<String>,
+        limits: &Limits,
+        fleet: usize,
+        window: Duration,
+        now: Duration,
+    ) -> Result<(), Spent> {
         for list in [&mut self.changed, &mut self.failed] {
             while list.front().is_some_and(|(at, _)| *at + window <= now) {
                 list.pop_front();
@@ -81,7 +90,7 @@ impl Budget {
 mod tests {
     use super::*;
 
-    const HOUR: Duration = Duration::from_secs(3600);
+    const HOUR: Duration = Duration::from_hours(1);
 
     fn devices(range: std::ops::Range<usize>) -> BTreeSet<String> {
         range.map(|i| format!("d{i}")).collect()

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::blocking::blocking;
 use super::breaker::{self, Breaker};
 use super::budget::Budget;
-use super::desk::Desk;
+use super::desk::DeskWay;
 use super::enforce::{self, Attempt};
 use super::keeper::Seen;
 use super::kinds::{self, Kind, Kinds};
@@ -42,9 +42,9 @@ const GATHER: Duration = Duration::from_secs(1);
 /// Runs at the same time.
 const MOST_RUNS: usize = 8;
 /// A device whose run has failed is left alone for so long, and three times as long after each further failure.
-const BACK_OFF: Duration = Duration::from_secs(300);
+const BACK_OFF: Duration = Duration::from_mins(5);
 /// After a limit has refused everything, it is tried again after this.
-const REFUSED: Duration = Duration::from_secs(60);
+const REFUSED: Duration = Duration::from_mins(1);
 
 /// What the loop works with.
 pub(super) struct Conductor {
@@ -52,7 +52,7 @@ pub(super) struct Conductor {
     pub(super) visits: mpsc::Sender<Visit>,
     /// Devices observed at once, for the pool.
     pub(super) most: Arc<AtomicUsize>,
-    pub(super) desk: Desk,
+    pub(super) desk: DeskWay,
     pub(super) vitals: Arc<Vitals>,
     /// Nothing new is begun.
     pub(super) stop: CancellationToken,
@@ -93,7 +93,7 @@ impl Conductor {
         parts: Parts,
         visits: mpsc::Sender<Visit>,
         most: Arc<AtomicUsize>,
-        desk: Desk,
+        desk: DeskWay,
         vitals: Arc<Vitals>,
         (stop, abort): (CancellationToken, CancellationToken),
     ) -> Self {
@@ -257,7 +257,8 @@ impl Conductor {
             Ok::<_, StoreError>(states.into_iter().filter(|s| s.last_inventory.is_some_and(|at| at > oldest)).map(|s| s.name).collect())
         })
         .await?;
-        let (names, steady) = (self.parts.set.devices.keys().filter(|name| !fresh.contains(*name)).cloned().collect::<Vec<_>>(), self.steady());
+        let (names, steady) =
+            (self.parts.set.devices.keys().filter(|name| !fresh.contains(*name)).cloned().collect::<Vec<_>>(), self.steady());
         let span = self.turn().min(Duration::from_millis(20) * u32::try_from(names.len()).unwrap_or(u32::MAX));
         for name in names {
             let at = steady + wheel::place(&name, span);
@@ -426,7 +427,9 @@ impl Conductor {
 
     /// What the policies of these devices look at, kept until something changes.
     async fn learn_needs(&mut self, names: &[Arc<str>]) -> Result<(), StoreError> {
-        let wanted = |name: &&Arc<str>| !self.needs.contains_key(*name) && self.wanted.get(*name).is_some_and(|k| k.wants_needs() || *k != Kinds::default());
+        let wanted = |name: &&Arc<str>| {
+            !self.needs.contains_key(*name) && self.wanted.get(*name).is_some_and(|k| k.wants_needs() || *k != Kinds::default())
+        };
         let devices: Vec<_> = names.iter().filter(wanted).filter_map(|name| self.parts.set.devices.get(&**name).cloned()).collect();
         if devices.is_empty() {
             return Ok(());
@@ -447,6 +450,10 @@ impl Conductor {
             }
             if seen.changed || seen.returned {
                 self.dirty.insert(seen.device.to_string());
+            }
+            if let Some(at) = seen.again {
+                let wait = (at - self.parts.clock.now()).to_std().unwrap_or_default();
+                self.later.insert((self.begun.elapsed() + wait, Arc::clone(&seen.device), Kind::Status.name()));
             }
             if seen.returned {
                 returned.insert(seen.device.to_string());
@@ -541,13 +548,8 @@ impl Conductor {
         self.budget.begun(devices.iter().cloned(), steady);
         self.running.extend(devices.iter().cloned());
         self.vitals.figures.runs.inc();
-        let attempt = enforce::begin(
-            self.parts.clone(),
-            devices,
-            self.options(),
-            (self.stop.clone(), self.abort.clone()),
-            Arc::clone(&self.breaker),
-        );
+        let attempt =
+            enforce::begin(self.parts.clone(), devices, self.options(), (self.stop.clone(), self.abort.clone()), Arc::clone(&self.breaker));
         self.runs.spawn(attempt);
         Ok(())
     }
@@ -588,9 +590,7 @@ impl Conductor {
     }
 
     async fn say(&self, signals: Vec<Signal>) {
-        if !signals.is_empty() {
-            self.desk.signals(signals).await;
-        }
+        self.desk.signals(signals).await;
     }
 
     /// What is in flight ends: runs finish the change that they are at and leave the rest for the next start. After

@@ -12,9 +12,10 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use super::alerts::Alerts;
 use super::blocking::{audit, blocking};
 use super::conductor::Conductor;
-use super::desk::Desk;
+use super::desk::DeskWay;
 use super::error::ReconcileError;
 use super::hot::Hot;
 use super::keeper::Keeper;
@@ -27,6 +28,7 @@ use crate::access::{Redactor, SecretStore};
 use crate::apply::Parts;
 use crate::collect::Kept;
 use crate::model::run::Actor;
+use crate::notify::Worker;
 use crate::store::{Owner, Store, StoreError};
 use crate::time::Clock;
 
@@ -64,6 +66,8 @@ pub struct Start {
     pub clock: Arc<dyn Clock>,
     /// Who the daemon is in the audit.
     pub actor: Actor,
+    /// Name of this machine.
+    pub host: String,
 }
 
 /// Runs until it is asked to end, or cannot go on.
@@ -74,8 +78,8 @@ pub async fn run(start: Start, signals: Signals) -> Result<(), ReconcileError> {
     let mut aside = JoinSet::new();
     let listen = start.sets.current().config.daemon.listen.clone();
     if !listen.is_empty() {
-        let listener = http::listen(&listen).await?;
-        aside.spawn(http::serve(listener, Arc::clone(&vitals), faces.clone()));
+        let address = http::address(&listen)?;
+        aside.spawn(http::serve(address, Arc::clone(&vitals), faces.clone()));
     }
     vitals.beat();
     aside.spawn(service::watchdog(Arc::clone(&vitals), faces.clone()));
@@ -140,10 +144,32 @@ async fn at_work(start: &Start, owner: &Owner, vitals: &Arc<Vitals>, signals: &S
     let helpers = CancellationToken::new();
     let lost = CancellationToken::new();
     let mut tasks: JoinSet<Result<(), ReconcileError>> = JoinSet::new();
-    let (desk, told) = Desk::channel();
-    tasks.spawn(super::alerts::run(parts.clone(), told));
+    let (desk, told) = DeskWay::channel();
+    let wake = Arc::new(Notify::new());
+    let worker = worker(start, &wake, desk.clone());
+    let (of, config) = (Arc::clone(&worker), set.config.clone());
+    blocking(move || {
+        of.configure(&config);
+        of.recover()
+    })
+    .await?;
+    // Deliveries leave until everything else has ended.
+    let sending = CancellationToken::new();
+    let sender = tokio::spawn(Arc::clone(&worker).run(sending.clone()));
+    // The desk decides until nobody is left who could have something to say.
+    let closing = CancellationToken::new();
+    let (stop, until) = (signals.stop.clone(), closing.clone());
+    let alerts = Alerts { parts: parts.clone(), worker, wake, vitals: Arc::clone(vitals), stop, until };
+    let mut alerts = tokio::spawn(alerts.run(told));
     tasks.spawn(heartbeat(start.store.clone(), owner.clone(), lost.clone(), helpers.clone()));
-    tasks.spawn(reload::run(Arc::clone(&start.sets), start.root.clone(), desk.clone(), Arc::clone(vitals), signals.reload.clone(), helpers.clone()));
+    tasks.spawn(reload::run(
+        Arc::clone(&start.sets),
+        start.root.clone(),
+        desk.clone(),
+        Arc::clone(vitals),
+        signals.reload.clone(),
+        helpers.clone(),
+    ));
 
     let most = Arc::new(AtomicUsize::new(set.config.connections.max_concurrent as usize));
     let (visits, asked) = mpsc::channel(visits::WAITING);
@@ -162,8 +188,9 @@ async fn at_work(start: &Start, owner: &Owner, vitals: &Arc<Vitals>, signals: &S
         Ok(())
     });
     let hot = known(&parts).await?;
-    let keeper = Keeper { store: start.store.clone(), clock: Arc::clone(&start.clock), hot, vitals: Arc::clone(vitals) };
-    tasks.spawn(async move { Ok(keeper.run(came, seen).await?) });
+    let keeper = Keeper::new(parts.clone(), hot, Arc::clone(vitals), desk.clone(), signals.stop.clone());
+    let changes = start.sets.subscribe();
+    tasks.spawn(async move { Ok(keeper.run(came, changes, seen).await?) });
 
     let conductor = Conductor::new(parts.clone(), visits, most, desk, Arc::clone(vitals), (signals.stop.clone(), signals.abort.clone()));
     let mut loop_ = tokio::spawn(conductor.run(start.sets.subscribe(), heard));
@@ -190,6 +217,13 @@ async fn at_work(start: &Start, owner: &Owner, vitals: &Arc<Vitals>, signals: &S
                 result = result.and(joined(ended).and_then(|ended| ended.map_err(Into::into)));
                 break;
             }
+            ended = &mut alerts, if !stopping => {
+                result = result.and(joined(ended).and_then(|ended| ended));
+                signals.stop.cancel();
+                // It is asked for once more below.
+                alerts = tokio::spawn(std::future::ready(Ok(())));
+                stopping = true;
+            }
             // Something that must not end has ended.
             Some(ended) = tasks.join_next(), if !stopping => {
                 let ended = joined(ended).and_then(|ended| ended);
@@ -206,10 +240,35 @@ async fn at_work(start: &Start, owner: &Owner, vitals: &Arc<Vitals>, signals: &S
     while let Some(ended) = tasks.join_next().await {
         result = result.and(joined(ended).and_then(|ended| ended));
     }
+    closing.cancel();
+    result = result.and(joined(alerts.await).and_then(|ended| ended));
+    sending.cancel();
+    match sender.await {
+        Ok(0) => {}
+        Ok(left) => tracing::warn!(left, "notifications were on their way; they go again at the next start"),
+        Err(error) => tracing::error!(%error, "the sender of notifications has ended early"),
+    }
     let ended = json!({ "pid": std::process::id(), "error": result.as_ref().err().map(ToString::to_string) });
     record(&parts, "daemon.stopped", ended).await?;
     tracing::info!("ended");
     result
+}
+
+fn worker(start: &Start, wake: &Arc<Notify>, desk: DeskWay) -> Arc<Worker> {
+    Worker::new(crate::notify::Parts {
+        store: start.store.clone(),
+        clock: Arc::clone(&start.clock),
+        secrets: Arc::clone(&start.secrets) as _,
+        redactor: start.redactor.clone(),
+        root: start.root.clone(),
+        host: start.host.clone(),
+        wake: Arc::clone(wake),
+        signals: Arc::new(move |signal| {
+            if !desk.try_signal(signal) {
+                tracing::warn!("an alert about a channel was lost: the desk is busy");
+            }
+        }),
+    })
 }
 
 /// A panic of a task is one of the daemon.
@@ -263,4 +322,3 @@ async fn record(parts: &Parts, action: &'static str, details: serde_json::Value)
     let store = parts.store.clone();
     blocking(move || store.audit(&event)).await.map(drop)
 }
-

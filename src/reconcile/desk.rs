@@ -1,10 +1,10 @@
-//! The way to the alert desk: one task owns it, everybody else sends. What it decides is written in one transaction, and the
-//! sender of notifications is woken.
+//! The way to the alert desk: one task owns it, everybody else sends.
 
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use crate::alert::DeviceSamples;
 use crate::model::alert::Signal;
 use crate::repo::PolicySet;
 
@@ -14,6 +14,8 @@ const WAITING: usize = 1024;
 /// What the desk is told.
 #[derive(Debug)]
 pub(super) enum Said {
+    /// Something was measured.
+    Samples(Vec<DeviceSamples>),
     /// Something is wrong, is over, or has happened.
     Signals(Vec<Signal>),
     /// Facts of these devices have changed.
@@ -22,13 +24,20 @@ pub(super) enum Said {
     Set(Arc<PolicySet>),
     /// Another process has written.
     External,
+    /// What came of an action.
+    Remediated {
+        /// The alert because of which it was carried out.
+        alert: String,
+        /// In a few words.
+        outcome: String,
+    },
 }
 
 /// The way to the desk.
 #[derive(Debug, Clone)]
-pub(super) struct Desk(mpsc::Sender<Said>);
+pub(super) struct DeskWay(mpsc::Sender<Said>);
 
-impl Desk {
+impl DeskWay {
     /// A way, and its other end.
     pub(super) fn channel() -> (Self, mpsc::Receiver<Said>) {
         let (sender, receiver) = mpsc::channel(WAITING);
@@ -40,8 +49,19 @@ impl Desk {
         let _ = self.0.send(said).await;
     }
 
+    pub(super) async fn samples(&self, samples: Vec<DeviceSamples>) {
+        self.say(Said::Samples(samples)).await;
+    }
+
     pub(super) async fn signals(&self, signals: Vec<Signal>) {
-        self.say(Said::Signals(signals)).await;
+        if !signals.is_empty() {
+            self.say(Said::Signals(signals)).await;
+        }
+    }
+
+    /// The same for those who must not wait. False where there is no room.
+    pub(super) fn try_signal(&self, signal: Signal) -> bool {
+        self.0.try_send(Said::Signals(vec![signal])).is_ok()
     }
 
     pub(super) async fn facts(&self, devices: Vec<String>) {

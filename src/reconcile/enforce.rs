@@ -94,7 +94,15 @@ fn plan(parts: &Parts, devices: &BTreeSet<String>, options: &PlanOptions) -> Res
     Ok(planner.assemble(plans, &Scope::default(), parts.clock.now()))
 }
 
-async fn carry_out(parts: Parts, run: String, task: Task, options: ApplyOptions, stops: Stops, breaker: Shared, mut attempt: Attempt) -> Attempt {
+async fn carry_out(
+    parts: Parts,
+    run: String,
+    task: Task,
+    options: ApplyOptions,
+    stops: Stops,
+    breaker: Shared,
+    mut attempt: Attempt,
+) -> Attempt {
     let finished = work(&parts, &run, task, options, stops).await;
     match finished {
         Ok(finished) => {

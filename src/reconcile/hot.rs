@@ -41,7 +41,12 @@ impl Hot {
     }
 
     /// A device has answered.
-    pub(super) fn answered<'a>(&mut self, device: &Arc<str>, sections: impl Iterator<Item = (&'a Arc<str>, &'a Section)>, at: DateTime<Utc>) -> News {
+    pub(super) fn answered<'a>(
+        &mut self,
+        device: &Arc<str>,
+        sections: impl Iterator<Item = (&'a Arc<str>, &'a Section)>,
+        at: DateTime<Utc>,
+    ) -> News {
         let mut news = News::default();
         let seen = self.devices.entry(Arc::clone(device)).or_default();
         news.returned = seen.status.replace(Status::Online).is_some_and(|before| before == Status::Offline);
@@ -56,8 +61,7 @@ impl Hot {
                 Some(id) => *id,
                 None => *self.names.entry(Arc::clone(name)).or_insert(next),
             };
-            let [a, b, c, d, e, f, g, h, ..] = section.hash;
-            let hash = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+            let hash = section.hash.first_chunk().map_or(0, |chunk| u64::from_le_bytes(*chunk));
             match seen.sections.binary_search_by_key(&id, |(id, _)| *id) {
                 Ok(i) if seen.sections[i].1 == hash => {}
                 Ok(i) => {

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -14,23 +15,38 @@ use tokio_util::sync::CancellationToken;
 use super::error::ReconcileError;
 use super::vitals::Vitals;
 
-/// Takes the address. Refused where others than this machine could ask.
-pub(super) async fn listen(address: &str) -> Result<TcpListener, ReconcileError> {
-    let failed = |reason: String| ReconcileError::Listen { address: address.to_owned(), reason };
-    let parsed: SocketAddr = address.parse().map_err(|_| failed("write it as 127.0.0.1:9464".into()))?;
-    if !parsed.ip().is_loopback() {
-        return Err(failed("only an address of this machine itself is taken: 127.0.0.1 or [::1]".into()));
+/// How often an address that is taken is tried again: a standby on the same machine waits for it as for the database.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// The address. Refused where others than this machine could ask.
+pub(super) fn address(text: &str) -> Result<SocketAddr, ReconcileError> {
+    let failed = |reason: &str| ReconcileError::Listen { address: text.to_owned(), reason: reason.to_owned() };
+    let address: SocketAddr = text.parse().map_err(|_| failed("write it as 127.0.0.1:9464"))?;
+    if address.ip().is_loopback() {
+        Ok(address)
+    } else {
+        Err(failed("only an address of this machine itself is taken: 127.0.0.1 or [::1]"))
     }
-    TcpListener::bind(parsed).await.map_err(|error| failed(error.to_string()))
 }
 
 /// Answers until `stop`.
-pub(super) async fn serve(listener: TcpListener, vitals: Arc<Vitals>, stop: CancellationToken) {
-    let routes = Router::new()
-        .route("/livez", get(live))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
-        .with_state(vitals);
+pub(super) async fn serve(address: SocketAddr, vitals: Arc<Vitals>, stop: CancellationToken) {
+    let mut told = false;
+    let listener = loop {
+        match TcpListener::bind(address).await {
+            Ok(listener) => break listener,
+            Err(error) if !told => {
+                told = true;
+                tracing::warn!(%address, %error, "the address for health and figures is taken; tried again");
+            }
+            Err(_) => {}
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(AGAIN) => {}
+        }
+    };
+    let routes = Router::new().route("/livez", get(live)).route("/readyz", get(ready)).route("/metrics", get(metrics)).with_state(vitals);
     let served = axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned()).await;
     if let Err(error) = served {
         tracing::error!(%error, "the health page has ended");
@@ -38,7 +54,11 @@ pub(super) async fn serve(listener: TcpListener, vitals: Arc<Vitals>, stop: Canc
 }
 
 async fn live(State(vitals): State<Arc<Vitals>>) -> Response {
-    if vitals.alive() { (StatusCode::OK, "alive\n").into_response() } else { (StatusCode::SERVICE_UNAVAILABLE, "the loop hangs\n").into_response() }
+    if vitals.alive() {
+        (StatusCode::OK, "alive\n").into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "the loop hangs\n").into_response()
+    }
 }
 
 async fn ready(State(vitals): State<Arc<Vitals>>) -> Response {

@@ -1,7 +1,5 @@
 //! What a visit is for, and what is asked of the device then.
 
-
-
 use crate::collect::Request;
 use crate::model::Category;
 use crate::model::config::Schedules;
@@ -99,4 +97,3 @@ pub(super) fn request(kinds: Kinds, needs: Option<&Request>) -> Request {
     }
     request
 }
-

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::blocking::blocking;
-use super::desk::Desk;
+use super::desk::DeskWay;
 use super::error::ReconcileError;
 use super::sets::{Reloaded, Sets};
 use super::vitals::Vitals;
@@ -26,7 +26,7 @@ const MOST: usize = 10;
 pub(super) async fn run(
     sets: Arc<Sets>,
     root: PathBuf,
-    desk: Desk,
+    desk: DeskWay,
     vitals: Arc<Vitals>,
     asked: Arc<Notify>,
     stop: CancellationToken,
@@ -67,7 +67,7 @@ pub(super) async fn run(
 
 struct Reloader {
     sets: Arc<Sets>,
-    desk: Desk,
+    desk: DeskWay,
     vitals: Arc<Vitals>,
     stop: CancellationToken,
 }
@@ -98,7 +98,11 @@ impl Reloader {
             Reloaded::New(set) => {
                 tracing::info!(policy_set = set.hash, commit = set.commit.as_deref().unwrap_or("-"), took, "policy set in force");
                 self.vitals.figures.reloads.inc();
-                service::status(&format!("at work: {} devices, policy set {}", set.devices.len(), set.commit.as_deref().unwrap_or(&set.hash)));
+                service::status(&format!(
+                    "at work: {} devices, policy set {}",
+                    set.devices.len(),
+                    set.commit.as_deref().unwrap_or(&set.hash)
+                ));
                 cleared(at)
             }
             Reloaded::Refused(problems) => {

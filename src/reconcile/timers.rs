@@ -147,8 +147,8 @@ mod tests {
     #[test]
     fn only_what_comes_evenly_has_a_period() {
         let of = |text: &str| period(&Schedule::parse(text, chrono_tz::Europe::Berlin).unwrap(), at("2026-03-29T00:00:00Z"));
-        assert_eq!(of("every 5 min"), Some(Duration::from_secs(300)));
-        assert_eq!(of("Hourly"), Some(Duration::from_secs(3600)));
+        assert_eq!(of("every 5 min"), Some(Duration::from_mins(5)));
+        assert_eq!(of("Hourly"), Some(Duration::from_hours(1)));
         assert_eq!(of("Daily 02:00"), None);
         assert_eq!(of("0,10,20 * * * *"), None);
     }

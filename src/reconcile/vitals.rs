@@ -1,7 +1,7 @@
 //! How the daemon is doing: what readiness, liveness, the watchdog of the service manager and `/metrics` are answered from.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use prometheus_client::encoding::text::encode;

@@ -23,8 +23,7 @@ const GIT_PATIENCE: Duration = Duration::from_secs(5);
 /// Deepest folder that is looked at.
 const DEEPEST: usize = 9;
 /// File systems that do not tell of changes that others make: NFS, SMB, CIFS, 9P, Ceph, AFS, FUSE.
-const SILENT: [u32; 9] =
-    [0x6969, 0x517b, 0xff53_4d42, 0xfe53_4d42, 0x0102_1997, 0x00c3_6400, 0x5346_414f, 0x6573_5546, 0x6b41_4653];
+const SILENT: [u32; 9] = [0x6969, 0x517b, 0xff53_4d42, 0xfe53_4d42, 0x0102_1997, 0x00c3_6400, 0x5346_414f, 0x6573_5546, 0x6b41_4653];
 
 /// Whether files below `root` have to be looked at, since nothing tells of their changes.
 pub fn polls(root: &Path, watch: Watch) -> bool {
@@ -125,7 +124,9 @@ impl Events {
     fn again(&mut self, root: &Path) {
         for folder in crate::repo::folders() {
             let path = root.join(folder);
-            if path.is_dir() && let Err(error) = self.0.watch(&path, RecursiveMode::Recursive) {
+            if path.is_dir()
+                && let Err(error) = self.0.watch(&path, RecursiveMode::Recursive)
+            {
                 tracing::warn!(%error, folder, "the folder cannot be watched");
             }
         }

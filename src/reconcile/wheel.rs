@@ -92,7 +92,7 @@ impl Wheel {
 mod tests {
     use super::*;
 
-    const PERIOD: Duration = Duration::from_secs(300);
+    const PERIOD: Duration = Duration::from_mins(5);
 
     fn wheel(devices: usize) -> Wheel {
         let mut wheel = Wheel::new(PERIOD);

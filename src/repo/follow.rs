@@ -129,7 +129,8 @@ impl Follower {
         }
         let signers = if settings.require_signed_commits { Some(Signers::new(settings, root)?) } else { None };
         // A folder of this machine is meant from where rmm.toml stands.
-        let remote = if remote.contains(':') || Path::new(&remote).is_absolute() { remote } else { root.join(remote).display().to_string() };
+        let remote =
+            if remote.contains(':') || Path::new(&remote).is_absolute() { remote } else { root.join(remote).display().to_string() };
         let dir = std::path::absolute(state.join("repository.git")).unwrap_or_else(|_| state.join("repository.git"));
         let follower = Self {
             git: Git::new(&dir),
@@ -174,7 +175,8 @@ impl Follower {
             FollowError::Remote { remote: self.shown(), branch: self.branch.clone(), reason }
         };
         // Of the ways to speak to a remote, those that name a program to be run stay forbidden.
-        let git = ["https", "ssh", "git", "http", "file"].iter().fold(self.git.clone(), |git, p| git.with(format!("protocol.{p}.allow=always")));
+        let git =
+            ["https", "ssh", "git", "http", "file"].iter().fold(self.git.clone(), |git, p| git.with(format!("protocol.{p}.allow=always")));
         let git = git
             .with("fetch.fsckObjects=true")
             .with("fetch.recurseSubmodules=false")

@@ -20,7 +20,8 @@ impl Signers {
     /// As `[repository]` names them, from `root`. A file that is missing is refused here, not at the first commit.
     pub(super) fn new(settings: &config::Repository, root: &Path) -> Result<Self, FollowError> {
         let refuse = |reason: String| Err(FollowError::Settings { reason });
-        let file = |name: &Option<String>| name.as_ref().map(|name| std::path::absolute(root.join(name)).unwrap_or_else(|_| root.join(name)));
+        let file =
+            |name: &Option<String>| name.as_ref().map(|name| std::path::absolute(root.join(name)).unwrap_or_else(|_| root.join(name)));
         let (ssh, keys) = (file(&settings.allowed_signers), file(&settings.trusted_keys));
         for path in ssh.iter().chain(&keys) {
             if !path.is_file() {
@@ -68,7 +69,8 @@ pub(super) fn verify(git: &Git, signers: &Signers, dir: &Path, commits: &[String
 
 /// What the answer of `git verify-commit --raw` comes to.
 fn judge(success: bool, said: &str, signers: &Signers) -> Result<(), String> {
-    let status = |word: &str| said.lines().filter_map(|line| line.strip_prefix("[GNUPG:] ")).find(|line| line.split(' ').next() == Some(word));
+    let status =
+        |word: &str| said.lines().filter_map(|line| line.strip_prefix("[GNUPG:] ")).find(|line| line.split(' ').next() == Some(word));
     if said.trim().is_empty() {
         return Err("it is not signed".into());
     }
@@ -142,7 +144,8 @@ mod tests {
     #[test]
     fn only_a_good_signature_by_a_listed_key_counts() {
         let key = "A".repeat(40);
-        let valid = format!("[GNUPG:] NEWSIG\n[GNUPG:] GOODSIG 1 Kim\n[GNUPG:] VALIDSIG {} 2026-11-21 1 0 4 0 22 10 00 {key}\n", "B".repeat(40));
+        let valid =
+            format!("[GNUPG:] NEWSIG\n[GNUPG:] GOODSIG 1 Kim\n[GNUPG:] VALIDSIG {} 2026-11-21 1 0 4 0 22 10 00 {key}\n", "B".repeat(40));
         assert!(judge(true, &valid, &signers(true, &[&key])).is_ok());
         assert!(judge(true, &valid, &signers(true, &[&"C".repeat(40)])).unwrap_err().contains("not trusted"));
         assert!(judge(false, &valid, &signers(true, &[&key])).is_err());
@@ -152,6 +155,8 @@ mod tests {
         assert!(judge(false, "Good \"git\" signature for kim\n", &signers(true, &[])).is_err());
         assert!(judge(true, "Good \"git\" signature for kim with ED25519 key SHA256:x\n", &signers(true, &[])).is_ok());
         assert!(judge(true, "Good \"git\" signature for kim with ED25519 key SHA256:x\n", &signers(false, &[])).is_err());
-        assert!(judge(true, "Good \"git\" signature with ED25519 key SHA256:x\n", &signers(true, &[])).unwrap_err().contains("not trusted"));
+        assert!(
+            judge(true, "Good \"git\" signature with ED25519 key SHA256:x\n", &signers(true, &[])).unwrap_err().contains("not trusted")
+        );
     }
 }
