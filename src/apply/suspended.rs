@@ -26,7 +26,7 @@ pub fn holding_and_over(set: &PolicySet, store: &Store) -> Result<(Vec<Suspensio
                 if !changed.contains_key(&under) {
                     changed.insert(under.clone(), changed_since(set, store, &under)?);
                 }
-                changed.get(&under).is_some_and(|labels| labels.contains(&one.name))
+                changed.get(&under).is_some_and(|labels| labels.iter().any(|name| one.name.split('.').next() == Some(name)))
             }
         };
         if again { over.push(one) } else { holding.push(one) }
@@ -34,7 +34,8 @@ pub fn holding_and_over(set: &PolicySet, store: &Store) -> Result<(Vec<Suspensio
     Ok((holding, over))
 }
 
-/// Labels of all settings that a policy asks for which is not what it was, or asked for before.
+/// Names of all settings that a policy asks for which is not what it was, or asked for before. Names, not labels: in the file a
+/// key may be a template.
 fn changed_since(set: &PolicySet, store: &Store, under: &str) -> Result<Vec<String>, StoreError> {
     let then: HashMap<String, String> = store.policy_set(under)?.into_iter().collect();
     let mut labels = Vec::new();
@@ -42,7 +43,7 @@ fn changed_since(set: &PolicySet, store: &Store, under: &str) -> Result<Vec<Stri
         let now = super::declare::describe(policy).to_string();
         let before = then.get(&*policy.name);
         if before.is_none_or(|before| *before != now) {
-            labels.extend(policy.settings.iter().map(crate::model::Setting::label));
+            labels.extend(policy.settings.iter().map(|setting| setting.name.to_string()));
         }
     }
     // What is no longer asked for at all has nothing to be suspended any more.
@@ -50,7 +51,7 @@ fn changed_since(set: &PolicySet, store: &Store, under: &str) -> Result<Vec<Stri
         if !set.policies.iter().any(|policy| *policy.name == **name) {
             let before: serde_json::Value = serde_json::from_str(before).unwrap_or_default();
             let settings = before.get("settings").and_then(serde_json::Value::as_array);
-            labels.extend(settings.into_iter().flatten().filter_map(|s| Some(s.get("setting")?.as_str()?.to_owned())));
+            labels.extend(settings.into_iter().flatten().filter_map(|s| Some(s.get("setting")?.as_str()?.split('.').next()?.to_owned())));
         }
     }
     Ok(labels)

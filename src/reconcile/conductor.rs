@@ -26,13 +26,17 @@ use super::wheel::{self, Wheel};
 use crate::apply::Parts;
 use crate::collect::Request;
 use crate::model::alert::Signal;
-use crate::model::plan::State;
+use crate::model::plan::{Change, State};
 use crate::plan::{PlanOptions, Unattended};
 use crate::repo::PolicySet;
 use crate::store::StoreError;
 
 /// The loop comes round at least so often: the wall clock may have been set.
 const LONGEST: Duration = Duration::from_secs(1);
+/// Devices that are asked out of turn are asked one after another, so far apart.
+const PACE: Duration = Duration::from_millis(20);
+/// The first look takes in everything, the second what policies name one by one; the third is for what was missed.
+const MOST_LOOKS: u8 = 3;
 /// How often other processes' writes are looked for.
 const LOOK: Duration = Duration::from_millis(500);
 /// Devices that are planned together; a fleet is planned in pieces, so that it is never in memory as a whole.
@@ -67,6 +71,8 @@ pub(super) struct Conductor {
     later: BTreeSet<(Duration, Arc<str>, &'static str)>,
     asked: HashSet<Arc<str>>,
     needs: HashMap<Arc<str>, Arc<Request>>,
+    /// How often a device was asked because its policies look at what nobody has observed, under this policy set.
+    missing: HashMap<String, u8>,
     /// To be planned again.
     dirty: BTreeSet<String>,
     /// With something to be carried out, and since when (on the clock that only goes forward) that is known.
@@ -112,6 +118,7 @@ impl Conductor {
             later: BTreeSet::new(),
             asked: HashSet::new(),
             needs: HashMap::new(),
+            missing: HashMap::new(),
             dirty: BTreeSet::new(),
             wanting: BTreeMap::new(),
             edges: BTreeSet::new(),
@@ -240,6 +247,7 @@ impl Conductor {
         self.wanted.retain(|name, _| set.devices.contains_key(&**name));
         self.later.retain(|(_, name, _)| set.devices.contains_key(&**name));
         self.patience.clear();
+        self.missing.clear();
         self.dirty = set.devices.keys().cloned().collect();
         self.vitals.figures.devices.set(set.devices.len() as i64);
         if first {
@@ -259,7 +267,7 @@ impl Conductor {
         .await?;
         let (names, steady) =
             (self.parts.set.devices.keys().filter(|name| !fresh.contains(*name)).cloned().collect::<Vec<_>>(), self.steady());
-        let span = self.turn().min(Duration::from_millis(20) * u32::try_from(names.len()).unwrap_or(u32::MAX));
+        let span = self.turn().min(PACE.saturating_mul(u32::try_from(names.len()).unwrap_or(u32::MAX)));
         for name in names {
             let at = steady + wheel::place(&name, span);
             for kind in Kind::DAILY {
@@ -496,6 +504,10 @@ impl Conductor {
         self.vitals.figures.planned.inc_by(plans.len() as u64);
         let steady = self.steady();
         for plan in plans {
+            let unseen = |change: &Change| change.state == State::Unknown && change.observed_at.is_none();
+            if plan.changes.iter().any(unseen) {
+                self.look_soon(&plan.device, steady);
+            }
             self.edges.extend(plan.changes.iter().filter_map(|c| c.held.as_ref()?.until).map(|until| (until, plan.device.clone())).take(4));
             if plan.changes.iter().any(|change| change.state == State::Change) {
                 self.wanting.entry(plan.device).or_insert(steady);
@@ -506,6 +518,19 @@ impl Conductor {
         self.desk.facts(names).await;
         self.vitals.figures.wanting.set(self.wanting.len() as i64);
         Ok(())
+    }
+
+    /// What a policy looks at has not been observed yet: the device is asked now and not when the wheel comes round, but not in
+    /// a circle.
+    fn look_soon(&mut self, device: &str, steady: Duration) {
+        let asked = self.missing.entry(device.to_owned()).or_default();
+        if *asked >= MOST_LOOKS {
+            return;
+        }
+        *asked += 1;
+        let fleet = u32::try_from(self.parts.set.devices.len()).unwrap_or(u32::MAX);
+        let span = self.turn().min(PACE.saturating_mul(fleet));
+        self.later.insert((steady + wheel::place(device, span), device.into(), Kind::Status.name()));
     }
 
     fn options(&self) -> PlanOptions {

@@ -51,7 +51,6 @@ pub(super) fn verify(git: &Git, signers: &Signers, dir: &Path, commits: &[String
     let git = git
         .clone()
         .with(format!("gpg.ssh.allowedSignersFile={ssh}"))
-        .with("gpg.ssh.revocationFile=")
         .with("gpg.ssh.program=ssh-keygen")
         // The signature itself says of which form it is: those that are not trusted have no program.
         .with(format!("gpg.program={}", if ring.is_some() { "gpg" } else { "false" }))

@@ -31,19 +31,36 @@ fn a_round_that_a_limit_forbids_does_nothing_and_says_so() {
     assert_eq!(yard.read("a", "app.conf"), None);
 }
 
+/// A team's own setting that says of itself that it destroys data.
+const WIPED: &str = r#"//! setting: Wiped
+//! summary: Empties a file.
+//! platforms: [linux]
+//! keyed: {name: path, pattern: '^/.+$'}
+//! value: {type: boolean}
+//! probe: files
+//! compare: script
+//! phase: files
+//! risk: destructive
+//! examples:
+//!   - {/tmp/x: true}
+fn probes(key, desired) { [[key]] }
+fn compliant(observed, desired) { observed != () && observed.type == "file" && observed.size == 0 }
+fn apply(device, key, desired) { device.run(["sh", "-c", ": >\"$1\"", "sh", key]); }
+"#;
+
 #[test]
 fn what_destroys_data_is_held_unless_the_configuration_allows_it() {
     let yard = Yard::new(&["a"]);
-    let folder = yard.device("a").join("old");
-    std::fs::create_dir(&folder).unwrap();
-    std::fs::write(folder.join("x"), "x").unwrap();
+    let file = yard.device("a").join("old");
+    std::fs::write(&file, "x").unwrap();
+    yard.file("scripts/wiped.rhai", WIPED);
     yard.file(
         "policies/p.yaml",
-        "policies:\n  P:\n    targets: \"*\"\n    remediate: true\n    settings:\n      Directories: {\"{{ vars.dir }}/old\": absent}\n",
+        "policies:\n  P:\n    targets: \"*\"\n    remediate: true\n    settings:\n      Wiped: {\"{{ vars.dir }}/old\": true}\n",
     );
     yard.once().ends(0).says("daemon.allow_destructive");
-    assert!(folder.exists());
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "x");
     yard.file("rmm.toml", "[limits]\nmax_percent = 100\n[daemon]\nallow_destructive = true\n");
     yard.once().ends(0);
-    assert!(!folder.exists());
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "");
 }
