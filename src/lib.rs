@@ -4,6 +4,7 @@
 //! checked by `tests/it/floors.rs`):
 //!
 //! - faces: [`cli`]
+//! - the loop: [`reconcile`]
 //! - the work: [`alert`], [`apply`], [`collect`], [`report`]
 //! - the hands: [`transport`], [`store`], [`access`], [`notify`]
 //! - the mind: [`plan`], [`repo`], [`catalog`], [`script`]
@@ -19,6 +20,7 @@ pub mod diagnose;
 pub mod model;
 pub mod notify;
 pub mod plan;
+pub mod reconcile;
 pub mod repo;
 pub mod report;
 pub mod script;

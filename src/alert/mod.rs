@@ -25,8 +25,8 @@ mod watch;
 
 use std::sync::Arc;
 
-pub use desk::{Counts, Desk, Outcome};
 pub use crate::store::{DeviceSamples, SeriesName};
+pub use desk::{Counts, Desk, Outcome};
 
 use crate::model::ActionCall;
 

@@ -49,7 +49,7 @@ pub fn declare(set: &PolicySet, store: &Store) -> Result<(), StoreError> {
 }
 
 /// A policy as it is kept beside the verdicts that it led to. Secrets stand in it as `{secret: NAME}`.
-fn describe(policy: &Policy) -> Value {
+pub(super) fn describe(policy: &Policy) -> Value {
     let settings: Vec<Value> =
         policy.settings.iter().map(|s| json!({ "setting": s.label(), "value": *s.value, "place": s.place.to_string() })).collect();
     json!({

@@ -26,7 +26,7 @@ impl Executor {
             return Ok(outcome);
         }
         if self.stop.is_cancelled() {
-            self.cancel_rest(&changes, "the run was stopped")?;
+            self.cancel_rest(&changes, super::waiting::STOPPED)?;
             return Ok(outcome);
         }
         self.requeue(&mut changes)?;
@@ -72,7 +72,7 @@ impl Executor {
             }
             if self.stop.is_cancelled() {
                 let left: Vec<RunChange> = std::iter::once(change).chain(rest).collect();
-                self.cancel_rest(&left, "the run was stopped")?;
+                self.cancel_rest(&left, super::waiting::STOPPED)?;
                 break;
             }
             match work.carry_out(change).await? {
@@ -110,7 +110,7 @@ impl Executor {
     /// The session could not be opened: the category decides.
     fn unopened(&self, name: &str, changes: &[RunChange], error: &TransportError) -> Result<DeviceOutcome, StoreError> {
         if *error == TransportError::Cancelled {
-            self.cancel_rest(changes, "the run was stopped")?;
+            self.cancel_rest(changes, super::waiting::STOPPED)?;
             return Ok(DeviceOutcome::default());
         }
         let text = error.to_string();

@@ -2,6 +2,7 @@
 //!
 //! [`survey`] brings facts and plan; [`limits`] refuses; [`Executor`] carries out and resumes. Printing is the faces' task.
 
+mod act;
 mod change;
 mod declare;
 mod device;
@@ -9,19 +10,26 @@ mod events;
 mod executor;
 mod host;
 pub mod limits;
+mod parts;
 mod request;
 mod retry;
 mod saved;
 mod sessions;
 mod stages;
 pub mod survey;
+mod suspended;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
+pub use act::act;
 pub use declare::declare;
 pub use events::{EVENTS_SCHEMA, Event, OnEvent};
 pub use executor::{ApplyError, ApplyOptions, Executor, Finished, Task};
 pub use limits::Refused;
+pub use parts::Parts;
 pub use request::{from_plan, new_run};
 pub use saved::{check_fresh, held_now, reassure, stages_of};
 pub use sessions::sessions;
+pub use suspended::{holding_and_over, suspended};
+pub use waiting::{Waiting, waiting};

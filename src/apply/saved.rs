@@ -41,7 +41,7 @@ pub fn reassure(
 ) -> Result<Plan, super::ApplyError> {
     let lookup = |name: &str| secrets.resolve(name).ok().map(|s| secrecy::ExposeSecret::expose_secret(&s).to_owned());
     let planner = Planner::new(set, &lookup);
-    let options = PlanOptions { approve, compliant: true, commands: false };
+    let options = PlanOptions { approve, compliant: true, suspended: super::suspended(set, store)?, ..PlanOptions::default() };
     for device_plan in &mut plan.devices {
         let altered = |setting: String| Refused::Altered { device: device_plan.device.clone(), setting };
         let Some(device) = set.devices.get(&device_plan.device) else { return Err(altered("the device itself".into()).into()) };
@@ -111,7 +111,7 @@ pub fn held_now(
     let lookup = |name: &str| secrets.resolve(name).ok().map(|s| secrecy::ExposeSecret::expose_secret(&s).to_owned());
     let planner = Planner::new(set, &lookup);
     // The run was approved when it began.
-    let options = PlanOptions { approve: true, compliant: true, commands: false };
+    let options = PlanOptions { approve: true, compliant: true, suspended: super::suspended(set, store)?, ..PlanOptions::default() };
     let mut held = BTreeMap::new();
     for of_device in changes.chunk_by(|a, b| a.device == b.device) {
         let Some(device) = set.devices.get(&of_device[0].device) else { continue };

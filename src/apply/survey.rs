@@ -202,6 +202,24 @@ impl<'a> Survey<'a> {
         Ok(work)
     }
 
+    /// What planning these devices needs, by device; nothing is said of those of which nothing is known yet. Those want to be
+    /// asked for everything.
+    pub fn needs(&self, devices: &[Arc<Device>]) -> Result<HashMap<String, Arc<Request>>, StoreError> {
+        let secrets = |_: &str| None;
+        let planner = Planner::new(self.set, &secrets);
+        let names: Vec<&str> = devices.iter().map(|d| &*d.name).collect();
+        let mut found = HashMap::with_capacity(devices.len());
+        let mut alike = Alike::default();
+        let needs = |name: &str, facts: Facts| {
+            let device = self.set.devices.get(name).filter(|_| !facts.sections.is_empty())?;
+            Some((name.to_owned(), to_request(&planner.needs(device, &facts))))
+        };
+        self.store.facts_fleet_map(&as_strs(&planner.sections()), &planner.members(), Some(&names), needs, |answer| {
+            found.extend(answer.map(|(name, request)| (name, alike.share(request))));
+        })?;
+        Ok(found)
+    }
+
     /// Takes the inventory: everything of these categories (all where none is named), and what policies name one by one.
     /// `ask` says what is fresh enough.
     pub async fn inventory(
@@ -213,6 +231,35 @@ impl<'a> Survey<'a> {
         cancel: &CancellationToken,
         on: &(dyn Fn(Observed) + Send + Sync),
     ) -> Result<Outcome, StoreError> {
+        let work = self.inventory_due(scope, categories, ask)?;
+        self.observe(work, Merge::Replace, concurrency, cancel, on).await
+    }
+
+    /// Observes everything that is due, in one visit per device: what policies watch, and the inventory.
+    pub async fn everything_due(
+        &self,
+        scope: &Scope,
+        concurrency: Option<u32>,
+        cancel: &CancellationToken,
+        on: &(dyn Fn(Observed) + Send + Sync),
+    ) -> Result<Outcome, StoreError> {
+        let mut work: BTreeMap<String, Asked> = BTreeMap::new();
+        let mut alike = Alike::default();
+        for (device, request) in self.due(scope, Refresh::Auto)?.into_iter().chain(self.inventory_due(scope, &[], Ask::Due)?) {
+            let both = match work.remove(&device.name) {
+                Some((_, first)) => {
+                    let mut both = (*first).clone();
+                    both.merge((*request).clone());
+                    alike.share(both)
+                }
+                None => request,
+            };
+            work.insert(device.name.clone(), (device, both));
+        }
+        self.observe(work.into_values().collect(), Merge::Replace, concurrency, cancel, on).await
+    }
+
+    fn inventory_due(&self, scope: &Scope, categories: &[crate::model::Category], ask: Ask) -> Result<Vec<Asked>, StoreError> {
         use crate::model::Category as Facet;
         let now = self.clock.now();
         let monitoring = &self.set.config.monitoring;
@@ -242,7 +289,7 @@ impl<'a> Survey<'a> {
                 work.push((device, alike.share(request)));
             }
         }
-        self.observe(work, Merge::Replace, concurrency, cancel, on).await
+        Ok(work)
     }
 
     /// Observes devices and keeps what is seen. One attempt each; results are written in batches.
@@ -378,6 +425,7 @@ impl<'a> Survey<'a> {
         let lookup = |name: &str| self.secrets.resolve(name).ok().map(|s| secrecy::ExposeSecret::expose_secret(&s).to_owned());
         let planner = Planner::new(self.set, &lookup);
         let devices = self.devices(scope)?;
+        let options = &PlanOptions { suspended: super::suspended(self.set, self.store)?, ..options.clone() };
         let mut plans = self.judge(&planner, &devices, options, now)?;
         if options.commands {
             for plan in plans.iter_mut().filter(|p| !p.changes.is_empty()) {
@@ -386,6 +434,26 @@ impl<'a> Survey<'a> {
             }
         }
         Ok(planner.assemble(plans, scope, now))
+    }
+
+    /// Plans some devices, of which something has changed, without a look at the others. Those with nothing to say are among
+    /// the result too.
+    pub fn plan_devices(&self, devices: &[Arc<Device>], options: &PlanOptions) -> Result<Vec<DevicePlan>, StoreError> {
+        let now = self.clock.now();
+        let lookup = |name: &str| self.secrets.resolve(name).ok().map(|s| secrecy::ExposeSecret::expose_secret(&s).to_owned());
+        let planner = Planner::new(self.set, &lookup);
+        let options = &PlanOptions { suspended: super::suspended(self.set, self.store)?, ..options.clone() };
+        let oldest = now - self.set.config.monitoring.inventory_interval.delta() * 2;
+        let mut inputs: BTreeMap<&str, [u8; 16]> = BTreeMap::new();
+        for device in devices {
+            if let Some(print) = self.store.fingerprint(&device.name)?.filter(|print| print.oldest > oldest) {
+                inputs.insert(&device.name, input_hash(self.set, &print.hash));
+            }
+        }
+        let mut plans = Vec::with_capacity(devices.len());
+        let missing = devices.iter().map(|device| (&*device.name, device)).collect();
+        self.evaluate(&planner, &missing, &inputs, options, now, &mut plans)?;
+        Ok(plans)
     }
 
     /// A kept verdict holds as long as nothing changed; its evidence may have been seen again since.
@@ -451,6 +519,20 @@ impl<'a> Survey<'a> {
                 }
             }
         }
+        self.evaluate(planner, &missing, &inputs, options, now, &mut plans)?;
+        Ok(plans)
+    }
+
+    /// Judges devices from their facts, and keeps the verdicts of those whose `inputs` are known.
+    fn evaluate(
+        &self,
+        planner: &Planner<'_>,
+        missing: &HashMap<&str, &Arc<Device>>,
+        inputs: &BTreeMap<&str, [u8; 16]>,
+        options: &PlanOptions,
+        now: DateTime<Utc>,
+        plans: &mut Vec<DevicePlan>,
+    ) -> Result<(), StoreError> {
         let names: Vec<&str> = missing.keys().copied().collect();
         // Inputs, the verdicts as they are kept, and where in `plans` the device stands.
         let mut fresh: Vec<([u8; 16], Vec<u8>, usize)> = Vec::new();
@@ -474,18 +556,17 @@ impl<'a> Survey<'a> {
             })?;
         }
         let none = Facts::default();
-        for (name, device) in &missing {
+        for (name, device) in missing {
             if !seen.contains(*name) {
                 plans.push(planner.decide(device, planner.evaluate(device, &none, options, now), options, now));
             }
         }
         let verdicts: Vec<PutVerdict<'_>> =
             fresh.iter().map(|(input_hash, blob, i)| PutVerdict { input_hash: *input_hash, blob, plan: &plans[*i] }).collect();
-        if verdicts.is_empty() {
-            return Ok(plans);
+        if !verdicts.is_empty() {
+            self.store.put_verdicts(&self.set.hash, self.set.commit.as_deref(), now, &verdicts)?;
         }
-        self.store.put_verdicts(&self.set.hash, self.set.commit.as_deref(), now, &verdicts)?;
-        Ok(plans)
+        Ok(())
     }
 }
 

@@ -16,7 +16,7 @@ use super::progress::Progress;
 use super::style::{Tone, clean, count, paint};
 use super::table::Output;
 use crate::apply::survey::{Outcome, Refresh, Survey};
-use crate::apply::{ApplyError, ApplyOptions, EVENTS_SCHEMA, Event, Executor, Finished, Refused, Task, limits};
+use crate::apply::{ApplyError, ApplyOptions, EVENTS_SCHEMA, Event, Finished, Parts, Refused, Task, limits};
 use crate::diagnose::Diagnostic;
 use crate::model::config::Amount;
 use crate::model::plan::{PLAN_SCHEMA, Plan, State};
@@ -98,17 +98,17 @@ pub(super) fn run(global: &Global, args: ApplyArgs) -> Result<Exit, Failure> {
         return Ok(nothing_failed);
     }
     permit(&args, &context, &plan)?;
+    let parts = context.parts(&store);
+    let usual = parts.options();
     let options = ApplyOptions {
-        concurrency: args.concurrency.unwrap_or(context.set.config.connections.max_concurrent),
-        per_site: context.set.config.limits.max_per_site,
-        max_failures: args.max_failures.unwrap_or(context.set.config.limits.max_failures),
+        concurrency: args.concurrency.unwrap_or(usual.concurrency),
+        max_failures: args.max_failures.unwrap_or(usual.max_failures),
         stages: args.stage.clone(),
+        ..usual
     };
     let recorded = serde_json::json!({ "apply": options, "maxDevices": args.max_devices, "maxPercent": args.max_percent, "allowDestructive": args.allow_destructive });
-    let run = crate::apply::new_run(&context.set, &context.actor, context.clock.now(), rand::random(), recorded);
-    let changes = crate::apply::from_plan(&plan, &run.id);
-    let id = run.id.clone();
-    let exit = carry_out(global, &context, &store, &id, options, Task::Begin(Box::new(run), changes))?;
+    let (id, task) = parts.begin(&plan, recorded);
+    let exit = carry_out(global, &parts, &id, options, task)?;
     Ok(if exit == Exit::Done { nothing_failed } else { exit })
 }
 
@@ -164,7 +164,7 @@ fn make(global: &Global, args: &ApplyArgs, context: &Context, store: &Store) -> 
     if outcome.cancelled {
         return Err(Failure::silent(Exit::Interrupted));
     }
-    Ok((survey.plan(&scope, &PlanOptions { approve: args.approve, commands: args.commands, compliant: false })?, outcome))
+    Ok((survey.plan(&scope, &PlanOptions { approve: args.approve, commands: args.commands, ..PlanOptions::default() })?, outcome))
 }
 
 /// Limits, then permission for what is dangerous, then the confirmation.
@@ -222,10 +222,11 @@ fn resume(global: &Global, args: &ApplyArgs, context: &Context, store: &Store, w
         let what = format!("go on with {} on {}", count(open.len(), "change", "changes"), count(devices.len(), "device", "devices"));
         super::confirm::ask(&what, &devices.into_iter().collect::<Vec<_>>(), "--auto-approve")?;
     }
-    carry_out(global, context, store, &run.id, options, Task::Resume(open))
+    carry_out(global, &context.parts(store), &run.id, options, Task::Resume(open))
 }
 
-fn carry_out(global: &Global, context: &Context, store: &Store, run: &str, options: ApplyOptions, task: Task) -> Result<Exit, Failure> {
+/// Carries out a task, shows what happens, and says how it ended.
+pub(super) fn carry_out(global: &Global, parts: &Parts, run: &str, options: ApplyOptions, task: Task) -> Result<Exit, Failure> {
     let total = task.changes().len();
     let progress = Arc::new(Progress::new(global, "applying"));
     progress.at(0, total);
@@ -249,23 +250,9 @@ fn carry_out(global: &Global, context: &Context, store: &Store, run: &str, optio
             }
         }
     };
-    let planned = crate::apply::stages_of(&context.set, store, &options.stages, task.changes())?;
+    let planned = crate::apply::stages_of(&parts.set, &parts.store, &options.stages, task.changes())?;
     let finished = super::signals::block_on_changes(async |signals| {
-        let executor = Arc::new(Executor {
-            set: Arc::clone(&context.set),
-            store: store.clone(),
-            sessions: crate::apply::sessions(&context.set, &context.secrets),
-            secrets: Arc::clone(&context.secrets),
-            redactor: context.redactor.clone(),
-            clock: Arc::clone(&context.clock),
-            actor: context.actor.clone(),
-            run: run.to_owned(),
-            options,
-            stop: signals.stop.clone(),
-            abort: signals.abort.clone(),
-            crashed: std::sync::atomic::AtomicBool::new(false),
-            on: Box::new(on),
-        });
+        let executor = parts.executor(run, options, (signals.stop.clone(), signals.abort.clone()), Box::new(on));
         executor.carry_out(task, planned).await
     });
     progress.finish();

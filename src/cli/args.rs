@@ -80,8 +80,14 @@ pub(super) enum Command {
     Apply(super::apply::ApplyArgs),
     /// Write a repository of simulated devices, for load tests and demonstrations
     Simulate(super::simulate::SimulateArgs),
+    /// Keep the fleet as the repository says: the daemon, or one round of it
+    Reconcile(super::reconcile::ReconcileArgs),
     /// The fleet on one screen
     Status(super::status::StatusArgs),
+    /// Leave a device, a group, a policy or a setting alone for a while
+    Suspend(super::suspend::SuspendArgs),
+    /// Go on with what was suspended
+    Resume(super::suspend::ResumeArgs),
     /// List, show, add, edit, remove, import and export devices; groups and sites
     Devices(super::devices::DevicesArgs),
     /// What is known of a device

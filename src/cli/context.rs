@@ -9,6 +9,7 @@ use super::failure::Failure;
 use crate::access::{Redactor, SecretStore};
 use crate::diagnose::{Diagnostic, Level};
 use crate::model::run::Actor;
+use crate::repo::follow::Follower;
 use crate::repo::{LoadOptions, PolicySet};
 use crate::store::Store;
 use crate::time::{Clock, SystemClock};
@@ -30,12 +31,52 @@ pub(super) struct Context {
     pub(super) redactor: Redactor,
     /// Who asks.
     pub(super) actor: Actor,
+    /// `[repository]` as the files of this machine have it.
+    pub(super) local: crate::model::config::Repository,
     db: PathBuf,
 }
 
 impl Context {
     /// Reads the repository. Problems that forbid going on end the command with all of them; warnings are shown.
+    /// Where a branch is followed, its commit that is in force is the policy set.
     pub(super) fn open(global: &Global) -> Result<Self, Failure> {
+        let mut context = Self::open_here(global)?;
+        if let Some(follower) = context.follower()? {
+            context.take_followed(global, &follower)?;
+        }
+        Ok(context)
+    }
+
+    /// The same for the daemon: also where nothing has been fetched yet.
+    pub(super) fn open_for_daemon(global: &Global) -> Result<Self, Failure> {
+        let mut context = Self::open_here(global)?;
+        if let Some(follower) = context.follower()?
+            && follower.good().is_some()
+        {
+            context.take_followed(global, &follower)?;
+        }
+        Ok(context)
+    }
+
+    /// The branch that is followed, where one is.
+    pub(super) fn follower(&self) -> Result<Option<Follower>, Failure> {
+        let state = super::reconcile::state_of(&self.db, &self.root);
+        Ok(Follower::open(&self.local, &self.root, &state)?)
+    }
+
+    fn take_followed(&mut self, global: &Global, follower: &Follower) -> Result<(), Failure> {
+        let Some(good) = follower.good() else {
+            let problem = Diagnostic::error("RMM0666", format!("nothing of {} is in force here yet", follower.shown()));
+            return Err(Failure::new(Exit::Error, problem.advice("fetch it: rmm reconcile --once")));
+        };
+        let loaded = follower.load(&good, &load_options(global, &self.root), &self.local)?;
+        let sources = loaded.sources.clone();
+        let set = crate::reconcile::judge(loaded);
+        self.set = Arc::new(set.map_err(|problems| Failure { exit: Exit::InvalidConfiguration, problems, sources })?);
+        Ok(())
+    }
+
+    fn open_here(global: &Global) -> Result<Self, Failure> {
         let root = root(global)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let loaded = crate::repo::load(&load_options(global, &root));
@@ -50,16 +91,42 @@ impl Context {
         let redactor = Redactor::new();
         let secrets = Arc::new(SecretStore::new(&root, redactor.clone()));
         let db = global.db.clone().unwrap_or_else(|| root.join(STATE_DIR).join("rmm.db"));
-        Ok(Self { root, set: Arc::new(set), clock, secrets, redactor, actor: actor(), db })
+        let local = set.config.repository.clone();
+        Ok(Self { root, set: Arc::new(set), clock, secrets, redactor, actor: actor(), local, db })
     }
 
     /// Opens the database, creating it where there is none yet.
     pub(super) fn store(&self) -> Result<Store, Failure> {
-        let store = Store::open(&self.db, Arc::clone(&self.clock))?;
-        let state = self.db.parent().unwrap_or(&self.root);
-        super::logs::begin(state, self.set.config.general.log_level, self.redactor.clone(), Arc::clone(&self.clock));
+        let store = self.open_store(false)?;
         crate::apply::declare(&self.set, &store)?;
         Ok(store)
+    }
+
+    /// The same for the daemon, which says what it does to standard error too; nothing is declared before it is its turn.
+    pub(super) fn daemon_store(&self, aloud: bool) -> Result<Store, Failure> {
+        self.open_store(aloud)
+    }
+
+    fn open_store(&self, aloud: bool) -> Result<Store, Failure> {
+        let store = Store::open(&self.db, Arc::clone(&self.clock))?;
+        let state = self.db.parent().unwrap_or(&self.root);
+        let json = self.set.config.daemon.log_format == crate::model::config::LogFormat::Json;
+        let form = super::logs::Form { json, aloud };
+        super::logs::begin(state, self.set.config.general.log_level, form, self.redactor.clone(), Arc::clone(&self.clock));
+        Ok(store)
+    }
+
+    /// What observing, planning and carrying out need, with sessions of its own.
+    pub(super) fn parts(&self, store: &Store) -> crate::apply::Parts {
+        crate::apply::Parts {
+            set: Arc::clone(&self.set),
+            store: store.clone(),
+            sessions: crate::apply::sessions(&self.set, &self.secrets),
+            secrets: Arc::clone(&self.secrets),
+            redactor: self.redactor.clone(),
+            clock: Arc::clone(&self.clock),
+            actor: self.actor.clone(),
+        }
     }
 
     /// Records that somebody looked, where `security.audit_all_actions` asks for that.

@@ -29,7 +29,7 @@ const EXAMPLE_TEST: &str = "tests/linux-baseline.yaml";
 /// Arguments of `rmm init`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  rmm init my-fleet\n  rmm init my-fleet --site Berlin --import-devices devices.csv\n  rmm init --upgrade\n  rmm init --repair\n\nWhat exists is left as it is; init adds what is missing."
+    after_help = "Examples:\n  rmm init my-fleet\n  rmm init my-fleet --site Berlin --import-devices devices.csv\n  rmm init --upgrade\n  rmm init --repair\n  rmm init --service\n\nWhat exists is left as it is; init adds what is missing."
 )]
 pub(super) struct InitArgs {
     /// Folder; the working directory without one
@@ -49,6 +49,10 @@ pub(super) struct InitArgs {
     /// Do not add and observe this machine
     #[arg(long)]
     pub(super) no_local_device: bool,
+    /// Write a systemd unit that runs `rmm reconcile` here; into .rmm without a file, `-` for standard output
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "",
+        conflicts_with_all = ["repair", "upgrade", "site", "import_devices", "no_local_device"])]
+    pub(super) service: Option<String>,
 }
 
 pub(super) fn run(global: &Global, args: InitArgs) -> Result<Exit, Failure> {
@@ -59,6 +63,9 @@ pub(super) fn run(global: &Global, args: InitArgs) -> Result<Exit, Failure> {
     }
     if args.upgrade {
         return upgrade(&global);
+    }
+    if let Some(file) = &args.service {
+        return super::init_service::run(&global, file);
     }
     std::fs::create_dir_all(&dir).map_err(|e| failed(&dir, &e))?;
     let mut written = Vec::new();

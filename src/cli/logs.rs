@@ -23,8 +23,17 @@ const DAYS: usize = 30;
 /// A device's log is turned over once when it reaches this size.
 const MOST_BYTES: u64 = 1 << 20;
 
+/// How the log looks, and where it goes besides its files.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Form {
+    /// An object per line.
+    pub(super) json: bool,
+    /// Standard error too: of a service that is the journal.
+    pub(super) aloud: bool,
+}
+
 /// Begins logging into `state_dir/logs`. A folder that cannot be written costs the log, not the work.
-pub(super) fn begin(state_dir: &Path, level: LogLevel, redactor: Redactor, clock: Arc<dyn Clock>) {
+pub(super) fn begin(state_dir: &Path, level: LogLevel, form: Form, redactor: Redactor, clock: Arc<dyn Clock>) {
     let folder = state_dir.join("logs");
     if std::fs::create_dir_all(folder.join("devices")).is_err() {
         return;
@@ -42,7 +51,7 @@ pub(super) fn begin(state_dir: &Path, level: LogLevel, redactor: Redactor, clock
         LogLevel::Warning => Level::WARN,
         LogLevel::Error => Level::ERROR,
     };
-    let layer = Lines { main: std::sync::Mutex::new(main), devices: folder.join("devices"), level, redactor, clock };
+    let layer = Lines { main: std::sync::Mutex::new(main), devices: folder.join("devices"), level, form, redactor, clock };
     // A second command in the same process (a test) keeps the first log.
     let _ = tracing_subscriber::registry().with(layer).try_init();
 }
@@ -51,6 +60,7 @@ struct Lines {
     main: std::sync::Mutex<tracing_appender::rolling::RollingFileAppender>,
     devices: PathBuf,
     level: Level,
+    form: Form,
     redactor: Redactor,
     clock: Arc<dyn Clock>,
 }
@@ -64,8 +74,23 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut fields = Fields::default();
         event.record(&mut fields);
-        let text = super::style::clean(&self.redactor.redact(&fields.text));
-        let line = format!("{} {:5} {text}\n", self.clock.now().format("%Y-%m-%dT%H:%M:%S%.3fZ"), event.metadata().level());
+        let at = self.clock.now().format("%Y-%m-%dT%H:%M:%S%.3fZ");
+        let level = event.metadata().level();
+        let line = if self.form.json {
+            let mut object = serde_json::Map::new();
+            object.insert("time".into(), at.to_string().into());
+            object.insert("level".into(), level.as_str().to_lowercase().into());
+            object.insert("target".into(), event.metadata().target().into());
+            for (name, value) in &fields.all {
+                object.insert(name.clone(), self.redactor.redact(value).into_owned().into());
+            }
+            format!("{}\n", serde_json::Value::Object(object))
+        } else {
+            format!("{at} {level:5} {}\n", super::style::clean(&self.redactor.redact(&fields.text)))
+        };
+        if self.form.aloud {
+            let _ = std::io::stderr().lock().write_all(line.as_bytes());
+        }
         // A full disk must not stop the work that is being logged.
         if let Ok(mut main) = self.main.lock() {
             let _ = main.write_all(line.as_bytes());
@@ -94,6 +119,7 @@ impl Lines {
 struct Fields {
     text: String,
     device: Option<String>,
+    all: Vec<(String, String)>,
 }
 
 impl Visit for Fields {
@@ -101,10 +127,12 @@ impl Visit for Fields {
         if field.name() == "device" {
             self.device = Some(value.to_owned());
         }
+        self.all.push((field.name().to_owned(), value.to_owned()));
         let _ = write!(self.text, "{}{}={value}", if self.text.is_empty() { "" } else { " " }, field.name());
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        self.all.push((field.name().to_owned(), format!("{value:?}")));
         if field.name() == "message" {
             self.text = format!("{value:?}{}{}", if self.text.is_empty() { "" } else { " " }, self.text);
         } else {

@@ -25,12 +25,14 @@ mod help;
 mod import;
 mod import_device;
 mod init;
+mod init_service;
 mod logs;
 mod man;
 mod notify;
 mod plan;
 mod plan_text;
 mod progress;
+mod reconcile;
 mod restore;
 mod review;
 mod schema;
@@ -40,6 +42,7 @@ mod simulate;
 mod state;
 mod status;
 mod style;
+mod suspend;
 mod table;
 mod test;
 mod test_junit;
@@ -102,7 +105,10 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Review(args) => review::run(&global, &args),
         Command::Apply(args) => apply::run(&global, args),
         Command::Simulate(args) => simulate::run(&global, &args),
+        Command::Reconcile(args) => reconcile::run(&global, &args),
         Command::Status(args) => status::run(&global, &args),
+        Command::Suspend(args) => suspend::suspend(&global, &args),
+        Command::Resume(args) => suspend::resume(&global, &args),
         Command::Devices(args) => devices::run(&global, args),
         Command::Facts(args) => facts::run(&global, &args),
         Command::Why(args) => why::run(&global, &args),

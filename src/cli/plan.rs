@@ -64,6 +64,7 @@ pub(super) fn run(global: &Global, args: &PlanArgs) -> Result<Exit, Failure> {
         approve: args.approve,
         commands: args.commands || args.out.is_some() || global.output != Output::Table,
         compliant: args.compliant,
+        ..PlanOptions::default()
     };
     let plan = survey.plan(&scope, &options)?;
     let read = serde_json::json!({ "changes": plan.summary.count(State::Change), "devices": plan.summary.devices, "saved": args.out });

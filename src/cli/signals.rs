@@ -44,6 +44,40 @@ fn run<T, E: Into<Failure>>(said: &'static str, work: impl AsyncFnOnce(&Signals)
     result.map_err(Into::into)
 }
 
+/// Runs the daemon: the first request to end lets what is in flight end, a second one does not; SIGHUP has the repository
+/// read again.
+pub(super) fn serve<E: Into<Failure>>(work: impl AsyncFnOnce(crate::reconcile::Signals) -> Result<(), E>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 4))
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Error, Diagnostic::error("RMM0001", format!("threads cannot be started: {error}"))))?;
+    let asked = crate::reconcile::Signals::default();
+    let result = runtime.block_on(async {
+        let signals = Signals { stop: asked.stop.clone(), abort: asked.abort.clone() };
+        let listener = tokio::spawn(listen(signals, "\nStopping: what is in flight is finished first. Once more stops at once."));
+        let hangups = tokio::spawn(hang_ups(std::sync::Arc::clone(&asked.reload)));
+        let result = work(asked).await;
+        listener.abort();
+        hangups.abort();
+        result
+    });
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    result.map_err(Into::into)
+}
+
+#[cfg(unix)]
+async fn hang_ups(reload: std::sync::Arc<tokio::sync::Notify>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut signals) = signal(SignalKind::hangup()) else { return };
+    while signals.recv().await.is_some() {
+        reload.notify_one();
+    }
+}
+
+#[cfg(not(unix))]
+async fn hang_ups(_: std::sync::Arc<tokio::sync::Notify>) {}
+
 async fn listen(signals: Signals, said: &str) {
     let mut asked = 0;
     let Some(mut interrupts) = Interrupts::new() else { return };

@@ -13,10 +13,11 @@ use super::failure::Failure;
 use super::style::{Tone, ago, clean, count, glyph, paint, thousands};
 use super::table::{Output, document};
 use crate::apply::survey::Survey;
+use crate::model::alert::Subject;
 use crate::model::plan::State;
 use crate::plan::{PlanOptions, Scope};
 use crate::report::health::{self, Condition};
-use crate::store::Status;
+use crate::store::{AlertFilter, Status};
 
 /// Devices with trouble that are named.
 const NAMED: usize = 10;
@@ -41,6 +42,10 @@ pub(super) fn run(global: &Global, args: &StatusArgs) -> Result<Exit, Failure> {
     let runs = store.unfinished_runs()?;
     let health = health::of_fleet(&store, &survey.verdicts(&scope)?, now)?;
     let condition = |wanted: Condition| health.values().filter(|health| health.condition == wanted).count();
+    let daemon = store.daemon()?;
+    let suspensions = store.suspensions()?;
+    let own = AlertFilter { open_only: true, limit: 100, ..AlertFilter::default() };
+    let own: Vec<_> = store.alerts(&own)?.into_iter().filter(|alert| alert.key.subject == Subject::System).collect();
     let mut by_status: BTreeMap<Status, usize> = BTreeMap::new();
     for device in &devices {
         *by_status.entry(known.get(&device.name).map_or(Status::Unknown, |s| s.status)).or_default() += 1;
@@ -56,6 +61,8 @@ pub(super) fn run(global: &Global, args: &StatusArgs) -> Result<Exit, Failure> {
         let value = json!({
             "schema": "rmm.status/1", "repository": plan.repository, "commit": plan.commit, "devices": devices.len(),
             "status": { "online": n(Status::Online), "offline": n(Status::Offline), "error": n(Status::Error), "unknown": n(Status::Unknown) },
+            "daemon": daemon.as_ref().map(|lease| json!({ "since": lease.acquired_at })), "suspended": suspensions.len(),
+            "alerts": own.iter().map(|alert| json!({ "id": alert.id, "kind": alert.key.kind, "title": alert.title })).collect::<Vec<_>>(),
             "neverObserved": never, "oldestFacts": oldest, "settings": states, "unfinishedRuns": runs,
             "health": Condition::ALL.iter().map(|c| (c.to_string(), json!(condition(*c)))).collect::<serde_json::Map<_, _>>(),
         });
@@ -126,6 +133,15 @@ pub(super) fn run(global: &Global, args: &StatusArgs) -> Result<Exit, Failure> {
                 format!("{} of {} is unfinished: rmm apply --resume {}", run.id, run.started_at.format("%F %H:%M UTC"), run.id),
             )],
         );
+    }
+    if let Some(lease) = &daemon {
+        row("daemon", vec![(Tone::Good, format!("at work for {}", ago((now - lease.acquired_at).num_seconds())))]);
+    }
+    if !suspensions.is_empty() {
+        row("suspended", vec![(Tone::Held, format!("{}: rmm suspend", thousands(suspensions.len())))]);
+    }
+    for alert in own.iter().take(3) {
+        row("trouble", vec![(Tone::Bad, clean(&alert.title))]);
     }
     let trouble: Vec<_> =
         devices.iter().filter_map(|d| known.get(&d.name)).filter(|s| matches!(s.status, Status::Offline | Status::Error)).collect();

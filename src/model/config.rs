@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::notification::ChannelType;
-use crate::time::Span;
+use crate::time::{Recurring, Span, Zone};
 
 /// `rmm.toml`. Section names and keys are `snake_case` as in the file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -22,6 +22,8 @@ pub struct Config {
     pub security: Security,
     /// Following a Git branch.
     pub repository: Repository,
+    /// How `rmm reconcile` runs.
+    pub daemon: Daemon,
     /// What a review lets pass.
     pub review: Review,
     /// Where notifications go.
@@ -105,6 +107,8 @@ pub struct Monitoring {
     pub health_check_interval: Span,
     /// How long metrics are kept at full resolution.
     pub metrics_retention: Span,
+    /// When `rmm reconcile` does what.
+    pub schedules: Schedules,
 }
 
 impl Default for Monitoring {
@@ -113,6 +117,48 @@ impl Default for Monitoring {
             inventory_interval: Span::seconds(86_400),
             health_check_interval: Span::seconds(300),
             metrics_retention: Span::seconds(7 * 86_400),
+            schedules: Schedules::default(),
+        }
+    }
+}
+
+/// `[monitoring.schedules]`: when `rmm reconcile` does what; `never` leaves it out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Schedules {
+    /// Time zone in which they are understood.
+    pub timezone: Zone,
+    /// What policies watch, and whether devices answer.
+    pub status: Recurring,
+    /// Load, memory, disks, network.
+    pub metrics: Recurring,
+    /// Hardware, software and network, whole.
+    pub inventory: Recurring,
+    /// Which updates are to be had, and whether a restart is pending.
+    pub updates: Recurring,
+    /// Firewall, encryption, accounts, whole.
+    pub security: Recurring,
+    /// Forgetting what is older than its retention.
+    pub cleanup: Recurring,
+    /// Upkeep of the database.
+    pub database: Recurring,
+    /// Over how long the devices of a daily schedule are spread, so that not all are asked at once.
+    pub spread: Span,
+}
+
+impl Default for Schedules {
+    fn default() -> Self {
+        let at = Recurring::known;
+        Self {
+            timezone: Zone::default(),
+            status: at("every 5 min"),
+            metrics: at("every 5 min"),
+            inventory: at("Daily 02:00"),
+            updates: at("Daily 03:00"),
+            security: at("Daily 04:00"),
+            cleanup: at("Daily 05:00"),
+            database: at("Weekly Sun 3AM"),
+            spread: Span::seconds(1800),
         }
     }
 }
@@ -249,20 +295,105 @@ impl Default for Security {
     }
 }
 
-/// `[repository]`
+/// `[repository]`: what `rmm reconcile` follows. Read from the files of this machine alone, never from what is followed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Repository {
+    /// Address of the Git repository that is followed, as `git fetch` takes it. Without one the files here are watched.
+    pub remote: Option<String>,
     /// Branch that is followed.
     pub branch: String,
+    /// Folder of the policy repository within it; the one that holds `rmm.toml` where absent.
+    pub folder: Option<String>,
+    /// How often the remote is asked.
+    pub interval: Span,
+    /// Time for one fetch.
+    pub timeout: Span,
     /// Take only commits signed by a trusted key.
     pub require_signed_commits: bool,
+    /// File of trusted SSH keys, in the form of `ssh-keygen -Y verify`: outside of what is followed.
+    pub allowed_signers: Option<String>,
+    /// File with the trusted OpenPGP public keys: outside of what is followed.
+    pub trusted_keys: Option<String>,
+    /// Fingerprints of the OpenPGP keys that are trusted among them, in full.
+    pub trusted_fingerprints: Vec<String>,
 }
 
 impl Default for Repository {
     fn default() -> Self {
-        Self { branch: "main".into(), require_signed_commits: false }
+        Self {
+            remote: None,
+            branch: "main".into(),
+            folder: None,
+            interval: Span::seconds(60),
+            timeout: Span::seconds(120),
+            require_signed_commits: false,
+            allowed_signers: None,
+            trusted_keys: None,
+            trusted_fingerprints: Vec::new(),
+        }
     }
+}
+
+/// `[daemon]`: how `rmm reconcile` runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Daemon {
+    /// Address on which `/livez`, `/readyz` and `/metrics` answer; on none where empty.
+    pub listen: String,
+    /// Carry out changes that destroy data too.
+    pub allow_destructive: bool,
+    /// Carry out changes that always restart a device too.
+    pub allow_reboots: bool,
+    /// Time within which what is in flight ends after a request to stop.
+    pub drain: Span,
+    /// Within this time no more devices are changed than `[limits]` allows one apply.
+    pub limit_window: Span,
+    /// How changes of files are noticed.
+    pub watch: Watch,
+    /// How often files are looked at where nothing tells of changes.
+    pub poll_interval: Span,
+    /// Form of the log.
+    pub log_format: LogFormat,
+}
+
+impl Default for Daemon {
+    fn default() -> Self {
+        Self {
+            listen: String::new(),
+            allow_destructive: false,
+            allow_reboots: false,
+            drain: Span::seconds(60),
+            limit_window: Span::seconds(3600),
+            watch: Watch::Auto,
+            poll_interval: Span::seconds(2),
+            log_format: LogFormat::Text,
+        }
+    }
+}
+
+/// How changes of files are noticed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Watch {
+    /// The system tells, but on network file systems, which do not: there they are looked at.
+    #[default]
+    Auto,
+    /// The system tells.
+    Events,
+    /// They are looked at again and again.
+    Poll,
+}
+
+/// Form of the log.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// A line for people.
+    #[default]
+    Text,
+    /// An object per line.
+    Json,
 }
 
 /// `[review]`: what `rmm review` lets pass. Read from the old side, so that a change cannot switch off its own check.

@@ -3,10 +3,11 @@
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
-use super::{Evaluated, PlanOptions, Planner};
+use super::{Evaluated, PlanOptions, Planner, Unattended};
 use crate::model::plan::{Change, DevicePlan, Held, State};
 use crate::model::policy::GuardKind;
-use crate::model::{Device, Phase, Policy, Reboot, Remediate};
+use crate::model::suspension::Suspension;
+use crate::model::{Device, Phase, Policy, Reboot, Remediate, Risk};
 
 pub(super) fn decide(
     planner: &Planner<'_>,
@@ -22,13 +23,14 @@ pub(super) fn decide(
         .map(|policy| &***policy)
         .filter(|policy| policy.guards.iter().any(|g| !g.allow) && policy.active.is_none_or(|w| w.contains(now)))
         .collect();
+    let stopped = options.suspended.of_device(&device.name, &evaluated.groups);
     let mut changes = evaluated.changes;
     for change in &mut changes {
         if !matches!(change.state, State::Change | State::Report) {
             continue;
         }
         let Some(policy) = planner.policies.get(&*change.policy) else { continue };
-        if let Some(held) = hold(policy, &guards, device, change, options, now) {
+        if let Some(held) = hold(policy, &guards, stopped, device, change, options, now) {
             change.held = Some(held);
             change.state = State::Held;
         }
@@ -54,7 +56,15 @@ pub(super) fn decide(
 }
 
 /// The first thing that stands in the way, the most lasting one first.
-fn hold(policy: &Policy, guards: &[&Policy], device: &Device, change: &Change, options: &PlanOptions, now: DateTime<Utc>) -> Option<Held> {
+fn hold(
+    policy: &Policy,
+    guards: &[&Policy],
+    stopped: Option<&Suspension>,
+    device: &Device,
+    change: &Change,
+    options: &PlanOptions,
+    now: DateTime<Utc>,
+) -> Option<Held> {
     let zone = policy.active.map_or(Tz::UTC, |w| w.zone());
     let exception = policy.exceptions.iter().find(|e| e.covers(&device.name, &change.setting, change.key.as_deref(), now, zone));
     if let Some(exception) = exception {
@@ -64,6 +74,9 @@ fn hold(policy: &Policy, guards: &[&Policy], device: &Device, change: &Change, o
     }
     if change.state != State::Change {
         return None;
+    }
+    if let Some(suspension) = stopped.or_else(|| options.suspended.of_change(&device.name, change)) {
+        return Some(super::suspended::held(suspension));
     }
     for guard in guards {
         let forbids = guard.guards.iter().any(|g| {
@@ -87,7 +100,21 @@ fn hold(policy: &Policy, guards: &[&Policy], device: &Device, change: &Change, o
     if policy.remediate == Remediate::Approve && !options.approve {
         return Some(Held { by: "approval".into(), until: None, reason: "waits for approval (--approve)".into() });
     }
-    None
+    options.unattended.as_ref().and_then(|unattended| unasked(policy, change, unattended, now))
+}
+
+/// What stands in the way where nobody can be asked.
+fn unasked(policy: &Policy, change: &Change, unattended: &Unattended, now: DateTime<Utc>) -> Option<Held> {
+    let permission = |reason: &str| Some(Held { by: "permission".into(), until: None, reason: reason.into() });
+    if change.risk == Risk::Destructive && !unattended.destructive {
+        return permission("destroys data: rmm apply --allow-destructive, or daemon.allow_destructive");
+    }
+    if change.reboot == Reboot::Always && !unattended.reboots {
+        return permission("restarts the device: rmm apply --allow-destructive, or daemon.allow_reboots");
+    }
+    let schedule = policy.schedule.as_ref().filter(|_| !unattended.due.contains(&policy.name))?;
+    let until = schedule.next(now);
+    Some(Held { by: "schedule".into(), until, reason: format!("scheduled{}", at_local(until, schedule.zone(), now)) })
 }
 
 /// ` until 22:00 (America/New_York)`, with the date where it is not today.

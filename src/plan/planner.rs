@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use super::membership::{Membership, Selectors, Targeting};
 use super::resolve::{Cache, Resolution};
 use super::secrets::SecretLookup;
+use super::suspended::Suspended;
 use super::{Evaluated, Needs, Scope};
 use crate::model::facts::probe_key;
 use crate::model::plan::{DevicePlan, PLAN_SCHEMA, Plan};
@@ -23,6 +24,21 @@ pub struct PlanOptions {
     pub commands: bool,
     /// List compliant settings too.
     pub compliant: bool,
+    /// What is suspended: its changes are held.
+    pub suspended: Arc<Suspended>,
+    /// Nobody is there to be asked: hold what only a person may permit.
+    pub unattended: Option<Unattended>,
+}
+
+/// What may be done without a person being asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unattended {
+    /// Changes that destroy data.
+    pub destructive: bool,
+    /// Changes that always restart the device.
+    pub reboots: bool,
+    /// Policies with a schedule of their own whose time has come. The changes of all others that have one wait for theirs.
+    pub due: BTreeSet<Arc<str>>,
 }
 
 /// A policy set made ready: expressions compiled, resolved sets shared. Use one for a whole fleet, from several threads.

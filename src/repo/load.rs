@@ -176,9 +176,22 @@ impl Reader<'_> {
     }
 }
 
+/// The folders that are read.
+const FOLDERS: [&str; 6] = ["devices", "monitors", "policies", "scripts", "thresholds", "workflows"];
+
+/// The folders below the root that are read, besides the files in it.
+pub fn folders() -> &'static [&'static str] {
+    &FOLDERS
+}
+
+/// Whether a path from the root may be, or hold, a file that is read.
+pub fn is_read(path: &str) -> bool {
+    counts(path) || kind_of(path).is_some()
+}
+
 /// Whether a path is in, or is, one of the folders that are read.
 pub(super) fn counts(path: &str) -> bool {
-    matches!(path.split('/').next(), Some("devices" | "monitors" | "policies" | "scripts" | "thresholds" | "workflows"))
+    path.split('/').next().is_some_and(|first| FOLDERS.contains(&first))
 }
 
 /// The text of a file, or where it stops being one.

@@ -286,6 +286,16 @@ impl Repository {
         }))
     }
 
+    /// Reads and compiles one commit as if it lay in `options.root`.
+    pub fn load_commit(&self, commit: &str, options: &LoadOptions) -> Result<Loaded, RevisionError> {
+        let overlay = options.env.as_deref().map(|env| format!("rmm.{env}.toml"));
+        let selected = Selected::new(self.list(commit, commit)?, overlay.as_deref());
+        let blobs = self.blobs(std::iter::once(&selected), commit)?;
+        let world = World { commit: Some(commit.chars().take(7).collect()), ..World::default() };
+        let (files, problems) = selected.texts(&blobs);
+        Ok(compile_after(files, options, world, problems))
+    }
+
     fn list(&self, commit: &str, name: &str) -> Result<Vec<Entry>, RevisionError> {
         let folder = self.prefix.trim_end_matches('/');
         let tree = if folder.is_empty() { commit.to_owned() } else { format!("{commit}:{folder}") };

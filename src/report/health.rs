@@ -217,7 +217,13 @@ fn security(facts: &Facts) -> Part {
     let checks = [
         ("security.firewall.enabled", true, 10, "the firewall is off", "whether the firewall is on"),
         ("software.pending_reboot.required", false, 4, "it waits for a restart", "whether it waits for a restart"),
-        ("software.automatic_updates.enabled", true, 3, "updates are not installed by themselves", "whether updates are installed by themselves"),
+        (
+            "software.automatic_updates.enabled",
+            true,
+            3,
+            "updates are not installed by themselves",
+            "whether updates are installed by themselves",
+        ),
         ("security.time_sync.enabled", true, 2, "its clock is not synchronised", "whether its clock is synchronised"),
     ];
     for (path, right, points, wrong, unknown) in checks {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::Value;
 
 use super::facts::KEYS_PER_DEVICE;
@@ -51,6 +51,24 @@ impl Store {
                 })
             })?;
             Ok(rows.collect::<Result<_, rusqlite::Error>>()?)
+        })
+    }
+
+    /// The same of one device, where it has facts.
+    pub fn fingerprint(&self, device: &str) -> Result<Option<Fingerprint>, StoreError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT d.DeviceId, f.Generation, f.Hash, f.Oldest FROM FactsState f JOIN Devices d ON d.Id = f.Device WHERE d.DeviceId = ?1",
+            )?;
+            let row = statement.query_row([device], |row| {
+                Ok(Fingerprint {
+                    device: row.get(0)?,
+                    generation: row.get(1)?,
+                    hash: row.get(2)?,
+                    oldest: moment::from_millis(row.get(3)?),
+                })
+            });
+            Ok(row.optional()?)
         })
     }
 

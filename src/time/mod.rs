@@ -2,11 +2,13 @@
 
 mod clock;
 mod phrase;
+mod recurring;
 mod schedule;
 mod span;
 mod window;
 
 pub use clock::{Clock, FixedClock, SystemClock};
+pub use recurring::{Recurring, Zone};
 pub use schedule::{Schedule, ScheduleError};
 pub use span::Span;
 pub use window::{Window, zone};

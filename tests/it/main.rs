@@ -7,6 +7,7 @@ mod bad_input;
 mod cli;
 mod codes;
 mod commands_page;
+mod daemon;
 mod fleet;
 mod floors;
 mod fuzz;

@@ -77,7 +77,7 @@ pub fn run_all(planner: &Planner<'_>, tests: &[ReadyTest]) -> Vec<Outcome> {
 pub fn plan_of(planner: &Planner<'_>, test: &ReadyTest) -> (DevicePlan, Vec<Arc<str>>) {
     let asks = |expected: &Expected| expected.entry().is_some_and(|entry| !entry.commands.is_empty());
     let commands = test.test.expect.lists().any(|(_, _, list)| list.iter().any(asks));
-    let options = PlanOptions { approve: test.test.approve, commands, compliant: true };
+    let options = PlanOptions { approve: test.test.approve, commands, compliant: true, ..PlanOptions::default() };
     let evaluated = planner.evaluate(&test.device, &test.facts, &options, test.at);
     let policies = evaluated.policies.clone();
     let mut plan = planner.decide(&test.device, evaluated, &options, test.at);

@@ -3,8 +3,8 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::*;
-use crate::model::alert::{AlertState, Subject};
 use crate::model::AlertKey;
+use crate::model::alert::{AlertState, Subject};
 
 fn now() -> DateTime<Utc> {
     "2026-11-21T07:30:00Z".parse().unwrap()

@@ -1,0 +1,177 @@
+//! `rmm reconcile`: the daemon; with `--once` one round of it, for cron and pipelines.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::args::Global;
+use super::context::Context;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::plan_text::{Show, render};
+use super::progress::Progress;
+use super::style::count;
+use super::table::Output;
+use crate::apply::{ApplyError, Parts, Task, limits};
+use crate::model::plan::{Plan, State};
+use crate::model::run::Actor;
+use crate::plan::{PlanOptions, Scope, Unattended};
+use crate::reconcile::{Breaker, Reloaded, Sets, Signals, Source, Start};
+use crate::store::{Owner, Store};
+
+/// For so long at most a round holds the database without a sign of life; its end frees it at once.
+const LEASE: chrono::TimeDelta = chrono::TimeDelta::hours(1);
+
+/// Arguments of `rmm reconcile`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  rmm reconcile\n  rmm reconcile --once\n  rmm -C /srv/fleet reconcile --once --output json\n\nOnly policies with `remediate: true` are carried out, within [limits]. `rmm init --service` writes a unit for systemd."
+)]
+pub(super) struct ReconcileArgs {
+    /// Observe what is due, plan, carry out, verify, and end; exit codes as those of `rmm apply`
+    #[arg(long)]
+    pub(super) once: bool,
+    /// Take this commit of the followed branch although it does not continue what is in force
+    #[arg(long, value_name = "COMMIT")]
+    pub(super) accept_history: Option<String>,
+}
+
+pub(super) fn run(global: &Global, args: &ReconcileArgs) -> Result<Exit, Failure> {
+    let mut context = Context::open_for_daemon(global)?;
+    let mut store = context.daemon_store(!args.once)?;
+    context.actor = Actor { user: "rmm".into(), from: context.actor.from.replacen("cli@", "reconcile@", 1) };
+    let sets = sets(global, &context, args)?;
+    context.set = sets.current();
+    if args.once {
+        store = context.store()?;
+        return once(global, &context, &store);
+    }
+    let start = Start {
+        sets,
+        root: context.root.clone(),
+        store,
+        secrets: Arc::clone(&context.secrets),
+        redactor: context.redactor.clone(),
+        clock: Arc::clone(&context.clock),
+        actor: context.actor.clone(),
+        host: super::context::hostname(),
+    };
+    super::signals::serve(async |asked: Signals| crate::reconcile::run(start, asked).await)?;
+    Ok(Exit::Done)
+}
+
+/// Where policy sets come from, with the first of them in force.
+fn sets(global: &Global, context: &Context, args: &ReconcileArgs) -> Result<Arc<Sets>, Failure> {
+    let options = super::context::load_options(global, &context.root);
+    let Some(follower) = context.follower()? else {
+        let clock = Arc::clone(&context.clock);
+        return Ok(Arc::new(Sets::new(Source::Folder, options, Arc::clone(&context.set), clock)));
+    };
+    // What `[repository]` says is read from the files of this machine.
+    let settings = context.local.clone();
+    let begins = follower.good().is_none();
+    let clock = Arc::clone(&context.clock);
+    let sets = Sets::new(Source::Branch(Box::new(follower), settings), options, Arc::clone(&context.set), clock);
+    match sets.reload(&|| false, args.accept_history.as_deref()) {
+        // The last good one is in force, and the daemon goes on asking.
+        Reloaded::Refused(problems) if begins || args.accept_history.is_some() => {
+            let code = super::failure::exit_of(&problems.first().map(|p| p.code.clone()).unwrap_or_default());
+            Err(Failure { exit: code, problems, sources: Arc::default() })
+        }
+        Reloaded::Refused(problems) => {
+            for problem in problems.iter().take(3) {
+                super::say(format!("The last good commit stays in force: {}", problem.message));
+            }
+            Ok(Arc::new(sets))
+        }
+        _ => Ok(Arc::new(sets)),
+    }
+}
+
+/// One round.
+fn once(global: &Global, context: &Context, store: &Store) -> Result<Exit, Failure> {
+    let owner = Owner::this_process();
+    store.lease_daemon(&owner, LEASE)?;
+    let result = round(global, &context.parts(store));
+    store.release_all(&owner)?;
+    result
+}
+
+fn round(global: &Global, parts: &Parts) -> Result<Exit, Failure> {
+    let scope = Scope::default();
+    crate::reconcile::resume_changed(parts)?;
+    let progress = Progress::new(global, "observing");
+    let outcome = super::signals::block_on(async |signals| {
+        parts.survey().everything_due(&scope, None, &signals.stop, &|event| progress.observed(&event)).await
+    })?;
+    progress.finish();
+    if outcome.cancelled {
+        return Err(Failure::silent(Exit::Interrupted));
+    }
+    let mut worst = if outcome.unreachable > 0 { Exit::SomeUnreachable } else { Exit::Done };
+    let mut breaker = Breaker::load(parts)?;
+    // What waited for devices that have returned, and what a round before this one had not come to.
+    for waiting in crate::apply::waiting(parts, None)? {
+        let id = waiting.run.id.clone();
+        let ended = super::apply::carry_out(global, parts, &id, waiting.options, Task::Resume(waiting.changes))?;
+        note(breaker.after(parts, &id)?.len());
+        worst = worse(worst, ended);
+        if worst == Exit::Interrupted {
+            return Ok(worst);
+        }
+    }
+    let mut plan = plan(parts, &scope)?;
+    let tripped = breaker.before(parts, &plan)?;
+    if !tripped.is_empty() {
+        note(tripped.len());
+        plan = self::plan(parts, &scope)?;
+    }
+    if global.output == Output::Table {
+        super::print(&render(
+            &plan,
+            Show { commands: false, verbose: global.verbose > 0, width: super::style::width() },
+            parts.clock.now(),
+        ))?;
+    }
+    if plan.summary.count(State::Change) == 0 {
+        return Ok(worst);
+    }
+    // What needs permission has been held where it is not given.
+    limits::check(&plan, &parts.set.config.limits, parts.set.devices.len(), true).map_err(ApplyError::from)?;
+    let options = parts.options();
+    let (id, task) = parts.begin(&plan, serde_json::json!({ "apply": options, "unattended": true }));
+    let ended = super::apply::carry_out(global, parts, &id, options, task)?;
+    note(breaker.after(parts, &id)?.len());
+    Ok(worse(worst, ended))
+}
+
+fn plan(parts: &Parts, scope: &Scope) -> Result<Plan, Failure> {
+    let daemon = &parts.set.config.daemon;
+    // Whoever calls has a schedule of its own: policies with one are due now.
+    let due = parts.set.policies.iter().filter(|p| p.schedule.is_some()).map(|p| Arc::clone(&p.name)).collect();
+    let unattended = Unattended { destructive: daemon.allow_destructive, reboots: daemon.allow_reboots, due };
+    Ok(parts.survey().plan(scope, &PlanOptions { commands: true, unattended: Some(unattended), ..PlanOptions::default() })?)
+}
+
+fn note(suspended: usize) {
+    if suspended > 0 {
+        super::say(format!("{} suspended: they do not converge. rmm status shows them", count(suspended, "setting is", "settings are")));
+    }
+}
+
+/// The one of two ends that a caller has to know of.
+fn worse(a: Exit, b: Exit) -> Exit {
+    let rank = |exit: Exit| match exit {
+        Exit::Done => 0,
+        Exit::SomeUnreachable => 1,
+        Exit::Interrupted => 3,
+        _ => 2,
+    };
+    if rank(b) > rank(a) { b } else { a }
+}
+
+/// Folder of the database, where the daemon keeps what it fetches.
+pub(super) fn state_of(db: &Path, root: &Path) -> std::path::PathBuf {
+    db.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(root).to_path_buf()
+}

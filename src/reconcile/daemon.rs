@@ -1,0 +1,324 @@
+//! The daemon from start to end: standby until the database is free, then everything at work, then an orderly end. Every task
+//! belongs to this one and ends with it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use serde_json::json;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::{JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use super::alerts::Alerts;
+use super::blocking::{audit, blocking};
+use super::conductor::Conductor;
+use super::desk::DeskWay;
+use super::error::ReconcileError;
+use super::hot::Hot;
+use super::keeper::Keeper;
+use super::reload;
+use super::sets::Sets;
+use super::visits::{self, Pool};
+use super::vitals::Vitals;
+use super::{http, service};
+use crate::access::{Redactor, SecretStore};
+use crate::apply::Parts;
+use crate::collect::Kept;
+use crate::model::run::Actor;
+use crate::notify::Worker;
+use crate::store::{Owner, Store, StoreError};
+use crate::time::Clock;
+
+/// How long the lease on the database holds without a sign of life. The process's end frees it at once on the same machine.
+const LEASE: TimeDelta = TimeDelta::seconds(15);
+/// How often it is renewed.
+const HEARTBEAT: Duration = Duration::from_secs(4);
+/// How often a standby looks whether it is free.
+const STANDBY: Duration = Duration::from_millis(300);
+
+/// What people and the service manager ask of the daemon.
+#[derive(Debug, Clone, Default)]
+pub struct Signals {
+    /// Begin nothing new, let what is in flight end, and end.
+    pub stop: CancellationToken,
+    /// End what is in flight too.
+    pub abort: CancellationToken,
+    /// Read the repository again.
+    pub reload: Arc<Notify>,
+}
+
+/// What the daemon is started with.
+pub struct Start {
+    /// The policy set, and where the next one comes from.
+    pub sets: Arc<Sets>,
+    /// Folder of the repository.
+    pub root: PathBuf,
+    /// The database.
+    pub store: Store,
+    /// Where secrets come from.
+    pub secrets: Arc<SecretStore>,
+    /// Takes known secrets out of texts.
+    pub redactor: Redactor,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Who the daemon is in the audit.
+    pub actor: Actor,
+    /// Name of this machine.
+    pub host: String,
+}
+
+/// Runs until it is asked to end, or cannot go on.
+pub async fn run(start: Start, signals: Signals) -> Result<(), ReconcileError> {
+    let vitals = Arc::new(Vitals::default());
+    let faces = CancellationToken::new();
+    let _ended = faces.clone().drop_guard();
+    let mut aside = JoinSet::new();
+    let listen = start.sets.current().config.daemon.listen.clone();
+    if !listen.is_empty() {
+        let address = http::address(&listen)?;
+        aside.spawn(http::serve(address, Arc::clone(&vitals), faces.clone()));
+    }
+    vitals.beat();
+    aside.spawn(service::watchdog(Arc::clone(&vitals), faces.clone()));
+    let owner = Owner::this_process();
+    let result = match lead(&start, &owner, &vitals, &signals).await {
+        Ok(true) => at_work(&start, &owner, &vitals, &signals).await,
+        Ok(false) => Ok(()),
+        Err(error) => Err(error.into()),
+    };
+    vitals.lead(false);
+    let (store, of) = (start.store.clone(), owner);
+    // Where the database is gone, the lease ends with the process.
+    let _ = blocking(move || store.release_all(&of)).await;
+    faces.cancel();
+    while aside.join_next().await.is_some() {}
+    result
+}
+
+/// Waits until the database is free, and takes it. False where it was asked to end before.
+async fn lead(start: &Start, owner: &Owner, vitals: &Vitals, signals: &Signals) -> Result<bool, StoreError> {
+    let mut told = false;
+    loop {
+        vitals.beat();
+        let (store, of) = (start.store.clone(), owner.clone());
+        match blocking(move || store.lease_daemon(&of, LEASE)).await {
+            Ok(()) => return Ok(true),
+            Err(StoreError::DaemonRuns { .. }) => {
+                if !told {
+                    told = true;
+                    tracing::info!("standby: another daemon serves this database");
+                    service::ready("standby: another daemon serves this database");
+                }
+            }
+            Err(StoreError::Locked { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        tokio::select! {
+            () = signals.stop.cancelled() => return Ok(false),
+            () = tokio::time::sleep(STANDBY) => {}
+        }
+    }
+}
+
+async fn at_work(start: &Start, owner: &Owner, vitals: &Arc<Vitals>, signals: &Signals) -> Result<(), ReconcileError> {
+    let set = start.sets.current();
+    let parts = Parts {
+        set: Arc::clone(&set),
+        store: start.store.clone(),
+        sessions: crate::apply::sessions(&set, &start.secrets),
+        secrets: Arc::clone(&start.secrets),
+        redactor: start.redactor.clone(),
+        clock: Arc::clone(&start.clock),
+        actor: start.actor.clone(),
+    };
+    let began = json!({ "policySet": set.hash, "commit": set.commit, "pid": std::process::id() });
+    record(&parts, "daemon.started", began).await?;
+    vitals.lead(true);
+    tracing::info!(policy_set = set.hash, commit = set.commit.as_deref().unwrap_or("-"), devices = set.devices.len(), "at work");
+    service::ready(&format!("at work: {} devices", set.devices.len()));
+
+    // Ended when the loop has drained: whoever serves it.
+    let helpers = CancellationToken::new();
+    let lost = CancellationToken::new();
+    let mut tasks: JoinSet<Result<(), ReconcileError>> = JoinSet::new();
+    let (desk, told) = DeskWay::channel();
+    let wake = Arc::new(Notify::new());
+    let worker = worker(start, &wake, desk.clone());
+    let (of, config) = (Arc::clone(&worker), set.config.clone());
+    blocking(move || {
+        of.configure(&config);
+        of.recover()
+    })
+    .await?;
+    // Deliveries leave until everything else has ended.
+    let sending = CancellationToken::new();
+    let sender = tokio::spawn(Arc::clone(&worker).run(sending.clone()));
+    // The desk decides until nobody is left who could have something to say.
+    let closing = CancellationToken::new();
+    let (stop, until) = (signals.stop.clone(), closing.clone());
+    let alerts = Alerts { parts: parts.clone(), worker, wake, vitals: Arc::clone(vitals), stop, until };
+    let mut alerts = tokio::spawn(alerts.run(told));
+    tasks.spawn(heartbeat(start.store.clone(), owner.clone(), lost.clone(), helpers.clone()));
+    tasks.spawn(reload::run(
+        Arc::clone(&start.sets),
+        start.root.clone(),
+        desk.clone(),
+        Arc::clone(vitals),
+        signals.reload.clone(),
+        helpers.clone(),
+    ));
+
+    let most = Arc::new(AtomicUsize::new(set.config.connections.max_concurrent as usize));
+    let (visits, asked) = mpsc::channel(visits::WAITING);
+    let (results, came) = mpsc::channel(visits::RESULTS);
+    // Groups of results, each of them written already.
+    let (seen, heard) = mpsc::channel(16);
+    let pool = Pool {
+        most: Arc::clone(&most),
+        clock: Arc::clone(&start.clock),
+        kept: Arc::new(Kept::default()),
+        vitals: Arc::clone(vitals),
+        stop: signals.stop.clone(),
+    };
+    tasks.spawn(async move {
+        pool.run(asked, results).await;
+        Ok(())
+    });
+    let hot = known(&parts).await?;
+    let keeper = Keeper::new(parts.clone(), hot, Arc::clone(vitals), desk.clone(), signals.stop.clone());
+    let changes = start.sets.subscribe();
+    tasks.spawn(async move { Ok(keeper.run(came, changes, seen).await?) });
+
+    let conductor = Conductor::new(parts.clone(), visits, most, desk, Arc::clone(vitals), (signals.stop.clone(), signals.abort.clone()));
+    let mut loop_ = tokio::spawn(conductor.run(start.sets.subscribe(), heard));
+    let mut result: Result<(), ReconcileError> = Ok(());
+    let mut stopping = false;
+    loop {
+        tokio::select! {
+            ended = &mut loop_ => {
+                result = result.and(joined(ended).and_then(|ended| ended.map_err(Into::into)));
+                break;
+            }
+            () = signals.stop.cancelled(), if !stopping => {
+                stopping = true;
+                vitals.drain();
+                let drain = start.sets.current().config.daemon.drain.duration();
+                tracing::info!("asked to end: what is in flight ends first");
+                service::stopping(drain + Duration::from_secs(15));
+            }
+            () = lost.cancelled() => {
+                result = result.and(Err(ReconcileError::TakenOver));
+                signals.stop.cancel();
+                signals.abort.cancel();
+                let ended = (&mut loop_).await;
+                result = result.and(joined(ended).and_then(|ended| ended.map_err(Into::into)));
+                break;
+            }
+            ended = &mut alerts, if !stopping => {
+                result = result.and(joined(ended).and_then(|ended| ended));
+                signals.stop.cancel();
+                // It is asked for once more below.
+                alerts = tokio::spawn(std::future::ready(Ok(())));
+                stopping = true;
+            }
+            // Something that must not end has ended.
+            Some(ended) = tasks.join_next(), if !stopping => {
+                let ended = joined(ended).and_then(|ended| ended);
+                if let Err(error) = ended {
+                    tracing::error!(%error, "cannot go on");
+                    result = result.and(Err(error));
+                    signals.stop.cancel();
+                }
+            }
+        }
+    }
+    signals.stop.cancel();
+    helpers.cancel();
+    while let Some(ended) = tasks.join_next().await {
+        result = result.and(joined(ended).and_then(|ended| ended));
+    }
+    closing.cancel();
+    result = result.and(joined(alerts.await).and_then(|ended| ended));
+    sending.cancel();
+    match sender.await {
+        Ok(0) => {}
+        Ok(left) => tracing::warn!(left, "notifications were on their way; they go again at the next start"),
+        Err(error) => tracing::error!(%error, "the sender of notifications has ended early"),
+    }
+    let ended = json!({ "pid": std::process::id(), "error": result.as_ref().err().map(ToString::to_string) });
+    record(&parts, "daemon.stopped", ended).await?;
+    tracing::info!("ended");
+    result
+}
+
+fn worker(start: &Start, wake: &Arc<Notify>, desk: DeskWay) -> Arc<Worker> {
+    Worker::new(crate::notify::Parts {
+        store: start.store.clone(),
+        clock: Arc::clone(&start.clock),
+        secrets: Arc::clone(&start.secrets) as _,
+        redactor: start.redactor.clone(),
+        root: start.root.clone(),
+        host: start.host.clone(),
+        wake: Arc::clone(wake),
+        signals: Arc::new(move |signal| {
+            if !desk.try_signal(signal) {
+                tracing::warn!("an alert about a channel was lost: the desk is busy");
+            }
+        }),
+    })
+}
+
+/// A panic of a task is one of the daemon.
+fn joined<T>(ended: Result<T, JoinError>) -> Result<T, ReconcileError> {
+    ended.map_err(|error| match error.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(_) => ReconcileError::TakenOver,
+    })
+}
+
+/// Renews the lease; `lost` where another daemon has taken it, or it can no longer be certain that none has.
+async fn heartbeat(store: Store, owner: Owner, lost: CancellationToken, until: CancellationToken) -> Result<(), ReconcileError> {
+    let mut good = tokio::time::Instant::now();
+    loop {
+        tokio::select! {
+            () = until.cancelled() => return Ok(()),
+            () = tokio::time::sleep(HEARTBEAT) => {}
+        }
+        let (store, of) = (store.clone(), owner.clone());
+        match blocking(move || store.lease_daemon(&of, LEASE)).await {
+            Ok(()) => good = tokio::time::Instant::now(),
+            Err(StoreError::DaemonRuns { .. }) => {
+                tracing::error!("another daemon has taken over");
+                lost.cancel();
+                return Ok(());
+            }
+            Err(error) => {
+                tracing::error!(%error, "the lease cannot be renewed");
+                if good.elapsed() + HEARTBEAT >= LEASE.to_std().unwrap_or_default() {
+                    lost.cancel();
+                    return Err(error.into());
+                }
+            }
+        }
+    }
+}
+
+/// What the database knows of the devices.
+async fn known(parts: &Parts) -> Result<Hot, StoreError> {
+    let store = parts.store.clone();
+    let states = blocking(move || store.device_states()).await?;
+    let mut hot = Hot::default();
+    for state in states.into_iter().filter(|state| parts.set.devices.contains_key(&state.name)) {
+        hot.status(&state.name, state.status);
+    }
+    Ok(hot)
+}
+
+async fn record(parts: &Parts, action: &'static str, details: serde_json::Value) -> Result<(), StoreError> {
+    let event = audit(&parts.actor, parts.clock.now(), action, "", details);
+    let store = parts.store.clone();
+    blocking(move || store.audit(&event)).await.map(drop)
+}

@@ -1,0 +1,159 @@
+//! The policy set in force. A new one is read beside it and takes its place whole; what is not valid changes nothing but
+//! what is said of it. Runs keep the set with which they began.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use tokio::sync::watch;
+
+use crate::diagnose::{Diagnose, Diagnostic, Level};
+use crate::model::config;
+use crate::repo::follow::{FollowError, Follower};
+use crate::repo::{LoadOptions, PolicySet};
+use crate::time::Clock;
+
+/// Where policy sets come from.
+pub enum Source {
+    /// A folder of this machine.
+    Folder,
+    /// A branch, fetched into a repository of the daemon's own. The settings are those of this machine.
+    Branch(Box<Follower>, config::Repository),
+}
+
+/// What came of reading again.
+#[derive(Debug, Clone)]
+pub enum Reloaded {
+    /// Nothing has changed.
+    Same,
+    /// Another set is in force.
+    New(Arc<PolicySet>),
+    /// What was read is refused; the last good set stays in force.
+    Refused(Vec<Diagnostic>),
+}
+
+/// How the last reading went.
+#[derive(Debug, Clone, Default)]
+pub struct Reading {
+    /// When.
+    pub at: Option<DateTime<Utc>>,
+    /// How long it took.
+    pub took: Duration,
+    /// Why it was refused; empty where it was not.
+    pub problems: Vec<Diagnostic>,
+    /// How many readings there were.
+    pub count: u64,
+    /// How many of them were refused.
+    pub refused: u64,
+}
+
+/// The set in force, and how it is read again.
+pub struct Sets {
+    source: Source,
+    root: PathBuf,
+    env: Option<String>,
+    environment: Vec<(String, String)>,
+    clock: Arc<dyn Clock>,
+    current: watch::Sender<Arc<PolicySet>>,
+    reading: Mutex<Reading>,
+}
+
+impl Sets {
+    /// With the set that is in force at the start. `options` say how it was read.
+    pub fn new(source: Source, options: LoadOptions, first: Arc<PolicySet>, clock: Arc<dyn Clock>) -> Self {
+        let LoadOptions { root, env, environment, .. } = options;
+        Self { source, root, env, environment, clock, current: watch::Sender::new(first), reading: Mutex::default() }
+    }
+
+    /// The set in force.
+    pub fn current(&self) -> Arc<PolicySet> {
+        Arc::clone(&self.current.borrow())
+    }
+
+    /// Tells of every change.
+    pub fn subscribe(&self) -> watch::Receiver<Arc<PolicySet>> {
+        self.current.subscribe()
+    }
+
+    /// Whether a branch is followed.
+    pub fn follows(&self) -> bool {
+        matches!(self.source, Source::Branch(..))
+    }
+
+    /// How the last reading went.
+    pub fn reading(&self) -> Reading {
+        self.reading.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn options(&self) -> LoadOptions {
+        LoadOptions { root: self.root.clone(), env: self.env.clone(), environment: self.environment.clone(), now: self.clock.now() }
+    }
+
+    /// Reads again. Blocking: disk, and with a branch the network. One at a time.
+    pub fn reload(&self, cancelled: &dyn Fn() -> bool, accepted: Option<&str>) -> Reloaded {
+        let begun = Instant::now();
+        let read = match &self.source {
+            Source::Folder => judge(crate::repo::load(&self.options())),
+            Source::Branch(follower, settings) => self.follow(follower, settings, cancelled, accepted),
+        };
+        let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        reading.at = Some(self.clock.now());
+        reading.took = begun.elapsed();
+        reading.count += 1;
+        match read {
+            Ok(set) => {
+                reading.problems.clear();
+                self.take(set)
+            }
+            Err(problems) => {
+                reading.refused += 1;
+                reading.problems.clone_from(&problems);
+                Reloaded::Refused(problems)
+            }
+        }
+    }
+
+    fn take(&self, set: PolicySet) -> Reloaded {
+        let set = Arc::new(set);
+        let mut new = false;
+        self.current.send_if_modified(|current| {
+            new = current.hash != set.hash;
+            // The same content under another commit is no change, but it is called so from now on.
+            let renamed = !new && current.commit != set.commit;
+            if new || renamed {
+                *current = Arc::clone(&set);
+            }
+            new
+        });
+        if new { Reloaded::New(set) } else { Reloaded::Same }
+    }
+
+    fn follow(
+        &self,
+        follower: &Follower,
+        settings: &config::Repository,
+        cancelled: &dyn Fn() -> bool,
+        accepted: Option<&str>,
+    ) -> Result<PolicySet, Vec<Diagnostic>> {
+        let one = |error: FollowError| vec![error.diagnostic()];
+        let head = follower.fetch(cancelled).map_err(one)?;
+        follower.check(&head, accepted).map_err(one)?;
+        let current = self.current();
+        if follower.good().as_deref() == Some(&head) && current.commit.as_deref().is_some_and(|short| head.starts_with(short)) {
+            return Ok((*current).clone());
+        }
+        let set = judge(follower.load(&head, &self.options(), settings).map_err(one)?)?;
+        follower.accept(&head).map_err(one)?;
+        Ok(set)
+    }
+}
+
+/// The set, or the errors that stand against it.
+pub fn judge(loaded: crate::repo::Loaded) -> Result<PolicySet, Vec<Diagnostic>> {
+    let errors: Vec<Diagnostic> = loaded.problems.into_iter().filter(|problem| problem.level == Level::Error).collect();
+    match loaded.set {
+        Some(set) if errors.is_empty() => Ok(set),
+        _ => Err(errors),
+    }
+}

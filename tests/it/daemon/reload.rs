@@ -1,0 +1,65 @@
+//! A changed repository: a valid one takes effect, a broken one does not, and says so.
+
+use super::*;
+
+const OPEN: &str = "SELECT State FROM Alerts WHERE AlertType = 'Repository' AND State IN ('Triggered', 'Active')";
+
+#[test]
+fn a_broken_repository_changes_nothing_raises_an_alert_and_is_over_when_mended() {
+    let yard = Yard::new(&["a"]);
+    yard.wants("one", "true");
+    let daemon = yard.daemon();
+    daemon.until("the first change", || yard.read("a", "app.conf").is_some());
+    // A broken file beside one that would change something.
+    yard.file("policies/q.yaml", "policies: [\n");
+    yard.wants("two", "true");
+    daemon.says("policy set refused");
+    daemon.until("an alert", || !yard.sql(OPEN).is_empty());
+    assert_eq!(yard.read("a", "app.conf").as_deref(), Some("one\n"), "the last good set is in force");
+    std::fs::remove_file(yard.repo().join("policies/q.yaml")).unwrap();
+    daemon.until("the mended set", || yard.read("a", "app.conf").as_deref() == Some("two\n"));
+    daemon.until("the end of the alert", || yard.sql(OPEN).is_empty());
+    assert_eq!(daemon.stop().0, Some(0));
+}
+
+#[test]
+fn files_that_are_renamed_into_place_and_new_folders_are_noticed() {
+    let yard = Yard::new(&["a"]);
+    let daemon = yard.daemon();
+    daemon.says("at work");
+    std::fs::write(yard.beside("new.yaml"), policy("one", "true")).unwrap();
+    std::fs::create_dir(yard.repo().join("policies")).unwrap();
+    std::fs::rename(yard.beside("new.yaml"), yard.repo().join("policies/p.yaml")).unwrap();
+    daemon.until("the change", || yard.read("a", "app.conf").as_deref() == Some("one\n"));
+}
+
+#[test]
+fn a_file_system_that_tells_nothing_is_looked_at() {
+    let yard = Yard::new(&["a"]);
+    yard.file("rmm.toml", "[daemon]\nwatch = \"poll\"\npoll_interval = \"1s\"\n[limits]\nmax_percent = 100\n");
+    let daemon = yard.daemon();
+    daemon.says("at work");
+    yard.wants("one", "true");
+    daemon.until("the change", || yard.read("a", "app.conf").as_deref() == Some("one\n"));
+}
+
+#[test]
+fn a_storm_of_edits_half_of_them_broken_ends_with_the_last_one_in_force() {
+    let yard = Yard::new(&["a"]);
+    yard.wants("start", "true");
+    let daemon = yard.daemon();
+    daemon.until("the first change", || yard.read("a", "app.conf").is_some());
+    for i in 0..200 {
+        if i % 2 == 0 {
+            yard.file("policies/p.yaml", "policies: {P: {targets: ['*'], settings: {Nonsense: 1}}}\n");
+        } else {
+            yard.wants(&format!("edit {i}"), "true");
+        }
+        // Edits come one after another: 200 within ten seconds.
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    daemon.until("the last edit", || yard.read("a", "app.conf").as_deref() == Some("edit 199\n"));
+    daemon.until("the end of the alert", || yard.sql(OPEN).is_empty());
+    let wrong = yard.sql("SELECT State FROM Runs WHERE State NOT IN ('done', 'running')");
+    assert_eq!(wrong, Vec::<String>::new(), "{}", daemon.log());
+}
