@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn a_device_that_was_away_returns_once() {
         let (mut hot, device): (Hot, Arc<str>) = (Hot::default(), "ws-1".into());
-        let mut answers = |hot: &mut Hot| hot.answered(&device, std::iter::empty(), DateTime::UNIX_EPOCH).returned;
+        let answers = |hot: &mut Hot| hot.answered(&device, std::iter::empty(), DateTime::UNIX_EPOCH).returned;
         assert!(!answers(&mut hot), "nothing was known of it");
         hot.silent(&"ws-1".into(), Status::Offline);
         assert!(answers(&mut hot));
