@@ -217,8 +217,9 @@ fn copy(source: &Connection, to: &Path) -> Result<(), StoreError> {
     let copied = (|| {
         let mut target = Connection::open(&part)?;
         {
-            // One snapshot: a writer in between would make the copy begin again.
+            // One snapshot: a writer in between would make the copy begin again. It begins with the first row that is read.
             let snapshot = source.unchecked_transaction()?;
+            snapshot.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))?;
             let backup = Backup::new(&snapshot, &mut target)?;
             while !matches!(backup.step(PAGES_AT_ONCE)?, StepResult::Done) {
                 std::thread::sleep(Duration::from_millis(1));

@@ -1,5 +1,5 @@
 //! Retention: forgets what is older than it is kept, and gives free pages back. Always a little at a time: other writers wait for
-//! some 25 ms at most. Never the audit.
+//! some 15 ms at a time. Never the audit.
 
 use std::time::Instant;
 

@@ -13,10 +13,11 @@ use super::{Failure, Store, StoreError, moment, values};
 
 /// Milliseconds of an hour.
 pub(super) const HOUR: i64 = 3_600_000;
-/// How long one transaction of the upkeep holds the write lock, and how long others then go first.
-pub(super) const SLICE: Duration = Duration::from_millis(25);
+/// How long one transaction of the upkeep holds the write lock, and how long others then go first. SQLite lets a writer that waits
+/// look again only now and then: the pause has to be the longer one, or it would look in vain many times.
+pub(super) const SLICE: Duration = Duration::from_millis(15);
 /// See [`SLICE`].
-pub(super) const PAUSE: Duration = Duration::from_millis(10);
+pub(super) const PAUSE: Duration = Duration::from_millis(25);
 /// Devices whose rows are read from the log at once.
 const DEVICES: usize = 1000;
 /// Rows of the log that are forgotten at once.
@@ -62,7 +63,7 @@ impl Sum {
 
 impl Store {
     /// Moves the samples of past hours from the log to their places, and sums the hours up. Samples that are older than
-    /// `keep` came too late for their hour and are dropped. Other writers wait for some 25 ms at most.
+    /// `keep` came too late for their hour and are dropped. Other writers wait for some 15 ms at a time.
     pub fn roll_up(&self, keep: TimeDelta) -> Result<RolledUp, StoreError> {
         let now = self.now();
         let hour = moment::millis(now).div_euclid(HOUR) * HOUR;

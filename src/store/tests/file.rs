@@ -172,6 +172,32 @@ fn a_backup_holds_everything_and_overwrites_nothing() {
 }
 
 #[test]
+fn a_backup_of_much_comes_to_an_end_while_others_write() {
+    const MOST: usize = 3000;
+    let house = house();
+    let big = json!({"text": "x".repeat(100_000)});
+    let many: Vec<_> = (0..200).map(|i| observation(&format!("d{i}"), noon(), &[("software.os", big.clone())])).collect();
+    house.store.put_observations(&many).unwrap();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let written = std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            (0..MOST)
+                .take_while(|i| {
+                    let status = if i % 2 == 0 { super::super::Status::Online } else { super::super::Status::Offline };
+                    house.store.set_status("d1", status, None, noon()).unwrap();
+                    !done.load(std::sync::atomic::Ordering::Relaxed)
+                })
+                .count()
+        });
+        house.store.backup(&house.path.with_file_name("copy.db")).unwrap();
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        writer.join().unwrap()
+    });
+    assert!(written < MOST, "it ended only when the writer did");
+    crate::store::Store::check(&house.path.with_file_name("copy.db")).unwrap();
+}
+
+#[test]
 fn the_tables_columns_and_indexes_that_report_writers_know_are_there() {
     let house = house();
     let db = stranger(&house.path);
