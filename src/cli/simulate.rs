@@ -70,8 +70,8 @@ pub(super) fn run(global: &Global, args: &SimulateArgs) -> Result<Exit, Failure>
     if !global.quiet {
         let shown = crate::script::quote(&dir.display().to_string()).into_owned();
         let fleet = count(args.devices as usize, "simulated device", "simulated devices");
-        super::say(&format!("{} {shown}: {fleet}", paint(super::style::Tone::Good, "+")));
-        super::say(&format!("\nnext: rmm -C {shown} collect, then plan, apply or reconcile; what they do: {shown}/control"));
+        super::say(format!("{} {shown}: {fleet}", paint(super::style::Tone::Good, "+")));
+        super::say(format!("\nnext: rmm -C {shown} collect, then plan, apply or reconcile; what they do: {shown}/control"));
     }
     Ok(Exit::Done)
 }

@@ -170,3 +170,47 @@ fn ten_thousand_devices_are_a_few_megabytes() {
     measurer.retain(|device| device.ends_with('7'));
     assert_eq!(measurer.devices(), 1000);
 }
+
+struct NoSecrets;
+
+impl crate::access::Secrets for NoSecrets {
+    fn resolve(&self, name: &str) -> Result<secrecy::SecretString, crate::access::SecretError> {
+        panic!("a simulated device asks for the secret {name}")
+    }
+}
+
+#[tokio::test]
+async fn a_simulated_device_that_is_told_to_be_busy_is_measured_so_at_its_next_observation() {
+    use crate::collect::{Collector, Limits, Request};
+    use crate::model::device::{Connection, Simulation, TransportKind};
+    use crate::time::FixedClock;
+    use crate::transport::{SessionOptions, Sessions, Target};
+
+    let folder = tempfile::tempdir().unwrap();
+    let control = folder.path().join("control");
+    std::fs::write(&control, "").unwrap();
+    let clock = Arc::new(FixedClock::new(start()));
+    let sessions = Sessions::with_clock(SessionOptions::default(), Arc::new(NoSecrets), Arc::clone(&clock) as _);
+    let simulation = Simulation { control: Some(control.to_str().unwrap().to_owned()), ..Simulation::default() };
+    let connection = Connection { transport: Some(TransportKind::Simulated), simulation: Some(simulation), ..Connection::default() };
+    let target = Target { name: "sim-1".into(), address: "sim-1".into(), connection };
+    let cancel = tokio_util::sync::CancellationToken::new();
+    let request = Request::full();
+    let mut measurer = Measurer::default();
+    let mut values = Vec::new();
+    for (minute, orders) in [(0, ""), (5, ""), (10, "sim-1 CPU=97 DiskSpace=7 NetworkErrors=40\n"), (15, "# over\n")] {
+        clock.set(start() + TimeDelta::minutes(minute));
+        std::fs::write(&control, orders).unwrap();
+        let session = sessions.open(&target, &cancel).await.unwrap();
+        let seen = Collector::collect(session.as_ref(), &request, None, clock.as_ref(), &cancel, Limits::default()).await.unwrap();
+        assert_eq!(seen.problems, Vec::<String>::new());
+        assert!(seen.sections.values().filter(|section| section.status == Status::Ok).count() > 40);
+        let found = measurer.measure("sim-1", &seen.sections);
+        values.push(["CPU", "DiskSpace", "NetworkErrors"].map(|metric| found.iter().find(|m| m.metric == metric).map(|m| m.value)));
+    }
+    assert_eq!(values[0][0], None);
+    assert!(values[1][0].unwrap() < 60.0 && values[1][1].unwrap() > 20.0);
+    assert!((values[2][0].unwrap() - 97.0).abs() < 0.1 && (values[2][1].unwrap() - 7.0).abs() < 0.1);
+    assert!((values[2][2].unwrap() - 40.0).abs() < 1.0);
+    assert!(values[3][0].unwrap() < 60.0);
+}

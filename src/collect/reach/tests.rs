@@ -135,11 +135,12 @@ async fn a_redirect_is_an_answer_unless_it_is_to_be_followed_and_never_leads_els
 
 /// A server with a certificate of its own that is valid between these days from now.
 async fn encrypted(days: i64) -> u16 {
+    use chrono::Datelike as _;
+
     let key = rcgen::KeyPair::generate().unwrap();
     let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
     let moment = |days: i64| {
         let at = Utc::now() + chrono::TimeDelta::days(days);
-        use chrono::Datelike as _;
         rcgen::date_time_ymd(at.year(), at.month() as u8, at.day() as u8)
     };
     (params.not_before, params.not_after) = (moment(-100), moment(days));

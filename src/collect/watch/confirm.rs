@@ -82,9 +82,9 @@ mod tests {
 
     #[test]
     fn one_failure_alarms_nobody() {
+        use Turn::{Down, Early, First, Same, Up};
         let confirm = Confirm { failures: 3, successes: 2 };
         let turns = play(&[true, false, false, true, false, false, false, true, false, true, true], confirm);
-        use Turn::{Down, Early, First, Same, Up};
         assert_eq!(turns, [First, Early, Early, Same, Early, Early, Down, Early, Same, Early, Up]);
     }
 

@@ -73,7 +73,7 @@ fn mistakes_in_monitors_are_found_where_they_stand() {
         ("A: {services: {'-x': }}", "RMM0643 1:16", "no name of a service"),
         ("A: {events: {matches: '('}}", "RMM0644 1:23", "cannot be read"),
         ("A: {pin: {}}", "RMM0102 1:5", "did you mean 'ping'?"),
-        ("A: {targets: [Wbe], ping: {}}", "RMM0108 1:15", "did you mean 'Web'?"),
+        ("A: {targets: [Wbe], ping: {}}", "RMM0108 1:15", "there is no group 'Wbe'"),
     ] {
         let loaded = compiled(text);
         let all = spots(&loaded);

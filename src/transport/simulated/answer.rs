@@ -143,7 +143,7 @@ fn block(machine: &Machine, name: &str, stamp: &str, asked: &[&str], out: &mut S
             return 2;
         }
         "exists" => {
-            out.push_str("/run/systemd/system\n/run/systemd/timesync/synchronized\n+apt-get\n+nft\n+sshd\n+systemctl\n/sys/firmware/efi\n")
+            out.push_str("/run/systemd/system\n/run/systemd/timesync/synchronized\n+apt-get\n+nft\n+sshd\n+systemctl\n/sys/firmware/efi\n");
         }
         "links" => out.push_str("lrwxrwxrwx 1 0 0 27 Jan  1 00:00 /etc/localtime -> /usr/share/zoneinfo/Etc/UTC\n"),
         "cpuinfo" => {
@@ -185,7 +185,7 @@ fn block(machine: &Machine, name: &str, stamp: &str, asked: &[&str], out: &mut S
             );
         }
         "firewall" => {
-            out.push_str("#nft\ntable inet filter {\n\tchain input {\n\t\ttype filter hook input priority filter; policy drop;\n\t}\n}\n")
+            out.push_str("#nft\ntable inet filter {\n\tchain input {\n\t\ttype filter hook input priority filter; policy drop;\n\t}\n}\n");
         }
         "listeners" => out.push_str("tcp LISTEN 0 128 0.0.0.0:22 0.0.0.0:*\ntcp LISTEN 0 511 0.0.0.0:80 0.0.0.0:*\n"),
         "connections" => out.push_str("tcp ESTAB 0 0 10.0.0.1:22 10.0.0.2:50000\n"),
