@@ -46,7 +46,6 @@ pub(super) fn exit_of(code: &str) -> Exit {
         "RMM0302" | "RMM0303" | "RMM0304" | "RMM0305" | "RMM0306" | "RMM0307" | "RMM0309" | "RMM0509" | "RMM0590" | "RMM0592" => {
             Exit::Refused
         }
-        "RMM0302" | "RMM0303" | "RMM0304" | "RMM0305" | "RMM0306" | "RMM0307" | "RMM0309" | "RMM0509" | "RMM0592" => Exit::Refused,
         "RMM0310" | "RMM0551" => Exit::Usage,
         _ if code.starts_with("RMM01") || code.starts_with("RMM02") => Exit::InvalidConfiguration,
         _ => Exit::Error,
