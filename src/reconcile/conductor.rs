@@ -22,6 +22,7 @@ use super::kinds::{self, Kind, Kinds};
 use super::timers::{self, Timers};
 use super::visits::Visit;
 use super::vitals::Vitals;
+use super::watched::Watched;
 use super::wheel::{self, Wheel};
 use crate::apply::Parts;
 use crate::collect::Request;
@@ -57,6 +58,7 @@ pub(super) struct Conductor {
     /// Devices observed at once, for the pool.
     pub(super) most: Arc<AtomicUsize>,
     pub(super) desk: DeskWay,
+    pub(super) watched: Watched,
     pub(super) vitals: Arc<Vitals>,
     /// Nothing new is begun.
     pub(super) stop: CancellationToken,
@@ -99,7 +101,7 @@ impl Conductor {
         parts: Parts,
         visits: mpsc::Sender<Visit>,
         most: Arc<AtomicUsize>,
-        desk: DeskWay,
+        (desk, watched): (DeskWay, Watched),
         vitals: Arc<Vitals>,
         (stop, abort): (CancellationToken, CancellationToken),
     ) -> Self {
@@ -108,6 +110,7 @@ impl Conductor {
             visits,
             most,
             desk,
+            watched,
             vitals,
             stop,
             abort,
@@ -363,7 +366,7 @@ impl Conductor {
             "cleanup" => {
                 let removed = blocking(move || {
                     crate::apply::waiting(&parts, Some(&BTreeSet::new()))?;
-                    parts.survey().prune()
+                    parts.store.forget(&super::upkeep::retention(&parts.set.config))
                 });
                 Ok(format!("{} rows removed", removed.await?))
             }
@@ -411,7 +414,10 @@ impl Conductor {
                 continue;
             };
             let kinds = self.wanted.get(&name).copied().unwrap_or_default();
-            let request = kinds::request(kinds, self.needs.get(&name).map(|needs| &**needs));
+            let mut request = kinds::request(kinds, self.needs.get(&name).map(|needs| &**needs));
+            if kinds.has(Kind::Status) && self.watched.of(&name).services {
+                request.add_path("software.services");
+            }
             if request.is_empty() {
                 self.wanted.remove(&name);
                 continue;

@@ -23,6 +23,7 @@ use super::reload;
 use super::sets::Sets;
 use super::visits::{self, Pool};
 use super::vitals::Vitals;
+use super::watched::Watched;
 use super::{http, service};
 use crate::access::{Redactor, SecretStore};
 use crate::apply::Parts;
@@ -171,6 +172,8 @@ async fn at_work(start: &Start, owner: &Owner, vitals: &Arc<Vitals>, signals: &S
         helpers.clone(),
     ));
 
+    tasks.spawn(super::upkeep::run(Arc::clone(&start.sets), start.store.clone(), helpers.clone()));
+    let watched = Watched::default();
     let most = Arc::new(AtomicUsize::new(set.config.connections.max_concurrent as usize));
     let (visits, asked) = mpsc::channel(visits::WAITING);
     let (results, came) = mpsc::channel(visits::RESULTS);
@@ -180,6 +183,8 @@ async fn at_work(start: &Start, owner: &Owner, vitals: &Arc<Vitals>, signals: &S
         most: Arc::clone(&most),
         clock: Arc::clone(&start.clock),
         kept: Arc::new(Kept::default()),
+        watched: watched.clone(),
+        store: start.store.clone(),
         vitals: Arc::clone(vitals),
         stop: signals.stop.clone(),
     };
@@ -188,11 +193,12 @@ async fn at_work(start: &Start, owner: &Owner, vitals: &Arc<Vitals>, signals: &S
         Ok(())
     });
     let hot = known(&parts).await?;
-    let keeper = Keeper::new(parts.clone(), hot, Arc::clone(vitals), desk.clone(), signals.stop.clone());
+    let keeper = Keeper::new(parts.clone(), hot, Arc::clone(vitals), (desk.clone(), watched.clone()), signals.stop.clone());
     let changes = start.sets.subscribe();
     tasks.spawn(async move { Ok(keeper.run(came, changes, seen).await?) });
 
-    let conductor = Conductor::new(parts.clone(), visits, most, desk, Arc::clone(vitals), (signals.stop.clone(), signals.abort.clone()));
+    let conductor =
+        Conductor::new(parts.clone(), visits, most, (desk, watched), Arc::clone(vitals), (signals.stop.clone(), signals.abort.clone()));
     let mut loop_ = tokio::spawn(conductor.run(start.sets.subscribe(), heard));
     let mut result: Result<(), ReconcileError> = Ok(());
     let mut stopping = false;

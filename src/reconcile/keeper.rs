@@ -16,16 +16,19 @@ use super::desk::DeskWay;
 use super::hot::Hot;
 use super::visits::Visited;
 use super::vitals::Vitals;
-use crate::alert::{DeviceSamples, SeriesName};
+use super::watched::Watched;
+use crate::alert;
 use crate::apply::Parts;
+use crate::collect::events::JOURNAL;
 use crate::collect::measure::{Measure, Measurer, observed_at};
 use crate::collect::reach::Reach;
 use crate::collect::watch::{CheckRow, Due, Outcome, Probed, Restart, Watch, assign};
 use crate::diagnose::{Category, Diagnose as _};
+use crate::model::event::EventRecord;
 use crate::model::{Device, Facts};
 use crate::plan::{Planner, Scope};
 use crate::repo::PolicySet;
-use crate::store::{CheckState, Merge, Observation, Sample, Status, StoreError};
+use crate::store::{CheckState, DeviceSamples, Merge, Observation, SeriesName, Status, StoreError};
 use crate::transport::TransportError;
 
 /// Most results that are written together.
@@ -60,6 +63,8 @@ struct Batch {
     samples: Vec<DeviceSamples>,
     statuses: Vec<(String, Status, Option<String>)>,
     checks: Vec<CheckRow>,
+    /// Device, new records of its log, how far it has been read.
+    records: Vec<(String, Vec<EventRecord>, Option<String>)>,
     seen: Vec<Seen>,
     since: Option<Instant>,
 }
@@ -70,6 +75,7 @@ pub(super) struct Keeper {
     pub(super) hot: Hot,
     pub(super) vitals: Arc<Vitals>,
     pub(super) desk: DeskWay,
+    pub(super) watched: Watched,
     pub(super) stop: CancellationToken,
     measurer: Measurer,
     watch: Watch,
@@ -82,8 +88,9 @@ pub(super) struct Keeper {
 
 impl Keeper {
     /// With what is known of the devices.
-    pub(super) fn new(parts: Parts, hot: Hot, vitals: Arc<Vitals>, desk: DeskWay, stop: CancellationToken) -> Self {
+    pub(super) fn new(parts: Parts, hot: Hot, vitals: Arc<Vitals>, (desk, watched): (DeskWay, Watched), stop: CancellationToken) -> Self {
         Self {
+            watched,
             parts,
             hot,
             vitals,
@@ -210,17 +217,18 @@ impl Keeper {
         })
         .await?;
         let outcome = self.watch.reload(assigned, self.parts.clock.now());
+        self.watched.set(&self.parts.set, &self.watch);
         self.desk.signals(outcome.signals).await;
         Ok(())
     }
 
     /// What one visit has brought.
     async fn take(&mut self, visited: Visited) -> Outcome {
-        let Visited { device, result, took, at } = visited;
+        let Visited { device, result, records, took, at } = visited;
         let name: Arc<str> = device.name.as_str().into();
         self.batch.since.get_or_insert_with(Instant::now);
         let mut seen = Seen { device: Arc::clone(&name), changed: false, returned: false, again: None };
-        let outcome = match result {
+        let mut outcome = match result {
             Ok(observation) => {
                 // Values reach the thresholds before anything else is done with them.
                 let measures = self.measurer.measure(&name, &observation.sections);
@@ -253,7 +261,18 @@ impl Keeper {
                 self.watch.collected(&name, Err(&error), at)
             }
         };
-        seen.again = outcome.again.iter().find(|(device, _)| *device == name).map(|(_, at)| *at);
+        if let Some(fetched) = records {
+            if let Some(problem) = &fetched.problem {
+                tracing::warn!(device = &*name, problem = problem.as_str(), "its log");
+            }
+            if fetched.more {
+                seen.again = Some(at);
+            }
+            outcome.merge(self.watch.records(&name, &fetched.records, at));
+            self.batch.records.push((device.name.clone(), fetched.records, fetched.cursor));
+        }
+        let sooner = outcome.again.iter().find(|(device, _)| *device == name).map(|(_, at)| *at);
+        seen.again = seen.again.or(sooner);
         self.batch.seen.push(seen);
         outcome
     }
@@ -269,7 +288,7 @@ impl Keeper {
             .map(|m| (SeriesName { metric: shared(m.metric), instance: m.instance, unit: Some(shared(m.unit)) }, m.value))
             .collect();
         let samples = DeviceSamples { device: Arc::clone(device), at, values };
-        self.desk.samples(vec![samples.clone()]).await;
+        self.desk.samples(vec![said(&samples)]).await;
         self.batch.since.get_or_insert_with(Instant::now);
         self.batch.samples.push(samples);
     }
@@ -308,9 +327,11 @@ impl Keeper {
             if !batch.observations.is_empty() {
                 store.put_observations(&batch.observations)?;
             }
-            let samples: Vec<Sample> = batch.samples.iter().flat_map(rows).collect();
-            if !samples.is_empty() {
-                store.put_metrics(&samples)?;
+            if !batch.samples.is_empty() {
+                store.put_samples(&batch.samples)?;
+            }
+            for (device, records, cursor) in &batch.records {
+                store.put_events(device, JOURNAL, records, cursor.as_deref())?;
             }
             if !batch.statuses.is_empty() {
                 let statuses: Vec<_> = batch.statuses.iter().map(|(device, status, reason)| (&**device, *status, reason.clone())).collect();
@@ -347,14 +368,10 @@ fn state(row: &CheckRow) -> CheckState {
     }
 }
 
-fn rows(samples: &DeviceSamples) -> Vec<Sample> {
-    let one = |(series, value): &(SeriesName, f64)| Sample {
-        device: samples.device.to_string(),
-        metric: series.metric.to_string(),
-        instance: series.instance.to_string(),
-        value: *value,
-        unit: series.unit.as_deref().map(str::to_owned),
-        at: samples.at,
-    };
-    samples.values.iter().map(one).collect()
+/// The same, as the desk takes it.
+fn said(samples: &DeviceSamples) -> alert::DeviceSamples {
+    let name =
+        |s: &SeriesName| alert::SeriesName { metric: Arc::clone(&s.metric), instance: Arc::clone(&s.instance), unit: s.unit.clone() };
+    let values = samples.values.iter().map(|(series, value)| (name(series), *value)).collect();
+    alert::DeviceSamples { device: Arc::clone(&samples.device), at: samples.at, values }
 }

@@ -22,6 +22,7 @@ mod timers;
 mod upkeep;
 mod visits;
 mod vitals;
+mod watched;
 mod watcher;
 mod wheel;
 

@@ -1,11 +1,49 @@
-//! Upkeep of the database that takes its time.
+//! Upkeep of the database: values summed up and archived as they age, what is too old forgotten, the file kept whole.
 
-use crate::store::{Store, StoreError};
+use std::sync::Arc;
+use std::time::Duration;
 
-/// Once a week: whether the file is whole. What is damaged is said at once, while the last backup is still good.
+use chrono::TimeDelta;
+use tokio_util::sync::CancellationToken;
+
+use super::blocking::blocking;
+use super::error::ReconcileError;
+use super::sets::Sets;
+use crate::model::Config;
+use crate::store::{Retention, Store, StoreError};
+
+/// How often it is looked whether something is due. Where nothing is, that costs next to nothing.
+const EVERY: Duration = Duration::from_mins(5);
+
+/// Works until `stop`. What cannot be done now is tried again: nothing else waits for it.
+pub(super) async fn run(sets: Arc<Sets>, store: Store, stop: CancellationToken) -> Result<(), ReconcileError> {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(EVERY) => {}
+        }
+        let (store, keep) = (store.clone(), retention(&sets.current().config));
+        match blocking(move || store.upkeep(&keep)).await {
+            Ok(done) if done.removed + done.archived > 0 => {
+                tracing::info!(rolled_up = done.rolled_up, removed = done.removed, archived = done.archived, "upkeep of the database");
+            }
+            Ok(_) => {}
+            Err(error) => tracing::error!(%error, "upkeep of the database"),
+        }
+    }
+}
+
+/// How long what is kept.
+pub(super) fn retention(config: &Config) -> Retention {
+    let history = TimeDelta::days(i64::from(config.general.data_retention_days));
+    Retention { history, samples: config.monitoring.metrics_retention.delta(), rollups: history, ..Retention::default() }
+}
+
+/// Once a week: whether the file is whole, and free pages given back. What is damaged is said at once, while the last backup
+/// is still good.
 pub(super) fn weekly(store: &Store) -> Result<(), StoreError> {
     for problem in store.integrity_check()? {
         tracing::error!("the database is damaged: {problem}");
     }
-    Ok(())
+    store.vacuum().map(drop)
 }

@@ -11,11 +11,15 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::blocking::blocking;
 use super::vitals::Vitals;
+use super::watched::Watched;
 use crate::apply::survey::target;
+use crate::collect::events::{self, Fetched, JOURNAL};
 use crate::collect::{Collector, Kept, Limits, Observation, Request};
 use crate::model::Device;
 use crate::repo::PolicySet;
+use crate::store::Store;
 use crate::time::Clock;
 use crate::transport::{Sessions, TransportError};
 
@@ -37,6 +41,8 @@ pub(super) struct Visit {
 pub(super) struct Visited {
     pub(super) device: Arc<Device>,
     pub(super) result: Result<Observation, TransportError>,
+    /// New records of its log, where those are wanted.
+    pub(super) records: Option<Fetched>,
     pub(super) took: Duration,
     pub(super) at: DateTime<Utc>,
 }
@@ -48,6 +54,9 @@ pub(super) struct Pool {
     pub(super) clock: Arc<dyn Clock>,
     /// What devices need not say twice.
     pub(super) kept: Arc<Kept>,
+    /// What monitors want from a visit.
+    pub(super) watched: Watched,
+    pub(super) store: Store,
     pub(super) vitals: Arc<Vitals>,
     pub(super) stop: CancellationToken,
 }
@@ -70,11 +79,16 @@ impl Pool {
             self.vitals.figures.visits.inc();
             self.vitals.figures.visits_in_flight.inc();
             let (clock, kept, stop, results) = (Arc::clone(&self.clock), Arc::clone(&self.kept), self.stop.clone(), results.clone());
-            let vitals = Arc::clone(&self.vitals);
+            let (vitals, store) = (Arc::clone(&self.vitals), self.store.clone());
+            let logs = self.watched.of(&visit.device.name).logs;
             tasks.spawn(async move {
                 let begun = Instant::now();
                 let result = observe(&visit, &kept, clock.as_ref(), &stop).await;
-                let visited = Visited { device: visit.device, result, took: begun.elapsed(), at: clock.now() };
+                let records = match logs.filter(|_| result.is_ok()) {
+                    Some(wanted) => records(&visit, &wanted, store, &stop).await,
+                    None => None,
+                };
+                let visited = Visited { device: visit.device, result, records, took: begun.elapsed(), at: clock.now() };
                 vitals.figures.visits_in_flight.dec();
                 // Who no longer wants to know is ending.
                 let _ = results.send(visited).await;
@@ -94,4 +108,18 @@ async fn observe(visit: &Visit, kept: &Arc<Kept>, clock: &dyn Clock, stop: &Canc
     };
     let limits = Limits { timeout: connections.command_timeout.duration(), max_output: connections.max_output_bytes };
     Collector::collect(session.as_ref(), &visit.request, Some((kept, &visit.device.name)), clock, stop, limits).await
+}
+
+/// What the log of the device has said since it was read last. Over the session that is open already.
+async fn records(visit: &Visit, wanted: &events::Wanted, store: Store, stop: &CancellationToken) -> Option<Fetched> {
+    let name = visit.device.name.clone();
+    let cursor = blocking(move || store.event_cursor(&name, JOURNAL)).await.ok()?;
+    let session = visit.sessions.open(&target(&visit.set, &visit.device), stop).await.ok()?;
+    match events::fetch(session.as_ref(), &visit.device.name, wanted, cursor.as_deref(), stop).await {
+        Ok(fetched) => Some(fetched),
+        Err(error) => {
+            tracing::info!(device = visit.device.name.as_str(), error = %error, "its log was not read");
+            None
+        }
+    }
 }
