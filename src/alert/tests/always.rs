@@ -60,8 +60,14 @@ fn play(steps: &[Step], restarts: bool) -> (String, usize, Vec<Alert>) {
                 room.signal(Signal::Occurred(finding))
             }
             Step::Clear(device, kind) => room.clear(DEVICES[*device], KINDS[*kind]),
-            Step::Value(device, true, value) => room.measure(DEVICES[*device], "CPU", "", *value),
-            Step::Value(device, false, value) => room.measure(DEVICES[*device], "DiskSpace", "/", *value),
+            Step::Value(device, cpu, value) => {
+                // A series has one value at a moment; the database keeps no more.
+                let next = room.now + TimeDelta::seconds(1);
+                let (metric, instance) = if *cpu { ("CPU", "") } else { ("DiskSpace", "/") };
+                let before = room.until(&next.to_rfc3339());
+                let after = room.measure(DEVICES[*device], metric, instance, *value);
+                before + after.as_str()
+            }
             Step::ByHand(alert, act) => {
                 let open: Vec<Alert> = room.alerts().into_iter().filter(|alert| alert.state.is_open()).collect();
                 match open.get(*alert % open.len().max(1)) {
@@ -107,8 +113,13 @@ fn consistent(room: &Room) {
     assert_eq!(open.len(), count, "two open alerts of one key");
 }
 
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(24)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    // Each case is two databases; PROPTEST_CASES asks for more of them.
+    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_happens_no_step_is_illegal_and_a_restart_changes_nothing(steps in proptest::collection::vec(step(), 1..40)) {
