@@ -93,6 +93,8 @@ pub(super) struct Conductor {
     data_version: i64,
     looked: Option<Instant>,
     suspensions: usize,
+    /// With changes that are held because something is suspended.
+    stopped: BTreeSet<String>,
 }
 
 impl Conductor {
@@ -135,6 +137,7 @@ impl Conductor {
             data_version: 0,
             looked: None,
             suspensions: 0,
+            stopped: BTreeSet::new(),
         }
     }
 
@@ -320,6 +323,8 @@ impl Conductor {
         self.data_version = version;
         self.vitals.figures.suspended.set(suspensions as i64);
         self.desk.external().await;
+        // One that came and went since would not show in their number.
+        self.dirty.append(&mut self.stopped);
         if suspensions != self.suspensions {
             self.suspensions = suspensions;
             let mut breaker = self.breaker.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -510,6 +515,9 @@ impl Conductor {
         self.vitals.figures.planned.inc_by(plans.len() as u64);
         let steady = self.steady();
         for plan in plans {
+            if plan.changes.iter().any(|change| change.held.as_ref().is_some_and(|held| held.by == "suspended")) {
+                self.stopped.insert(plan.device.clone());
+            }
             let unseen = |change: &Change| change.state == State::Unknown && change.observed_at.is_none();
             if plan.changes.iter().any(unseen) {
                 self.look_soon(&plan.device, steady);

@@ -33,11 +33,13 @@ pub(super) async fn run(
 ) -> Result<(), ReconcileError> {
     let reloader = Reloader { sets: Arc::clone(&sets), desk, vitals, stop: stop.clone() };
     let config = sets.current().config.clone();
-    // What is known from the start is in force; what has gone wrong before is looked at again.
-    reloader.once().await;
     let changed = Arc::new(Notify::new());
     let poll = watcher::polls(&root, config.daemon.watch).then(|| config.daemon.poll_interval.duration());
     let follows = sets.follows();
+    if follows {
+        // What is in force from the start may have been refused something since; a folder is read once it is watched.
+        changed.notify_one();
+    }
     let watching = async {
         if follows {
             std::future::pending().await

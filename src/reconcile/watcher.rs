@@ -45,6 +45,8 @@ pub async fn watch(root: PathBuf, poll: Option<Duration>, stop: CancellationToke
     // Without events, looking is what is left.
     let every = if events.is_some() { None } else { Some(poll.unwrap_or(Duration::from_secs(2))) };
     let mut seen = every.map(|_| listing(&root));
+    // What was written before anybody looked is read now.
+    changed.notify_one();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
