@@ -49,8 +49,8 @@ const MISTAKES: &[Mistake] = mistakes! {
     "a share above the whole": RMM, "max_failures = \"5%\"" => "max_failures = \"500%\"", RMM0103 "14:16", "500%", "share";
     "an effect that does not exist": RMM, "\"destructive\"" => "\"destructiv\"", RMM0103 "17:24", "did you mean 'destructive'?";
     "a default site that does not exist": RMM, "default_site = \"Berlin\"" => "default_site = \"Berln\"", RMM0108 "4:", "did you mean 'Berlin'?";
-    "a type of channel that does not exist": RMM, "\"pagerduty\"" => "\"pagerdutty\"", RMM0103 "24:8", "did you mean 'pagerduty'?";
-    "a channel without a type": RMM, "type = \"pagerduty\"" => "", RMM0113 "23:25", "the channel 'on-call' has no type", "type = \"email\"";
+    "a type of channel that does not exist": RMM, "\"pagerduty\"" => "\"pagerdutty\"", RMM0103 "29:8", "did you mean 'pagerduty'?";
+    "a channel without a type": RMM, "type = \"pagerduty\"" => "", RMM0113 "28:25", "the channel 'on-call' has no type", "type = \"email\"";
     // Sites, groups and devices
     "a section that does not exist": FLEET, "groups:" => "grups:", RMM0102 "6:1", "did you mean 'groups'?";
     "a time zone that does not exist": FLEET, "Hamburg: {timezone: Europe/Berlin}" => "Hamburg: {timezone: Europe/Hamburg}", RMM0115 "4:23", "Europe/Hamburg";

@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use super::{Fleet, rmm};
 
-const COMMANDS: [&str; 29] = [
+const COMMANDS: [&str; 32] = [
     "init",
     "uninstall",
     "config",
@@ -18,7 +18,10 @@ const COMMANDS: [&str; 29] = [
     "review",
     "apply",
     "simulate",
+    "reconcile",
     "status",
+    "suspend",
+    "resume",
     "devices",
     "facts",
     "why",
