@@ -228,17 +228,14 @@ impl Conductor {
                 self.wheels.remove(kind.name());
                 continue;
             };
-            match timers::period(&schedule, now) {
-                Some(period) => {
-                    let known = self.wheels.remove(kind.name()).filter(|(_, wheel)| wheel.period() == period);
-                    let (_, mut wheel) = known.unwrap_or_else(|| (kind, Wheel::new(period)));
-                    wheel.set(set.devices.keys().map(String::as_str), steady);
-                    self.wheels.insert(kind.name(), (kind, wheel));
-                }
-                None => {
-                    self.wheels.remove(kind.name());
-                    by_wall.insert(kind.name().to_owned(), schedule);
-                }
+            let known = self.wheels.remove(kind.name());
+            if let Some(period) = timers::period(&schedule, now) {
+                let known = known.filter(|(_, wheel)| wheel.period() == period);
+                let (_, mut wheel) = known.unwrap_or_else(|| (kind, Wheel::new(period)));
+                wheel.set(set.devices.keys().map(String::as_str), steady);
+                self.wheels.insert(kind.name(), (kind, wheel));
+            } else {
+                by_wall.insert(kind.name().to_owned(), schedule);
             }
         }
         let named = [("cleanup", &schedules.cleanup), ("database", &schedules.database)];

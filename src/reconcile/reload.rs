@@ -42,7 +42,7 @@ pub(super) async fn run(
     }
     let watching = async {
         if follows {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         } else {
             watcher::watch(root, poll, stop.clone(), Arc::clone(&changed)).await;
         }

@@ -116,7 +116,7 @@ mod tests {
     fn a_schedule_that_never_ran_has_missed_nothing() {
         let mut timers = timers("Daily 02:00", chrono_tz::UTC, "2026-11-21T12:00:00Z", None);
         assert!(moments(&mut timers, "2026-11-21T12:00:00Z").is_empty());
-        assert_eq!(timers.wait(at("2026-11-21T12:00:00Z")), Some(Duration::from_secs(14 * 3600)));
+        assert_eq!(timers.wait(at("2026-11-21T12:00:00Z")), Some(Duration::from_hours(14)));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use crate::fleet::Said;
 
 /// A process that does nothing for so long has failed. Far more than any test needs, also on a machine that is busy.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A policy repository, and folders that stand for devices.
 pub(crate) struct Yard {
