@@ -17,7 +17,6 @@ use super::hot::Hot;
 use super::visits::Visited;
 use super::vitals::Vitals;
 use super::watched::Watched;
-use crate::alert;
 use crate::apply::Parts;
 use crate::collect::events::JOURNAL;
 use crate::collect::measure::{Measure, Measurer, observed_at};
@@ -288,7 +287,8 @@ impl Keeper {
             .map(|m| (SeriesName { metric: shared(m.metric), instance: m.instance, unit: Some(shared(m.unit)) }, m.value))
             .collect();
         let samples = DeviceSamples { device: Arc::clone(device), at, values };
-        self.desk.samples(vec![said(&samples)]).await;
+        self.vitals.figures.samples.inc();
+        self.desk.samples(vec![samples.clone()]).await;
         self.batch.since.get_or_insert_with(Instant::now);
         self.batch.samples.push(samples);
     }
@@ -322,8 +322,8 @@ impl Keeper {
         let batch = std::mem::take(&mut self.batch);
         self.vitals.figures.online.set(self.hot.count(Status::Online) as i64);
         self.vitals.figures.offline.set(self.hot.count(Status::Offline) as i64);
-        let (store, now) = (self.parts.store.clone(), self.parts.clock.now());
-        blocking(move || {
+        let (store, now, moments) = (self.parts.store.clone(), self.parts.clock.now(), batch.samples.len() as u64);
+        let written = blocking(move || {
             if !batch.observations.is_empty() {
                 store.put_observations(&batch.observations)?;
             }
@@ -344,7 +344,9 @@ impl Keeper {
             }
             Ok(batch.seen)
         })
-        .await
+        .await?;
+        self.vitals.figures.samples_kept.inc_by(moments);
+        Ok(written)
     }
 }
 
@@ -366,12 +368,4 @@ fn state(row: &CheckRow) -> CheckState {
         loss_percent: row.loss_percent,
         reason: Some(row.reason.clone()).filter(|reason| !reason.is_empty()),
     }
-}
-
-/// The same, as the desk takes it.
-fn said(samples: &DeviceSamples) -> alert::DeviceSamples {
-    let name =
-        |s: &SeriesName| alert::SeriesName { metric: Arc::clone(&s.metric), instance: Arc::clone(&s.instance), unit: s.unit.clone() };
-    let values = samples.values.iter().map(|(series, value)| (name(series), *value)).collect();
-    alert::DeviceSamples { device: Arc::clone(&samples.device), at: samples.at, values }
 }

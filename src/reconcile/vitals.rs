@@ -22,6 +22,8 @@ pub(super) struct Figures {
     pub(super) visits_failed: Counter,
     pub(super) visits_late: Counter,
     pub(super) visits_in_flight: Gauge,
+    pub(super) samples: Counter,
+    pub(super) samples_kept: Counter,
     pub(super) sections_changed: Counter,
     pub(super) planned: Counter,
     pub(super) wanting: Gauge,
@@ -73,6 +75,8 @@ impl Default for Vitals {
         let visits = counter("visits", "Observations begun");
         let visits_failed = counter("visits_failed", "Observations that failed");
         let visits_late = counter("visits_late", "Observations put off since too many were under way");
+        let samples = counter("samples", "Moments of a device at which something was measured");
+        let samples_kept = counter("samples_kept", "Those of them that are in the database");
         let sections_changed = counter("devices_changed", "Observations that found something changed");
         let planned = counter("devices_planned", "Devices planned");
         let runs = counter("runs", "Runs begun");
@@ -89,6 +93,8 @@ impl Default for Vitals {
             visits_failed,
             visits_late,
             visits_in_flight,
+            samples,
+            samples_kept,
             sections_changed,
             planned,
             wanting,
