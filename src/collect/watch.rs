@@ -28,6 +28,9 @@ pub const REACHABLE: &str = "Offline";
 /// A device that could not be observed is asked again this soon, as long as that is not confirmed.
 const AGAIN: i64 = 30;
 
+/// A clock that goes back by more was set back; by less, it is being adjusted.
+const SET_BACK: TimeDelta = TimeDelta::seconds(2);
+
 /// A monitor on a device.
 #[derive(Debug, Clone)]
 pub struct Assigned {
@@ -138,6 +141,8 @@ pub struct Watch {
     assigned: Vec<Assigned>,
     of_device: HashMap<Arc<str>, Vec<usize>>,
     due: BTreeSet<(DateTime<Utc>, usize)>,
+    /// When what is due was asked for last.
+    asked_at: Option<DateTime<Utc>>,
     standing: HashMap<Key, Standing>,
     /// Starts of services by the monitor, of the last 24 hours.
     restarted: HashMap<Key, Vec<DateTime<Utc>>>,
@@ -205,6 +210,11 @@ impl Watch {
 
     /// Takes at most `limit` of what is due. What was missed is looked at once, not many times.
     pub fn due(&mut self, now: DateTime<Utc>, limit: usize) -> Vec<Due> {
+        // A clock that was set back would have everything wait until it has come round again.
+        if self.asked_at.replace(now).is_some_and(|before| now < before - SET_BACK) {
+            let all = std::mem::take(&mut self.due);
+            self.due = all.into_iter().map(|(_, i)| (first(&self.assigned[i], now), i)).collect();
+        }
         let mut due = Vec::new();
         while due.len() < limit
             && let Some((at, i)) = self.due.first().copied().filter(|(at, _)| *at <= now)
