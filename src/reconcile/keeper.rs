@@ -323,12 +323,18 @@ impl Keeper {
         self.vitals.figures.online.set(self.hot.count(Status::Online) as i64);
         self.vitals.figures.offline.set(self.hot.count(Status::Offline) as i64);
         let (store, now) = (self.parts.store.clone(), self.parts.clock.now());
+        if batch.since.is_some() {
+            // What follows from it is written first: were this process killed in between, whatever is told only once (a value
+            // that is normal again by then, a record of a log, a check that has changed) would be kept and never told.
+            self.desk.settled().await;
+        }
         blocking(move || {
-            if !batch.observations.is_empty() {
-                store.put_observations(&batch.observations)?;
-            }
+            // Values before the observation that they come from: what counts as observed has its values.
             if !batch.samples.is_empty() {
                 store.put_samples(&batch.samples)?;
+            }
+            if !batch.observations.is_empty() {
+                store.put_observations(&batch.observations)?;
             }
             for (device, records, cursor) in &batch.records {
                 store.put_events(device, JOURNAL, records, cursor.as_deref())?;
