@@ -25,6 +25,9 @@ pub use confirm::{Standing, Turn};
 /// The check that every device has without any file: whether it could be observed. Also the type of its alerts.
 pub const REACHABLE: &str = "Offline";
 
+/// Instance of an alert about a certificate that expires.
+const CERTIFICATE: &str = "certificate";
+
 /// A device that could not be observed is asked again this soon, as long as that is not confirmed.
 const AGAIN: i64 = 30;
 
@@ -203,6 +206,17 @@ impl Watch {
         self.standing.insert((device.into(), monitor.into(), instance.into()), Standing::known(up, since));
     }
 
+    /// An alert of a monitor that is still open from before: what it is about counts as down, whatever was recorded of the check.
+    /// Were the process killed between the one and the other, nobody would ever clear it.
+    pub fn raised(&mut self, device: &str, monitor: &str, instance: &str, since: DateTime<Utc>) {
+        let key: Key = (device.into(), monitor.into(), instance.into());
+        if instance == CERTIFICATE {
+            self.expiring.insert(key);
+        } else if self.standing.get(&key).is_none_or(|standing| standing.up) {
+            self.standing.insert(key, Standing::known(false, since));
+        }
+    }
+
     /// When something is due next.
     pub fn next_at(&self) -> Option<DateTime<Utc>> {
         self.due.first().map(|(at, _)| *at)
@@ -258,7 +272,7 @@ impl Watch {
         if let (Check::Http(http), Some(expires)) = (&monitor.check, result.expires)
             && let Some(before) = http.expires
         {
-            let key = (key.0, key.1, Arc::from("certificate"));
+            let key = (key.0, key.1, Arc::from(CERTIFICATE));
             let days = (expires - at).num_days();
             if expires - before.delta() <= at {
                 self.expiring.insert(key.clone());

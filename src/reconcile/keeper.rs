@@ -193,6 +193,13 @@ impl Keeper {
         for (device, check, state) in blocking(move || store.checks_all()).await? {
             self.watch.restore(&device, &check, state.up, state.since);
         }
+        let store = self.parts.store.clone();
+        for alert in blocking(move || store.open_alerts()).await? {
+            let ours = &*alert.source == "availability" || alert.source.starts_with("monitor ");
+            if let Some(device) = alert.key.subject.device().filter(|_| ours) {
+                self.watch.raised(device, &alert.key.kind, &alert.key.instance, alert.created_at);
+            }
+        }
         let set = Arc::clone(&self.parts.set);
         self.watch.retain(|name| set.devices.contains_key(name));
         Ok(())
