@@ -88,12 +88,12 @@ impl Watch {
     }
 
     /// Takes the next value in. Values come in the order of time; an older one says nothing. After a `gap` without values the
-    /// hold time starts again.
+    /// hold time starts again, and so it does where the clock was set back by more than that.
     pub(super) fn take(&mut self, limits: &Limits, value: f64, at: DateTime<Utc>, gap: TimeDelta) -> Step {
-        if at < self.last_at {
+        if at < self.last_at && self.last_at - at <= gap {
             return self.raised.map_or(Step::Pending, Step::Raised);
         }
-        if at - self.last_at > gap {
+        if (at - self.last_at).abs() > gap {
             (self.bad_since, self.critical_since, self.milder_since) = (None, None, None);
         }
         self.last_at = at;

@@ -25,8 +25,14 @@ pub use confirm::{Standing, Turn};
 /// The check that every device has without any file: whether it could be observed. Also the type of its alerts.
 pub const REACHABLE: &str = "Offline";
 
+/// Instance of an alert about a certificate that expires.
+const CERTIFICATE: &str = "certificate";
+
 /// A device that could not be observed is asked again this soon, as long as that is not confirmed.
 const AGAIN: i64 = 30;
+
+/// A clock that goes back by more was set back; by less, it is being adjusted.
+const SET_BACK: TimeDelta = TimeDelta::seconds(2);
 
 /// A monitor on a device.
 #[derive(Debug, Clone)]
@@ -138,6 +144,8 @@ pub struct Watch {
     assigned: Vec<Assigned>,
     of_device: HashMap<Arc<str>, Vec<usize>>,
     due: BTreeSet<(DateTime<Utc>, usize)>,
+    /// When what is due was asked for last.
+    asked_at: Option<DateTime<Utc>>,
     standing: HashMap<Key, Standing>,
     /// Starts of services by the monitor, of the last 24 hours.
     restarted: HashMap<Key, Vec<DateTime<Utc>>>,
@@ -198,6 +206,17 @@ impl Watch {
         self.standing.insert((device.into(), monitor.into(), instance.into()), Standing::known(up, since));
     }
 
+    /// An alert of a monitor that is still open from before: what it is about counts as down, whatever was recorded of the check.
+    /// Were the process killed between the one and the other, nobody would ever clear it.
+    pub fn raised(&mut self, device: &str, monitor: &str, instance: &str, since: DateTime<Utc>) {
+        let key: Key = (device.into(), monitor.into(), instance.into());
+        if instance == CERTIFICATE {
+            self.expiring.insert(key);
+        } else if self.standing.get(&key).is_none_or(|standing| standing.up) {
+            self.standing.insert(key, Standing::known(false, since));
+        }
+    }
+
     /// When something is due next.
     pub fn next_at(&self) -> Option<DateTime<Utc>> {
         self.due.first().map(|(at, _)| *at)
@@ -205,6 +224,11 @@ impl Watch {
 
     /// Takes at most `limit` of what is due. What was missed is looked at once, not many times.
     pub fn due(&mut self, now: DateTime<Utc>, limit: usize) -> Vec<Due> {
+        // A clock that was set back would have everything wait until it has come round again.
+        if self.asked_at.replace(now).is_some_and(|before| now < before - SET_BACK) {
+            let all = std::mem::take(&mut self.due);
+            self.due = all.into_iter().map(|(_, i)| (first(&self.assigned[i], now), i)).collect();
+        }
         let mut due = Vec::new();
         while due.len() < limit
             && let Some((at, i)) = self.due.first().copied().filter(|(at, _)| *at <= now)
@@ -248,7 +272,7 @@ impl Watch {
         if let (Check::Http(http), Some(expires)) = (&monitor.check, result.expires)
             && let Some(before) = http.expires
         {
-            let key = (key.0, key.1, Arc::from("certificate"));
+            let key = (key.0, key.1, Arc::from(CERTIFICATE));
             let days = (expires - at).num_days();
             if expires - before.delta() <= at {
                 self.expiring.insert(key.clone());

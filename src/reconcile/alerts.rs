@@ -83,9 +83,20 @@ impl Alerts {
                 blocking(move || worker.configure(&set.config)).await;
             }
             let now = self.parts.clock.now();
+            let mut waiters = Vec::new();
+            for one in std::mem::take(&mut said) {
+                match one {
+                    Said::Settled(done) => waiters.push(done),
+                    other => said.push(other),
+                }
+            }
             let round = blocking(move || decide(desk, said, now)).await;
             desk = round.desk;
             next = round.next;
+            for done in waiters {
+                // Whoever does not wait any more has ended.
+                let _ = done.send(());
+            }
             match round.outcome {
                 Ok(outcome) if outcome.deliveries > 0 => self.wake.notify_one(),
                 Ok(_) => {}
@@ -137,6 +148,8 @@ fn decide(mut desk: Desk, said: Vec<Said>, now: DateTime<Utc>) -> Round {
             Said::Signals(signals) => desk.signals(signals, now),
             Said::Facts(devices) => desk.facts_changed(devices.iter().map(String::as_str), now),
             Said::Set(set) => desk.reload(set, now),
+            // Nothing to be decided.
+            Said::Settled(_) => Ok(Outcome::default()),
             Said::External => desk.external(now),
             Said::Remediated { alert, outcome } => desk.remediated(&alert, &outcome, now),
         });

@@ -48,6 +48,10 @@ const GATHER: Duration = Duration::from_secs(1);
 const MOST_RUNS: usize = 8;
 /// A device whose run has failed is left alone for so long, and three times as long after each further failure.
 const BACK_OFF: Duration = Duration::from_mins(5);
+/// A device that does not answer when it is looked at is not waited for any longer: the moments of policies end without it.
+const PATIENT: Duration = Duration::from_secs(30);
+/// Beginning of the names of policies' schedules.
+const POLICY: &str = "policy ";
 /// After a limit has refused everything, it is tried again after this.
 const REFUSED: Duration = Duration::from_mins(1);
 
@@ -85,7 +89,10 @@ pub(super) struct Conductor {
     running: BTreeSet<String>,
     /// Not before.
     patience: HashMap<String, (Duration, u32)>,
-    due_policies: BTreeSet<Arc<str>>,
+    /// Policies whose moment has come and is not over, and that moment.
+    due_policies: BTreeMap<Arc<str>, DateTime<Utc>>,
+    /// Devices that are being looked at because their policies want to know more, and until when that is waited for.
+    unseen: BTreeMap<String, Duration>,
     budget: Budget,
     refused_until: Option<Duration>,
     breaker: Arc<std::sync::Mutex<Breaker>>,
@@ -129,7 +136,8 @@ impl Conductor {
             edges: BTreeSet::new(),
             running: BTreeSet::new(),
             patience: HashMap::new(),
-            due_policies: BTreeSet::new(),
+            due_policies: BTreeMap::new(),
+            unseen: BTreeMap::new(),
             budget: Budget::default(),
             refused_until: None,
             breaker: Arc::default(),
@@ -210,12 +218,19 @@ impl Conductor {
     /// What follows from the set in force: declarations, wheels, timers; everything is planned again.
     async fn settle_set(&mut self, first: bool) -> Result<(), StoreError> {
         let parts = self.parts.clone();
-        let (claimed, over) = blocking(move || {
+        let (rows, over) = blocking(move || {
             crate::apply::declare(&parts.set, &parts.store)?;
-            let claimed: BTreeMap<String, DateTime<Utc>> = parts.store.schedules()?.into_iter().map(|row| (row.name, row.due)).collect();
-            Ok::<_, StoreError>((claimed, breaker::resume_changed(&parts)?))
+            Ok::<_, StoreError>((parts.store.schedules()?, breaker::resume_changed(&parts)?))
         })
         .await?;
+        // The moment of a policy that a process before this one had begun and not ended goes on.
+        let begun = rows.iter().filter(|row| row.finished_at.is_none()).filter_map(|row| Some((row.name.strip_prefix(POLICY)?, row.due)));
+        let scheduled = |(name, due): (&str, DateTime<Utc>)| {
+            let policy = self.parts.set.policies.iter().find(|policy| *policy.name == *name && policy.schedule.is_some())?;
+            Some((Arc::clone(&policy.name), due))
+        };
+        self.due_policies = begun.filter_map(scheduled).collect();
+        let claimed: BTreeMap<String, DateTime<Utc>> = rows.into_iter().map(|row| (row.name, row.due)).collect();
         self.say(over).await;
         self.desk.set(Arc::clone(&self.parts.set)).await;
         let (set, now, steady) = (Arc::clone(&self.parts.set), self.now(), self.steady());
@@ -241,12 +256,12 @@ impl Conductor {
         let named = [("cleanup", &schedules.cleanup), ("database", &schedules.database)];
         let daily = Kind::DAILY.iter().map(|kind| (kind.name(), kind.schedule(schedules)));
         by_wall.extend(daily.chain(named).filter_map(|(name, when)| Some((name.to_owned(), when.schedule(zone)?))));
-        by_wall.extend(set.policies.iter().filter_map(|policy| Some((format!("policy {}", policy.name), policy.schedule.clone()?))));
+        by_wall.extend(set.policies.iter().filter_map(|policy| Some((format!("{POLICY}{}", policy.name), policy.schedule.clone()?))));
         self.timers.set(by_wall, &claimed, now);
         self.needs.clear();
         self.edges.clear();
         self.wanting.clear();
-        self.due_policies.clear();
+        self.unseen.clear();
         self.wanted.retain(|name, _| set.devices.contains_key(&**name));
         self.later.retain(|(_, name, _)| set.devices.contains_key(&**name));
         self.patience.clear();
@@ -343,6 +358,12 @@ impl Conductor {
                 continue;
             }
             tracing::info!(schedule = due.name, due = %due.at, "begins");
+            if let Some(policy) = due.name.strip_prefix(POLICY) {
+                // Its moment is over when everything that follows from it has begun.
+                self.due_policies.insert(policy.into(), at);
+                self.dirty = self.parts.set.devices.keys().cloned().collect();
+                continue;
+            }
             let outcome = self.scheduled(&due.name).await?;
             let (store, name) = (self.parts.store.clone(), due.name);
             blocking(move || store.finish_schedule(&name, at, &outcome)).await?;
@@ -357,12 +378,6 @@ impl Conductor {
 
     async fn scheduled(&mut self, name: &str) -> Result<String, StoreError> {
         let set = Arc::clone(&self.parts.set);
-        if let Some(policy) = name.strip_prefix("policy ") {
-            let named = set.policies.iter().find(|p| *p.name == *policy);
-            self.due_policies.extend(named.map(|policy| Arc::clone(&policy.name)));
-            self.dirty = set.devices.keys().cloned().collect();
-            return Ok("planned".into());
-        }
         let parts = self.parts.clone();
         match name {
             "cleanup" => {
@@ -518,6 +533,8 @@ impl Conductor {
             let unseen = |change: &Change| change.state == State::Unknown && change.observed_at.is_none();
             if plan.changes.iter().any(unseen) {
                 self.look_soon(&plan.device, steady);
+            } else {
+                self.unseen.remove(&plan.device);
             }
             self.edges.extend(plan.changes.iter().filter_map(|c| c.held.as_ref()?.until).map(|until| (until, plan.device.clone())).take(4));
             if plan.changes.iter().any(|change| change.state == State::Change) {
@@ -536,18 +553,32 @@ impl Conductor {
     fn look_soon(&mut self, device: &str, steady: Duration) {
         let asked = self.missing.entry(device.to_owned()).or_default();
         if *asked >= MOST_LOOKS {
+            self.unseen.remove(device);
             return;
         }
         *asked += 1;
         let fleet = u32::try_from(self.parts.set.devices.len()).unwrap_or(u32::MAX);
         let span = self.turn().min(PACE.saturating_mul(fleet));
-        self.later.insert((steady + wheel::place(device, span), device.into(), Kind::Status.name()));
+        let at = steady + wheel::place(device, span);
+        self.unseen.insert(device.to_owned(), at + PATIENT);
+        self.later.insert((at, device.into(), Kind::Status.name()));
+    }
+
+    /// The moments of policies are over once everything that they were for has been looked at and begun.
+    async fn end_moments(&mut self, steady: Duration) -> Result<(), StoreError> {
+        let open = !self.wanting.is_empty() || !self.running.is_empty() || self.unseen.values().any(|until| *until > steady);
+        if open || self.due_policies.is_empty() {
+            return Ok(());
+        }
+        let (store, over) = (self.parts.store.clone(), std::mem::take(&mut self.due_policies));
+        blocking(move || over.into_iter().try_for_each(|(name, due)| store.finish_schedule(&format!("{POLICY}{name}"), due, "carried out")))
+            .await
     }
 
     fn options(&self) -> PlanOptions {
         let daemon = &self.parts.set.config.daemon;
         let unattended =
-            Unattended { destructive: daemon.allow_destructive, reboots: daemon.allow_reboots, due: self.due_policies.clone() };
+            Unattended { destructive: daemon.allow_destructive, reboots: daemon.allow_reboots, due: self.due_policies.keys().cloned().collect() };
         PlanOptions { commands: true, unattended: Some(unattended), ..PlanOptions::default() }
     }
 
@@ -562,11 +593,7 @@ impl Conductor {
         let ready = |(name, since): &(&String, &Duration)| !self.running.contains(*name) && patient(name) && **since + GATHER <= steady;
         let devices: BTreeSet<String> = self.wanting.iter().filter(ready).map(|(name, _)| name.clone()).collect();
         if devices.is_empty() {
-            if self.wanting.is_empty() {
-                // Everything that their moment was for has been looked at.
-                self.due_policies.clear();
-            }
-            return Ok(());
+            return self.end_moments(steady).await;
         }
         let config = &self.parts.set.config;
         let fleet = self.parts.set.devices.len();

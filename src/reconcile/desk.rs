@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::alert::DeviceSamples;
 use crate::model::alert::Signal;
@@ -24,6 +24,8 @@ pub(super) enum Said {
     Set(Arc<PolicySet>),
     /// Another process has written.
     External,
+    /// Somebody waits until everything before this has been decided and written.
+    Settled(oneshot::Sender<()>),
     /// What came of an action.
     Remediated {
         /// The alert because of which it was carried out.
@@ -74,5 +76,13 @@ impl DeskWay {
 
     pub(super) async fn external(&self) {
         self.say(Said::External).await;
+    }
+
+    /// Waits until everything that was said before has been decided and written.
+    pub(super) async fn settled(&self) {
+        let (done, settled) = oneshot::channel();
+        self.say(Said::Settled(done)).await;
+        // A desk that has ended decides nothing any more.
+        let _ = settled.await;
     }
 }

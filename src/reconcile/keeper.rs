@@ -192,6 +192,13 @@ impl Keeper {
         for (device, check, state) in blocking(move || store.checks_all()).await? {
             self.watch.restore(&device, &check, state.up, state.since);
         }
+        let store = self.parts.store.clone();
+        for alert in blocking(move || store.open_alerts()).await? {
+            let ours = &*alert.source == "availability" || alert.source.starts_with("monitor ");
+            if let Some(device) = alert.key.subject.device().filter(|_| ours) {
+                self.watch.raised(device, &alert.key.kind, &alert.key.instance, alert.created_at);
+            }
+        }
         let set = Arc::clone(&self.parts.set);
         self.watch.retain(|name| set.devices.contains_key(name));
         Ok(())
@@ -323,12 +330,18 @@ impl Keeper {
         self.vitals.figures.online.set(self.hot.count(Status::Online) as i64);
         self.vitals.figures.offline.set(self.hot.count(Status::Offline) as i64);
         let (store, now, moments) = (self.parts.store.clone(), self.parts.clock.now(), batch.samples.len() as u64);
+        if batch.since.is_some() {
+            // What follows from it is written first: were this process killed in between, whatever is told only once (a value
+            // that is normal again by then, a record of a log, a check that has changed) would be kept and never told.
+            self.desk.settled().await;
+        }
         let written = blocking(move || {
-            if !batch.observations.is_empty() {
-                store.put_observations(&batch.observations)?;
-            }
+            // Values before the observation that they come from: what counts as observed has its values.
             if !batch.samples.is_empty() {
                 store.put_samples(&batch.samples)?;
+            }
+            if !batch.observations.is_empty() {
+                store.put_observations(&batch.observations)?;
             }
             for (device, records, cursor) in &batch.records {
                 store.put_events(device, JOURNAL, records, cursor.as_deref())?;

@@ -42,6 +42,17 @@ fn without_values_for_long_the_hold_time_starts_again() {
 }
 
 #[test]
+fn a_clock_that_is_set_back_by_an_hour_delays_neither_the_end_nor_the_beginning_of_a_problem() {
+    let mut room = Room::new(set(RULES, "CPU: {warning: 80}\n"), "12:00");
+    room.until("13:00");
+    assert_eq!(room.measure("db-1", "CPU", "", 99.0), "13:00 raised team db-1/CPU\n");
+    room.now = at("12:01");
+    assert_eq!(room.measure("db-1", "CPU", "", 99.0), "");
+    room.now = at("12:02");
+    assert_eq!(room.measure("db-1", "CPU", "", 20.0), "12:02 resolved team db-1/CPU\n");
+}
+
+#[test]
 fn less_is_worse_where_it_is_and_each_volume_has_its_own_state() {
     let mut room = Room::new(set(RULES, "DiskSpace: {warning: 20, critical: 10, clear: 25}\n"), "12:00");
     assert_eq!(room.measure("db-1", "DiskSpace", "/", 15.0), "12:00 raised team db-1/DiskSpace\n");

@@ -248,3 +248,29 @@ fn a_rate_is_an_alert_when_it_is_reached_and_not_before() {
     }
     assert_eq!(said, [0, 0, 0, 1, 0, 0]);
 }
+
+#[test]
+fn a_clock_that_is_set_back_does_not_have_checks_wait_until_it_has_come_round() {
+    let ping = monitor("Ping", Check::Ping(Ping::default()));
+    let mut watch = watch(vec![on("a", &ping)]);
+    assert_eq!(watch.due(at(3660), 1).len(), 1);
+    // The next one would be in an hour and a minute.
+    assert_eq!(watch.due(at(60), 1).len(), usize::from(watch.next_at() == Some(at(60))));
+    assert!(watch.next_at().is_some_and(|next| next <= at(120)), "{:?}", watch.next_at());
+    assert_eq!(watch.due(at(120), 1).len(), 1);
+}
+
+#[test]
+fn an_alert_of_before_whose_check_was_not_recorded_is_cleared_by_the_first_good_result() {
+    let ping = monitor("Ping", Check::Ping(Ping::default()));
+    for recorded in [false, true] {
+        let mut watch = watch(vec![on("a", &ping)]);
+        if recorded {
+            watch.restore("a", "Ping", true, at(-600));
+        }
+        watch.raised("a", "Ping", "", at(-5));
+        let due = watch.due(at(60), 1).remove(0);
+        assert!(matches!(&watch.probed(&due, &up(), at(60)).signals[..], [Signal::Cleared { .. }]));
+        assert!(watch.probed(&due, &up(), at(120)).signals.is_empty());
+    }
+}

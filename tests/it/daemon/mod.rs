@@ -2,10 +2,14 @@
 //! this machine under several names, each with a folder of its own; [`Daemon`] is one process.
 
 mod breaker;
+mod clock;
+mod hook;
+mod kills;
 mod once;
 mod reload;
 mod service;
 mod signed;
+mod storm;
 mod suspend;
 
 use std::path::{Path, PathBuf};
@@ -163,9 +167,11 @@ impl Daemon {
         (code.and_then(|code| code.code()), begun.elapsed())
     }
 
-    pub(crate) fn kill(mut self) {
+    /// Kills it. What it had said.
+    pub(crate) fn kill(mut self) -> String {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+        self.log()
     }
 }
 

@@ -42,24 +42,3 @@ fn a_file_system_that_tells_nothing_is_looked_at() {
     yard.wants("one", "true");
     daemon.until("the change", || yard.read("a", "app.conf").as_deref() == Some("one\n"));
 }
-
-#[test]
-fn a_storm_of_edits_half_of_them_broken_ends_with_the_last_one_in_force() {
-    let yard = Yard::new(&["a"]);
-    yard.wants("start", "true");
-    let daemon = yard.daemon();
-    daemon.until("the first change", || yard.read("a", "app.conf").is_some());
-    for i in 0..200 {
-        if i % 2 == 0 {
-            yard.file("policies/p.yaml", "policies: {P: {targets: ['*'], settings: {Nonsense: 1}}}\n");
-        } else {
-            yard.wants(&format!("edit {i}"), "true");
-        }
-        // Edits come one after another: 200 within ten seconds.
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    daemon.until("the last edit", || yard.read("a", "app.conf").as_deref() == Some("edit 199\n"));
-    daemon.until("the end of the alert", || yard.sql(OPEN).is_empty());
-    let wrong = yard.sql("SELECT State FROM Runs WHERE State NOT IN ('done', 'running')");
-    assert_eq!(wrong, Vec::<String>::new(), "{}", daemon.log());
-}
