@@ -11,7 +11,7 @@ mod tests;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use super::measure::Measure;
 use crate::diagnose::{Category, Diagnose as _};
@@ -138,11 +138,15 @@ pub struct Watch {
     assigned: Vec<Assigned>,
     of_device: HashMap<Arc<str>, Vec<usize>>,
     due: BTreeSet<(DateTime<Utc>, usize)>,
+    /// When it was last asked what is due.
+    asked_at: Option<DateTime<Utc>>,
     standing: HashMap<Key, Standing>,
     /// Starts of services by the monitor, of the last 24 hours.
     restarted: HashMap<Key, Vec<DateTime<Utc>>>,
     /// Records of the log that count for a rate.
     counted: HashMap<Key, Vec<DateTime<Utc>>>,
+    /// Who has written what counted, by device and monitor, on this day.
+    origins: HashMap<(Arc<str>, Arc<str>), (NaiveDate, BTreeSet<Arc<str>>)>,
     /// Certificates that are about to expire, as was said.
     expiring: BTreeSet<Key>,
     expressions: HashMap<Arc<str>, Option<regex_lite::Regex>>,
@@ -166,6 +170,7 @@ impl Watch {
         self.standing.retain(|key, _| stays(key));
         self.restarted.retain(|key, _| stays(key));
         self.counted.retain(|key, _| stays(key));
+        self.origins.retain(|key, _| wanted.contains(key));
         self.expiring.retain(stays);
         self.expressions.clear();
         self.of_device.clear();
@@ -189,6 +194,7 @@ impl Watch {
         self.standing.retain(|key, _| is_there(&key.0));
         self.restarted.retain(|key, _| is_there(&key.0));
         self.counted.retain(|key, _| is_there(&key.0));
+        self.origins.retain(|key, _| is_there(&key.0));
         self.expiring.retain(|key| is_there(&key.0));
     }
 
@@ -206,6 +212,12 @@ impl Watch {
     /// Takes at most `limit` of what is due. What was missed is looked at once, not many times.
     pub fn due(&mut self, now: DateTime<Utc>, limit: usize) -> Vec<Due> {
         let mut due = Vec::new();
+        if self.asked_at.replace(now).is_some_and(|before| now < before - TimeDelta::seconds(1)) {
+            // The clock was set back: nothing waits until it has caught up.
+            self.due.clear();
+            let all = self.assigned.iter().enumerate().filter(|(_, each)| each.monitor.check.is_from_here());
+            self.due.extend(all.map(|(i, each)| (first(each, now), i)));
+        }
         while due.len() < limit
             && let Some((at, i)) = self.due.first().copied().filter(|(at, _)| *at <= now)
         {
