@@ -131,6 +131,8 @@ impl Outcome {
 
 /// Device, monitor, and which one of several.
 type Key = (Arc<str>, Arc<str>, Arc<str>);
+/// A day, and names.
+type Origins = (NaiveDate, BTreeSet<Arc<str>>);
 
 /// All checks of the fleet and how they stand.
 #[derive(Debug, Default)]
@@ -146,7 +148,7 @@ pub struct Watch {
     /// Records of the log that count for a rate.
     counted: HashMap<Key, Vec<DateTime<Utc>>>,
     /// Who has written what counted, by device and monitor, on this day.
-    origins: HashMap<(Arc<str>, Arc<str>), (NaiveDate, BTreeSet<Arc<str>>)>,
+    origins: HashMap<(Arc<str>, Arc<str>), Origins>,
     /// Certificates that are about to expire, as was said.
     expiring: BTreeSet<Key>,
     expressions: HashMap<Arc<str>, Option<regex_lite::Regex>>,

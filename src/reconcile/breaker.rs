@@ -104,9 +104,9 @@ impl Breaker {
         task.changes().iter().map(|change| change.seq).collect()
     }
 
-    /// Forgets what was carried out on a device: it is given another try.
-    pub fn forgive(&mut self, device: Option<&str>) {
-        self.applied.retain(|(of, _), _| device.is_some_and(|device| device != of));
+    /// Forgets what was carried out on these devices: they are given another try.
+    pub fn forgive(&mut self, devices: &BTreeSet<String>) {
+        self.applied.retain(|(of, _), _| !devices.contains(of));
     }
 }
 
