@@ -205,7 +205,10 @@ impl Desk {
     fn wait(&mut self, signals: Vec<Signal>) {
         self.waiting.extend(signals);
         let surplus = self.waiting.len().saturating_sub(MOST_WAITING);
-        self.waiting.drain(..surplus);
+        if surplus > 0 {
+            tracing::error!(surplus, "too much waits for the database: the oldest findings are lost");
+            self.waiting.drain(..surplus);
+        }
     }
 
     /// Reads, decides, writes. Where another process got in between, that is read and decided again.

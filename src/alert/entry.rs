@@ -8,6 +8,11 @@ use crate::model::{Alert, AlertState};
 
 /// Most notes that an alert keeps.
 const MOST_NOTES: usize = 200;
+/// Notes that a message carries: the last ones, and so much of each.
+const SHOWN_NOTES: usize = 20;
+const SHOWN_NOTE: usize = 500;
+/// So much of the text of an alert a summary carries. A message that is too large would never be written.
+const LISTED_MESSAGE: usize = 1000;
 /// Most characters of a title and of a message: the database keeps no more.
 pub(super) const MOST_TITLE: usize = 300;
 pub(super) const MOST_MESSAGE: usize = 8000;
@@ -39,7 +44,14 @@ impl Entry {
 
     /// As it stands in a message: without what only the engine needs.
     pub(super) fn shown(&self) -> Alert {
-        self.alert.clone()
+        let notes = &self.alert.notes[self.alert.notes.len().saturating_sub(SHOWN_NOTES)..];
+        let notes = notes.iter().map(|note| Note { text: clip(&note.text, SHOWN_NOTE), ..note.clone() }).collect();
+        Alert { notes, ..self.alert.clone() }
+    }
+
+    /// The same among many others: without what a list has no room for.
+    pub(super) fn listed(&self) -> Alert {
+        Alert { notes: Vec::new(), message: clip(&self.alert.message, LISTED_MESSAGE), ..self.alert.clone() }
     }
 
     pub(super) fn is_open(&self) -> bool {

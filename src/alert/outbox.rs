@@ -38,7 +38,7 @@ pub(super) struct Saying<'a> {
 impl Outbox {
     /// Adds an alert to the summary that somebody gets.
     pub(super) fn collect(&mut self, to: &Address, entry: &Entry) {
-        self.collected.entry(to.clone()).or_default().insert(entry.alert.id.clone(), entry.shown());
+        self.collected.entry(to.clone()).or_default().insert(entry.alert.id.clone(), entry.listed());
     }
 
     /// Says something about an alert. Counts the message.
@@ -149,4 +149,57 @@ fn digest(parts: &[&str]) -> String {
         hash.update(part.as_bytes());
     }
     hex::encode(&hash.finalize()[..5])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::alert::{Note, Subject};
+    use crate::model::{AlertState, Severity};
+
+    #[test]
+    fn a_summary_of_the_largest_alerts_and_the_largest_message_can_be_written() {
+        let now: DateTime<Utc> = "2026-11-21T12:00:00Z".parse().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(crate::time::FixedClock::new(now));
+        let store = crate::store::Store::open(&folder.path().join("rmm.db"), clock).unwrap();
+        let options = crate::repo::LoadOptions { root: folder.path().into(), env: None, environment: Vec::new(), now };
+        let files = [("rmm.toml", "[general]\norganization = \"Example\"\n"), ("devices.yaml", "devices: {a: {os: linux}}\n")];
+        let files = files.map(|(path, text)| (Arc::from(path), text.to_owned())).to_vec();
+        let set = crate::repo::compile(files, &options, crate::repo::World::default()).set.unwrap();
+        let mut outbox = Outbox::default();
+        let to = Address { channel: "mail".into(), recipient: None };
+        for n in 0..300 {
+            let note = Note { at: now, by: "kim".into(), text: "\u{1f525}".repeat(1000) };
+            let alert = Alert {
+                id: format!("a-{n}"),
+                key: AlertKey { subject: Subject::System, kind: "Journal".into(), instance: format!("{n}").into() },
+                severity: Severity::High,
+                title: "\u{1f525}".repeat(super::super::entry::MOST_TITLE),
+                message: "\u{1f525}".repeat(super::super::entry::MOST_MESSAGE),
+                source: "test".into(),
+                value: None,
+                unit: None,
+                state: AlertState::Triggered,
+                suppressed: None,
+                count: 1,
+                created_at: now,
+                last_at: now,
+                acknowledged_at: None,
+                acknowledged_by: None,
+                resolved_at: None,
+                resolved_by: None,
+                notes: vec![note; 200],
+                progress: serde_json::Value::Null,
+            };
+            let mut entry = Entry::read(alert);
+            outbox.collect(&to, &entry);
+            if n == 0 {
+                outbox.say(&set, &mut entry, &Saying { occasion: Occasion::Raised, to: &to, because: "rule", site: None, now });
+            }
+        }
+        outbox.sum_up(&set, now);
+        assert_eq!(outbox.deliveries.len(), 2);
+        store.commit_alerts(&crate::store::AlertBatch { deliveries: outbox.deliveries, ..Default::default() }).unwrap();
+    }
 }

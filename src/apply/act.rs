@@ -9,7 +9,7 @@ use super::Parts;
 use super::host::LiveHost;
 use super::limits::needs_permission;
 use crate::model::ActionCall;
-use crate::plan::{holds_secret, resolved};
+use crate::plan::{Planner, holds_secret, resolved};
 use crate::script::SharedHost;
 use crate::store::{AuditEvent, Owner, StoreError};
 
@@ -56,8 +56,15 @@ async fn attempt(parts: &Parts, name: &str, call: &ActionCall, cancel: &Cancella
     if def.confirm || !permitted {
         return refused("it interrupts people, destroys data or restarts the device, and nobody was asked");
     }
-    if super::suspended(&parts.set, &parts.store)?.all().iter().any(|s| s.kind == crate::model::SuspensionKind::Device && s.name == name) {
-        return refused("the device is suspended");
+    // Read before the device is leased: an error leaves nothing behind.
+    let facts = Arc::new(parts.store.facts(name, None)?);
+    let suspended = super::suspended(&parts.set, &parts.store)?;
+    if !suspended.all().is_empty() {
+        let none = |_: &str| None;
+        let groups: Vec<String> = Planner::new(&parts.set, &none).membership(device, &facts).groups.into_iter().collect();
+        if suspended.of_device(name, &groups).is_some() {
+            return refused("the device is suspended");
+        }
     }
     let given = Value::Object(call.with.iter().map(|(k, v)| (k.clone(), v.clone())).collect());
     let parameters = if holds_secret(&given) {
@@ -83,7 +90,6 @@ async fn attempt(parts: &Parts, name: &str, call: &ActionCall, cancel: &Cancella
     let worked = match parts.sessions.open(&target, cancel).await {
         Err(error) => Err(format!("{} was not begun: {error}", call.action)),
         Ok(session) => {
-            let facts = Arc::new(parts.store.facts(name, None)?);
             let host = LiveHost::new(name.to_owned(), session, facts, cancel.clone(), parts.redactor.clone());
             let host: SharedHost = Arc::new(Mutex::new(host));
             let program = def.program.clone();

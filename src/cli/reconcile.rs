@@ -114,8 +114,10 @@ fn round(global: &Global, parts: &Parts) -> Result<Exit, Failure> {
     // What waited for devices that have returned, and what a round before this one had not come to.
     for waiting in crate::apply::waiting(parts, None)? {
         let id = waiting.run.id.clone();
-        let ended = super::apply::carry_out(global, parts, &id, waiting.options, Task::Resume(waiting.changes))?;
-        note(breaker.after(parts, &id)?.len());
+        let task = Task::Resume(waiting.changes);
+        let carried = Breaker::carried(&task);
+        let ended = super::apply::carry_out(global, parts, &id, waiting.options, task)?;
+        note(breaker.after(parts, &id, &carried)?.len());
         worst = worse(worst, ended);
         if worst == Exit::Interrupted {
             return Ok(worst);
@@ -141,8 +143,9 @@ fn round(global: &Global, parts: &Parts) -> Result<Exit, Failure> {
     limits::check(&plan, &parts.set.config.limits, parts.set.devices.len(), true).map_err(ApplyError::from)?;
     let options = parts.options();
     let (id, task) = parts.begin(&plan, serde_json::json!({ "apply": options, "unattended": true }));
+    let carried = Breaker::carried(&task);
     let ended = super::apply::carry_out(global, parts, &id, options, task)?;
-    note(breaker.after(parts, &id)?.len());
+    note(breaker.after(parts, &id, &carried)?.len());
     Ok(worse(worst, ended))
 }
 

@@ -11,7 +11,7 @@ mod tests;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use super::measure::Measure;
 use crate::diagnose::{Category, Diagnose as _};
@@ -137,6 +137,8 @@ impl Outcome {
 
 /// Device, monitor, and which one of several.
 type Key = (Arc<str>, Arc<str>, Arc<str>);
+/// A day, and names.
+type Origins = (NaiveDate, BTreeSet<Arc<str>>);
 
 /// All checks of the fleet and how they stand.
 #[derive(Debug, Default)]
@@ -151,6 +153,8 @@ pub struct Watch {
     restarted: HashMap<Key, Vec<DateTime<Utc>>>,
     /// Records of the log that count for a rate.
     counted: HashMap<Key, Vec<DateTime<Utc>>>,
+    /// Who has written what counted, by device and monitor, on this day.
+    origins: HashMap<(Arc<str>, Arc<str>), Origins>,
     /// Certificates that are about to expire, as was said.
     expiring: BTreeSet<Key>,
     expressions: HashMap<Arc<str>, Option<regex_lite::Regex>>,
@@ -174,6 +178,7 @@ impl Watch {
         self.standing.retain(|key, _| stays(key));
         self.restarted.retain(|key, _| stays(key));
         self.counted.retain(|key, _| stays(key));
+        self.origins.retain(|key, _| wanted.contains(key));
         self.expiring.retain(stays);
         self.expressions.clear();
         self.of_device.clear();
@@ -197,6 +202,7 @@ impl Watch {
         self.standing.retain(|key, _| is_there(&key.0));
         self.restarted.retain(|key, _| is_there(&key.0));
         self.counted.retain(|key, _| is_there(&key.0));
+        self.origins.retain(|key, _| is_there(&key.0));
         self.expiring.retain(|key| is_there(&key.0));
     }
 

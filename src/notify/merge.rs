@@ -11,6 +11,8 @@ use crate::store::AlertBatch;
 
 /// Most alerts that one summary holds.
 const MOST_ALERTS: usize = 200;
+/// So much of the text of an alert it holds.
+const LISTED: usize = 1000;
 
 /// The summaries and what they stand for, as one transaction; `None` where there is nothing to merge. Only what was never
 /// tried is merged: of the rest nobody knows whether it has arrived.
@@ -43,7 +45,9 @@ fn summary(recipient: Option<&str>, merged: &[&Delivery], rate: u32, now: DateTi
         hash.update([0]);
         alerts.extend(delivery.message.alerts.iter().map(|alert| (alert.id.as_str(), alert)));
     }
-    let mut alerts: Vec<Alert> = alerts.into_values().cloned().collect();
+    // Without what a list has no room for: together it would be too much to be written.
+    let listed = |alert: &Alert| Alert { notes: Vec::new(), message: super::text::clip(alert.message.clone(), LISTED), ..alert.clone() };
+    let mut alerts: Vec<Alert> = alerts.into_values().map(listed).collect();
     alerts.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.id.cmp(&b.id)));
     let left = alerts.len().saturating_sub(MOST_ALERTS);
     alerts.truncate(MOST_ALERTS);

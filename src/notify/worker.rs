@@ -325,9 +325,10 @@ impl Worker {
         DeliveryResult { state: DeliveryState::Pending, error: Some(said), receipt: None, due_at: Some(due), sent_at: None }
     }
 
-    /// Writes it down. Where that fails for long, the delivery stays uncertain and goes again later.
+    /// Writes it down. Where that fails for long, the delivery stays uncertain and goes again after the next start: that is
+    /// put off for as long as a database may be busy.
     async fn record(&self, id: &str, outcome: DeliveryResult) {
-        for pause in [0, 100, 1000, 5000] {
+        for pause in [0, 100, 1000, 5000, 30_000, 60_000, 300_000, 600_000] {
             tokio::time::sleep(Duration::from_millis(pause)).await;
             let (id, outcome) = (id.to_owned(), outcome.clone());
             match self.store(move |store| store.finish_delivery(&id, &outcome)).await {

@@ -39,7 +39,7 @@ impl Suspended {
     }
 
     /// Whether a device as a whole is left alone.
-    pub(super) fn of_device(&self, device: &str, groups: &[String]) -> Option<&Suspension> {
+    pub fn of_device(&self, device: &str, groups: &[String]) -> Option<&Suspension> {
         let found = self.devices.get(device).or_else(|| groups.iter().find_map(|group| self.groups.get(group)))?;
         self.all.get(*found)
     }

@@ -1,13 +1,13 @@
 //! The circuit breaker: what fails three times, or does not last three times, is left alone on that device, with an alert that
 //! says what was tried. A changed policy or a person gives it another try.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use super::blocking::audit;
-use crate::apply::Parts;
+use crate::apply::{Parts, Task};
 use crate::model::alert::{AlertKey, Finding, Signal, Subject};
 use crate::model::plan::{Change, Plan, State};
 use crate::model::run::ChangeState;
@@ -73,11 +73,12 @@ impl Breaker {
         Ok(signals)
     }
 
-    /// Looks at what came of a run.
-    pub fn after(&mut self, parts: &Parts, run: &str) -> Result<Vec<Signal>, StoreError> {
+    /// Looks at what came of these changes of a run. Those that it had come to the end of before, when it began or was gone on
+    /// with, have been counted then.
+    pub fn after(&mut self, parts: &Parts, run: &str, carried: &BTreeSet<i64>) -> Result<Vec<Signal>, StoreError> {
         let now = parts.clock.now();
         let mut signals = Vec::new();
-        for change in parts.store.run_changes(run)? {
+        for change in parts.store.run_changes(run)?.into_iter().filter(|change| carried.contains(&change.seq)) {
             let label = change.change.label();
             match change.state {
                 ChangeState::Done if !change.change.restart => {
@@ -98,9 +99,14 @@ impl Breaker {
         Ok(signals)
     }
 
-    /// Forgets what was carried out on a device: it is given another try.
-    pub fn forgive(&mut self, device: Option<&str>) {
-        self.applied.retain(|(of, _), _| device.is_some_and(|device| device != of));
+    /// The changes that a task is about, for [`Self::after`].
+    pub fn carried(task: &Task) -> BTreeSet<i64> {
+        task.changes().iter().map(|change| change.seq).collect()
+    }
+
+    /// Forgets what was carried out on these devices: they are given another try.
+    pub fn forgive(&mut self, devices: &BTreeSet<String>) {
+        self.applied.retain(|(of, _), _| !devices.contains(of));
     }
 }
 
@@ -162,4 +168,69 @@ pub fn resume_changed(parts: &Parts) -> Result<Vec<Signal>, StoreError> {
         signals.push(Signal::Cleared { key: key(device, &one.name), at: now, reason: "the policy has changed: it is tried again".into() });
     }
     Ok(signals)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::access::{Redactor, SecretStore};
+    use crate::model::run::{Actor, RunChange};
+    use crate::repo::{LoadOptions, World, compile};
+    use crate::store::{Step, Store};
+    use crate::time::{Clock as _, FixedClock};
+
+    fn parts(folder: &std::path::Path) -> Parts {
+        let clock = Arc::new(FixedClock::new("2026-11-21T12:00:00Z".parse().unwrap()));
+        let options = LoadOptions { root: folder.into(), env: None, environment: Vec::new(), now: clock.now() };
+        let files =
+            [("rmm.toml", "[general]\norganization = \"Example\"\n"), ("devices.yaml", "devices: {a: {os: linux}, b: {os: linux}}\n")];
+        let files = files.map(|(path, text)| (Arc::from(path), text.to_owned())).to_vec();
+        let set = Arc::new(compile(files, &options, World::default()).set.unwrap());
+        let secrets = Arc::new(SecretStore::new(folder, Redactor::new()));
+        Parts {
+            sessions: crate::apply::sessions(&set, &secrets),
+            store: Store::open(&folder.join("rmm.db"), clock.clone()).unwrap(),
+            redactor: Redactor::new(),
+            actor: Actor { user: "kim".into(), from: "test".into() },
+            set,
+            secrets,
+            clock,
+        }
+    }
+
+    fn change(run: &str, seq: i64, device: &str) -> RunChange {
+        let change = json!({
+            "setting": "Timezone", "state": "change", "desired": "UTC", "observed": "CET", "from": "CET", "to": "UTC", "policy": "P",
+            "place": {"file": "p.yaml", "line": 1, "column": 1}, "severity": "medium", "risk": "low", "reboot": "never", "phase": "system",
+        });
+        let value = json!({
+            "run": run, "seq": seq, "device": device, "change": change, "state": "pending", "attempts": 0, "error": null, "before": null,
+            "after": null, "startedAt": null, "finishedAt": null,
+        });
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn what_failed_once_counts_once_however_often_its_run_goes_on_with_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let parts = parts(folder.path());
+        let mut breaker = Breaker::default();
+        crate::apply::declare(&parts.set, &parts.store).unwrap();
+        let run = crate::apply::new_run(&parts.set, &parts.actor, parts.clock.now(), 7, json!({}));
+        let changes = [change(&run.id, 1, "a"), change(&run.id, 2, "b")];
+        parts.store.create_run(&run, &changes).unwrap();
+        let step = |seq, state| parts.store.transition(&run.id, seq, state, &Step::default(), &parts.actor).unwrap();
+        step(1, ChangeState::Started);
+        step(1, ChangeState::Failed);
+        step(2, ChangeState::Queued);
+        breaker.after(&parts, &run.id, &BTreeSet::from([1, 2])).unwrap();
+        // The other device comes and goes.
+        for _ in 0..5 {
+            assert_eq!(breaker.after(&parts, &run.id, &BTreeSet::from([2])).unwrap(), []);
+        }
+        assert_eq!(parts.store.convergence("a", "Timezone").unwrap().failures, 1);
+        assert_eq!(parts.store.suspensions().unwrap(), []);
+    }
 }

@@ -28,6 +28,7 @@ use crate::apply::Parts;
 use crate::collect::Request;
 use crate::model::alert::Signal;
 use crate::model::plan::{Change, State};
+use crate::model::suspension::SuspensionKind;
 use crate::plan::{PlanOptions, Unattended};
 use crate::repo::PolicySet;
 use crate::store::StoreError;
@@ -54,6 +55,9 @@ const PATIENT: Duration = Duration::from_secs(30);
 const POLICY: &str = "policy ";
 /// After a limit has refused everything, it is tried again after this.
 const REFUSED: Duration = Duration::from_mins(1);
+
+/// Kind, name and device of a suspension.
+type Suspended = (SuspensionKind, String, Option<String>);
 
 /// What the loop works with.
 pub(super) struct Conductor {
@@ -99,7 +103,8 @@ pub(super) struct Conductor {
     runs: JoinSet<Attempt>,
     data_version: i64,
     looked: Option<Instant>,
-    suspensions: usize,
+    /// What is suspended: kind, name, device.
+    suspensions: BTreeSet<Suspended>,
     /// With changes that are held because something is suspended.
     stopped: BTreeSet<String>,
 }
@@ -144,7 +149,7 @@ impl Conductor {
             runs: JoinSet::new(),
             data_version: 0,
             looked: None,
-            suspensions: 0,
+            suspensions: BTreeSet::new(),
             stopped: BTreeSet::new(),
         }
     }
@@ -329,23 +334,49 @@ impl Conductor {
             if version == known {
                 return Ok(None);
             }
-            Ok::<_, StoreError>(Some((version, store.suspensions()?.len())))
+            let all: BTreeSet<Suspended> = store.suspensions()?.into_iter().map(|one| (one.kind, one.name, one.device)).collect();
+            Ok::<_, StoreError>(Some((version, all)))
         });
         let Some((version, suspensions)) = read.await? else { return Ok(()) };
         self.data_version = version;
-        self.vitals.figures.suspended.set(suspensions as i64);
+        self.vitals.figures.suspended.set(suspensions.len() as i64);
         self.desk.external().await;
-        // One that came and went since would not show in their number.
-        self.dirty.append(&mut self.stopped);
-        if suspensions != self.suspensions {
-            self.suspensions = suspensions;
-            let mut breaker = self.breaker.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            breaker.forgive(None);
-            drop(breaker);
-            self.patience.clear();
-            self.dirty = self.parts.set.devices.keys().cloned().collect();
-        }
+        self.heed(suspensions);
         Ok(())
+    }
+
+    /// What is suspended now. Another try is given to what no longer is, and to nothing else: what is suspended here for one
+    /// device says nothing of how often the others have failed.
+    fn heed(&mut self, now: BTreeSet<Suspended>) {
+        let before = std::mem::replace(&mut self.suspensions, now);
+        // One that came and went between two looks shows by what is held because of nothing.
+        let many = self.suspensions.iter().any(|(kind, ..)| matches!(kind, SuspensionKind::Group | SuspensionKind::Policy));
+        if !many {
+            let named: BTreeSet<&str> = self.suspensions.iter().map(|(_, name, device)| device.as_deref().unwrap_or(name)).collect();
+            self.dirty.extend(self.stopped.extract_if(.., |device| !named.contains(device.as_str())));
+        }
+        if before == self.suspensions {
+            return;
+        }
+        tracing::info!(suspensions = self.suspensions.len(), "something else is suspended now");
+        let over: Vec<&Suspended> = before.difference(&self.suspensions).collect();
+        let mut touched = Some(BTreeSet::new());
+        for (kind, name, device) in over.iter().copied().chain(self.suspensions.difference(&before)) {
+            let one = device.as_deref().or_else(|| (*kind == SuspensionKind::Device).then_some(name.as_str()));
+            // Groups and policies are for many devices.
+            touched = touched.zip(one).map(|(mut touched, one)| {
+                touched.insert(one.to_owned());
+                touched
+            });
+        }
+        let devices = &self.parts.set.devices;
+        let touched = touched.unwrap_or_else(|| devices.keys().cloned().collect());
+        if !over.is_empty() {
+            let mut breaker = self.breaker.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            breaker.forgive(&touched);
+            self.patience.retain(|device, _| !touched.contains(device));
+        }
+        self.dirty.extend(touched.into_iter().filter(|device| devices.contains_key(device)));
     }
 
     /// Schedules whose time has come.
@@ -529,6 +560,8 @@ impl Conductor {
         for plan in plans {
             if plan.changes.iter().any(|change| change.held.as_ref().is_some_and(|held| held.by == "suspended")) {
                 self.stopped.insert(plan.device.clone());
+            } else {
+                self.stopped.remove(&plan.device);
             }
             let unseen = |change: &Change| change.state == State::Unknown && change.observed_at.is_none();
             if plan.changes.iter().any(unseen) {
@@ -577,8 +610,11 @@ impl Conductor {
 
     fn options(&self) -> PlanOptions {
         let daemon = &self.parts.set.config.daemon;
-        let unattended =
-            Unattended { destructive: daemon.allow_destructive, reboots: daemon.allow_reboots, due: self.due_policies.keys().cloned().collect() };
+        let unattended = Unattended {
+            destructive: daemon.allow_destructive,
+            reboots: daemon.allow_reboots,
+            due: self.due_policies.keys().cloned().collect(),
+        };
         PlanOptions { commands: true, unattended: Some(unattended), ..PlanOptions::default() }
     }
 

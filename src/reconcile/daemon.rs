@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinError, JoinSet};
@@ -99,13 +99,39 @@ pub async fn run(start: Start, signals: Signals) -> Result<(), ReconcileError> {
     result
 }
 
+/// Who holds the lease, as somebody sees it who waits for it. The lease names its end by the clock, and a clock that is set
+/// forward lets it end while its holder lives: here only the time counts in which it was not renewed.
+#[derive(Debug, Default)]
+struct Holder(Option<((Owner, DateTime<Utc>), tokio::time::Instant)>);
+
+impl Holder {
+    /// Whether the holder that is seen now may be alive.
+    fn is_alive(&mut self, seen: Option<(Owner, DateTime<Utc>)>, now: tokio::time::Instant) -> bool {
+        let Some(seen) = seen.filter(|(owner, _)| !owner.is_gone()) else { return false };
+        let since = match self.0.take() {
+            Some((known, since)) if known == seen => since,
+            _ => now,
+        };
+        self.0 = Some((seen, since));
+        now - since < LEASE.to_std().unwrap_or_default()
+    }
+}
+
 /// Waits until the database is free, and takes it. False where it was asked to end before.
 async fn lead(start: &Start, owner: &Owner, vitals: &Vitals, signals: &Signals) -> Result<bool, StoreError> {
     let mut told = false;
+    let mut holder = Holder::default();
     loop {
         vitals.beat();
+        let store = start.store.clone();
+        let seen = blocking(move || store.daemon_holder()).await?;
         let (store, of) = (start.store.clone(), owner.clone());
-        match blocking(move || store.lease_daemon(&of, LEASE)).await {
+        let taken = if holder.is_alive(seen, tokio::time::Instant::now()) {
+            Err(StoreError::DaemonRuns { until: start.clock.now() })
+        } else {
+            blocking(move || store.lease_daemon(&of, LEASE)).await
+        };
+        match taken {
             Ok(()) => return Ok(true),
             Err(StoreError::DaemonRuns { .. }) => {
                 if !told {
@@ -327,4 +353,22 @@ async fn record(parts: &Parts, action: &'static str, details: serde_json::Value)
     let event = audit(&parts.actor, parts.clock.now(), action, "", details);
     let store = parts.store.clone();
     blocking(move || store.audit(&event)).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_renews_its_lease_holds_it_wherever_the_clock_is_set() {
+        let (mut holder, start) = (Holder::default(), tokio::time::Instant::now());
+        let owner = Owner::named("elsewhere/1/1/1/1");
+        let at = |seconds: i64| DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds);
+        let mut seen = |until: i64, seconds: u64| holder.is_alive(Some((owner.clone(), at(until))), start + Duration::from_secs(seconds));
+        assert!(seen(100, 0) && seen(100, 14));
+        assert!(seen(104, 16) && seen(104, 30), "it was renewed");
+        assert!(!seen(104, 31), "and then no more");
+        assert!(seen(108, 32));
+        assert!(!Holder::default().is_alive(None, start));
+    }
 }

@@ -103,6 +103,7 @@ async fn carry_out(
     breaker: Shared,
     mut attempt: Attempt,
 ) -> Attempt {
+    let carried = Breaker::carried(&task);
     let finished = work(&parts, &run, task, options, stops).await;
     match finished {
         Ok(finished) => {
@@ -124,7 +125,7 @@ async fn carry_out(
             return attempt;
         }
     }
-    let counted = blocking(move || breaker.lock().unwrap_or_else(PoisonError::into_inner).after(&parts, &run)).await;
+    let counted = blocking(move || breaker.lock().unwrap_or_else(PoisonError::into_inner).after(&parts, &run, &carried)).await;
     match counted {
         Ok(signals) => attempt.signals.extend(signals),
         Err(error) => attempt.fatal = Some(error),

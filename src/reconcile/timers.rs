@@ -54,15 +54,16 @@ impl Timers {
         let mut found = Vec::new();
         for (name, timer) in &mut self.all {
             let Some(mut at) = timer.next.filter(|at| *at <= now) else { continue };
+            // Where the look ends before now does, the rest is skipped, not gone through again.
+            let mut next = None;
             for _ in 0..MOST_MISSED {
-                match timer.schedule.next(at) {
+                next = timer.schedule.next(at);
+                match next {
                     Some(later) if later <= now => at = later,
-                    later => {
-                        timer.next = later;
-                        break;
-                    }
+                    _ => break,
                 }
             }
+            timer.next = if next.is_some_and(|next| next <= now) { timer.schedule.next(now) } else { next };
             timer.last = at;
             found.push(Due { name: name.clone(), at });
         }
@@ -129,6 +130,15 @@ mod tests {
         }
         assert!(moments(&mut timers, "2026-11-21T02:00:00Z").is_empty());
         assert_eq!(moments(&mut timers, "2026-11-22T02:00:00Z"), ["22 02:00"]);
+    }
+
+    #[test]
+    fn a_schedule_that_missed_more_than_is_looked_through_goes_on() {
+        let mut timers = timers("every 1 min", chrono_tz::UTC, "2026-01-01T00:00:00Z", None);
+        let now = at("2026-11-21T12:00:30Z");
+        assert_eq!(timers.due(now).len(), 1);
+        assert!(timers.due(now).is_empty(), "it is not gone through again");
+        assert_eq!(timers.wait(now), Some(Duration::from_secs(30)));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::tree::{Entry, Node};
 use crate::diagnose::Diagnostic;
 use crate::model::duty::{AlertOptions, Holiday, Maintenance, MaintenanceTime, Person, QuietHours, StandIn};
 use crate::model::{BusinessHours, Place, Rota};
-use crate::time::{Schedule, Span, Window, local_moment, time_of_day};
+use crate::time::{Schedule, Span, Window, day, is_usable, local_moment, time_of_day};
 
 const WEEK: Span = Span::seconds(7 * 86_400);
 const WORKDAYS: [Weekday; 5] = [Weekday::Mon, Weekday::Tue, Weekday::Wed, Weekday::Thu, Weekday::Fri];
@@ -49,7 +49,7 @@ impl Kinds<'_> {
         respell(&mut entry.node, &ROTA);
         let doc = self.decode::<RotaDoc>(&ROTA, file, &entry.node)?;
         let at = |key: &str| place(&entry, key, file);
-        let Ok(start) = NaiveDate::parse_from_str(&doc.start, "%Y-%m-%d") else {
+        let Some(start) = day(&doc.start) else {
             let message = format!("expected a date such as 2026-01-05, found '{}'", doc.start.escape_debug());
             self.problem(codes::wrong_value(message, &at("/start")));
             return None;
@@ -237,13 +237,13 @@ fn moment(text: &str, zone: Tz) -> Option<DateTime<Utc>> {
     }
     let forms = ["%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S"];
     let local = { forms }.into_iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok());
-    let day = || NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().map(|day| day.and_time(NaiveTime::MIN));
-    local.or_else(day).map(|local| local_moment(local, zone))
+    let whole = || Some(day(text)?.and_time(NaiveTime::MIN));
+    local.filter(|local| is_usable(local.date())).or_else(whole).map(|local| local_moment(local, zone))
 }
 
 /// `2026-12-24`, or `12-25` for every year.
 fn holiday(text: &str) -> Option<Holiday> {
-    if let Ok(date) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
+    if let Some(date) = day(text) {
         return Some(Holiday::Date(date));
     }
     // A leap year, so that 29 February is a day.
@@ -280,5 +280,13 @@ mod tests {
         assert_eq!(holiday("2026-04-03"), NaiveDate::from_ymd_opt(2026, 4, 3).map(Holiday::Date));
         assert_eq!(holiday("13-01"), None);
         assert_eq!(holiday("easter"), None);
+    }
+
+    #[test]
+    fn days_at_the_ends_of_the_calendar_are_refused_and_end_nothing() {
+        for text in ["+262142-12-31", "-262143-01-01", "+10000-01-01", "0000-01-01"] {
+            assert_eq!((moment(text, chrono_tz::America::New_York), holiday(text)), (None, None), "{text}");
+            assert_eq!(moment(&format!("{text} 23:59"), chrono_tz::America::New_York), None, "{text}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde_json::Value;
 
@@ -107,7 +107,7 @@ impl Compiler<'_> {
 
     fn exception(&mut self, doc: ExceptionDoc, node: &Node) -> Exception {
         let until = doc.until.as_deref().and_then(|text| {
-            let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok();
+            let date = crate::time::day(text);
             if date.is_none() {
                 let at = self.place(node.at_pointer("/until"));
                 self.problems.push(codes::wrong_value(format!("expected a date such as 2026-12-31, found '{text}'"), &at));

@@ -1,8 +1,12 @@
 //! Convergence: how often a setting on a device failed, or did not last, one time after another. What follows is decided above.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{OptionalExtension, params};
 
-use super::{Store, StoreError, devices, moment};
+use super::{Store, StoreError, column, devices, moment};
+
+/// What was not undone for so long has lasted: the next time that it is counts as the first.
+const LASTED: TimeDelta = TimeDelta::days(14);
 
 /// What became of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,11 +36,17 @@ impl Store {
         let now = self.now();
         self.write(|tx| {
             let id = devices::intern(tx, device, now)?;
-            let known: Option<Convergence> = tx
-                .prepare_cached("SELECT Failures, Reverted FROM Convergence WHERE Device = ?1 AND Setting = ?2")?
-                .query_row(params![id, setting], |row| Ok(Convergence { failures: row.get(0)?, reverted: row.get(1)? }))
+            let row: Option<(Convergence, DateTime<Utc>)> = tx
+                .prepare_cached("SELECT Failures, Reverted, At FROM Convergence WHERE Device = ?1 AND Setting = ?2")?
+                .query_row(params![id, setting], |row| {
+                    Ok((Convergence { failures: row.get(0)?, reverted: row.get(1)? }, column::time(row, 2)?))
+                })
                 .optional()?;
+            let known = row.map(|(counters, _)| counters);
             let mut counters = known.unwrap_or_default();
+            if row.is_some_and(|(_, at)| now - at > LASTED) {
+                counters.reverted = 0;
+            }
             match outcome {
                 ChangeOutcome::Done => counters.failures = 0,
                 ChangeOutcome::Failed => counters.failures = counters.failures.saturating_add(1),

@@ -48,6 +48,16 @@ impl Store {
         Ok(self.leases()?.into_iter().find(|lease| lease.name == DAEMON))
     }
 
+    /// Who holds the lease of the daemon, and until when: also where that is over by the clock. Whoever waits for it sees here
+    /// whether its holder goes on renewing it, wherever the clock was set.
+    pub fn daemon_holder(&self) -> Result<Option<(Owner, DateTime<Utc>)>, StoreError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached("SELECT Owner, ExpiresAt FROM Leases WHERE Name = ?1")?;
+            let read = |row: &rusqlite::Row<'_>| Ok((Owner::named(row.get::<_, String>(0)?), moment::from_millis(row.get(1)?)));
+            Ok(statement.query_row([DAEMON], read).optional()?)
+        })
+    }
+
     fn lease(&self, name: &str, run: &str, owner: &Owner, ttl: TimeDelta) -> Result<(), StoreError> {
         let now = self.now();
         self.write(|tx| {

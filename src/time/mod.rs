@@ -12,4 +12,4 @@ pub use recurring::{Recurring, Zone};
 pub use schedule::{Schedule, ScheduleError};
 pub use span::Span;
 pub use window::{Window, zone};
-pub(crate) use window::{local_moment, time_of_day};
+pub(crate) use window::{day, is_usable, local_moment, time_of_day};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc};
+use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 
 /// A daily window in a time zone. The end is exclusive; an end at or before the start is on the next day.
@@ -91,6 +91,16 @@ impl Window {
             .find(|moment| *moment > now)
             .unwrap_or(now + TimeDelta::days(1))
     }
+}
+
+/// `2026-12-24`. Only of years with which can be calculated without coming to the end of the calendar.
+pub(crate) fn day(text: &str) -> Option<NaiveDate> {
+    NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|day| is_usable(*day))
+}
+
+/// Whether a day is far enough from the ends of the calendar.
+pub(crate) fn is_usable(day: NaiveDate) -> bool {
+    (1..=9999).contains(&day.year())
 }
 
 /// The moment of a local date and time: skipped times move past the gap, repeated ones take the first.

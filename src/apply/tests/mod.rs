@@ -1,5 +1,6 @@
 //! Runs over this machine itself, standing in for several devices, each with a directory of its own. The clock is passed in.
 
+mod alone;
 mod hours;
 mod journal;
 mod limits;

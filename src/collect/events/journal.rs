@@ -6,6 +6,9 @@ use serde_json::{Map, Value, json};
 use super::{Fetched, MOST, bounded};
 use crate::model::event::EventRecord;
 
+/// Most characters of the name of who wrote a record.
+const LONGEST_ORIGIN: usize = 200;
+
 /// The name of this log.
 pub const JOURNAL: &str = "journal";
 
@@ -77,7 +80,9 @@ fn record(device: &str, object: &Map<String, Value>) -> Option<EventRecord> {
     let text = |key: &str| object.get(key).and_then(text_of).filter(|text| !text.is_empty());
     // What the service manager says about a unit belongs to that unit.
     let unit = text("UNIT").or_else(|| text("_SYSTEMD_UNIT")).map(|unit| unit.trim_end_matches(".service").to_owned());
-    let origin = unit.filter(|unit| unit != "init.scope").or_else(|| text("SYSLOG_IDENTIFIER")).unwrap_or_else(|| "journal".into());
+    let origin = unit.filter(|unit| unit != "init.scope").or_else(|| text("SYSLOG_IDENTIFIER")).unwrap_or_default();
+    // A name, whoever gives it: it becomes part of the key of an alert.
+    let origin: String = origin.chars().filter(|c| !c.is_control()).take(LONGEST_ORIGIN).collect();
     let mut data = Map::new();
     for (name, key) in [("identifier", "SYSLOG_IDENTIFIER"), ("pid", "_PID"), ("messageId", "MESSAGE_ID"), ("boot", "_BOOT_ID")] {
         if let Some(value) = text(key) {
@@ -90,7 +95,7 @@ fn record(device: &str, object: &Map<String, Value>) -> Option<EventRecord> {
         cursor,
         at,
         priority: text("PRIORITY").and_then(|p| p.parse().ok()).filter(|p| *p <= 7).unwrap_or(6),
-        origin: bounded(&origin),
+        origin: if origin.is_empty() { JOURNAL.into() } else { origin },
         code: None,
         message: bounded(&text("MESSAGE").unwrap_or_default()),
         data: Value::Object(data),

@@ -1,6 +1,6 @@
 //! Records of logs against the monitors: which of them count, and when they are an alert.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -15,6 +15,12 @@ const MOST: usize = 10;
 /// Longest message that is quoted.
 const LONGEST: usize = 300;
 
+/// Most names of writers that are told apart for one monitor on one device within a day: anybody there can write to the log
+/// under any name, and each would be an alert of its own.
+const MOST_ORIGINS: usize = 50;
+/// What the others are called.
+const OTHERS: &str = "others";
+
 impl Watch {
     /// What new records of a device's log mean. Give each record once.
     pub fn records(&mut self, device: &Arc<str>, records: &[EventRecord], now: DateTime<Utc>) -> Outcome {
@@ -26,8 +32,16 @@ impl Watch {
             let counts = |record: &&EventRecord| counts(events, expression.as_ref(), record);
             // One problem per unit: what a web server says and what the kernel says are not the same.
             let mut by_origin: BTreeMap<&str, Vec<&EventRecord>> = BTreeMap::new();
+            let known = self.origins.entry((Arc::clone(device), Arc::clone(&monitor.name))).or_default();
+            if known.0 != now.date_naive() {
+                *known = (now.date_naive(), BTreeSet::new());
+            }
             for record in records.iter().filter(counts) {
-                by_origin.entry(&record.origin).or_default().push(record);
+                if known.1.len() < MOST_ORIGINS && !known.1.contains(&*record.origin) {
+                    known.1.insert(record.origin.as_str().into());
+                }
+                let origin = if known.1.contains(&*record.origin) { &*record.origin } else { OTHERS };
+                by_origin.entry(origin).or_default().push(record);
             }
             let mut said = 0;
             for (origin, found) in by_origin {
@@ -40,11 +54,14 @@ impl Watch {
                         times.retain(|at| *at > now - rate.within.delta());
                         let most = rate.count as usize;
                         if times.len() < most {
+                            if times.is_empty() {
+                                self.counted.remove(&key);
+                            }
                             continue;
                         }
                         let title = format!("{}: {} records of {origin} within {}", monitor.name, times.len(), rate.within);
                         // Counted from new: the same records are not an alert twice.
-                        times.clear();
+                        self.counted.remove(&key);
                         title
                     }
                     None if found.len() > 1 => {

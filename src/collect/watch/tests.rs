@@ -74,6 +74,15 @@ fn what_was_missed_is_looked_at_once() {
 }
 
 #[test]
+fn a_clock_that_is_set_back_stops_no_check() {
+    let ping = monitor("Ping", Check::Ping(Ping::default()));
+    let mut watch = watch(vec![on("a", &ping)]);
+    assert_eq!(watch.due(at(60), 10).len(), 1);
+    let looked: usize = (0..=120).map(|second| watch.due(at(second - 3600), 10).len()).sum();
+    assert_eq!(looked, 2);
+}
+
+#[test]
 fn a_failure_is_told_when_it_is_confirmed_and_cleared_when_it_is_over() {
     let ping = monitor("Ping", Check::Ping(Ping::default()));
     let mut watch = watch(vec![on("a", &ping)]);
@@ -272,5 +281,24 @@ fn an_alert_of_before_whose_check_was_not_recorded_is_cleared_by_the_first_good_
         let due = watch.due(at(60), 1).remove(0);
         assert!(matches!(&watch.probed(&due, &up(), at(60)).signals[..], [Signal::Cleared { .. }]));
         assert!(watch.probed(&due, &up(), at(120)).signals.is_empty());
+    }
+}
+
+#[test]
+fn a_log_with_ever_new_writers_is_no_flood_of_alerts() {
+    for rate in [None, Some(Rate { count: 2, within: Span::seconds(60) })] {
+        let events = Events { rate, ..Events::default() };
+        let mut watch = watch(vec![on("a", &monitor("Errors", Check::Events(events)))]);
+        let device: Arc<str> = "a".into();
+        let mut keys = std::collections::HashSet::new();
+        for round in 0..200 {
+            let records: Vec<EventRecord> = (0..20).map(|n| record(&format!("x{}", round * 10 + n % 10), 3, "oops", round)).collect();
+            for signal in watch.records(&device, &records, at(round)).signals {
+                let crate::model::Signal::Occurred(finding) = signal else { panic!("{signal:?}") };
+                keys.insert(finding.key);
+            }
+        }
+        assert!((10..=51).contains(&keys.len()), "{}", keys.len());
+        assert!(watch.counted.len() <= 51, "{}", watch.counted.len());
     }
 }

@@ -148,3 +148,14 @@ fn a_score_that_is_as_it_was_is_not_written() {
     house.store.put_health(&[row(70, 2)]).unwrap();
     assert_eq!(house.store.health().unwrap(), [row(70, 2)]);
 }
+
+#[test]
+fn what_has_lasted_for_weeks_begins_to_count_anew() {
+    let house = house();
+    let reverted = |days| {
+        house.clock.set(noon() + TimeDelta::days(days));
+        house.store.note_change_outcome("a", "Timezone", ChangeOutcome::Done).unwrap();
+        house.store.note_change_outcome("a", "Timezone", ChangeOutcome::Reverted).unwrap().reverted
+    };
+    assert_eq!([0, 1, 30, 60, 61, 62].map(reverted), [1, 2, 1, 1, 2, 3]);
+}

@@ -72,3 +72,22 @@ fn what_does_not_last_three_times_is_left_alone() {
     yard.once().ends(0);
     assert_eq!(yard.read("a", "x").as_deref(), Some("one"));
 }
+
+#[test]
+fn another_try_for_one_device_is_none_for_the_others() {
+    let yard = Yard::new(&["a", "b"]);
+    wants(&yard, "one");
+    for device in ["a", "b"] {
+        std::fs::write(yard.device(device).join("x.fail"), "").unwrap();
+    }
+    let tries = |device: &str| yard.read(device, "x.log").unwrap_or_default().lines().count();
+    let daemon = yard.daemon();
+    daemon.until("both to fail", || tries("a") > 0 && tries("b") > 0);
+    daemon.until("the end of the run", || yard.sql("SELECT State FROM Runs") == ["failed"]);
+    let (a, b) = (tries("a"), tries("b"));
+    yard.rmm(&["suspend", "device", "b"]).ends(0);
+    daemon.says("is suspended now");
+    yard.rmm(&["resume", "device", "b"]).ends(0);
+    daemon.until("another try", || tries("b") > b);
+    assert_eq!(tries("a"), a, "it has its time to wait");
+}
