@@ -70,7 +70,8 @@ fn give_up(parts: &Parts, run: &Run, changes: &[RunChange], own: bool) -> Result
     };
     // What a process was at when it died is not known to be done or not: it is looked at and planned afresh like all else.
     let given_up = |change: &RunChange| change.state == ChangeState::Queued || own && !change.state.is_final();
-    if !changes.iter().any(given_up) && !(own && changes.iter().all(|change| change.state.is_final())) {
+    let all_over = own && changes.iter().all(|change| change.state.is_final());
+    if !(all_over || changes.iter().any(given_up)) {
         return Ok(());
     }
     parts.store.resume_run(&run.id, &parts.actor)?;

@@ -577,8 +577,11 @@ impl Conductor {
 
     fn options(&self) -> PlanOptions {
         let daemon = &self.parts.set.config.daemon;
-        let unattended =
-            Unattended { destructive: daemon.allow_destructive, reboots: daemon.allow_reboots, due: self.due_policies.keys().cloned().collect() };
+        let unattended = Unattended {
+            destructive: daemon.allow_destructive,
+            reboots: daemon.allow_reboots,
+            due: self.due_policies.keys().cloned().collect(),
+        };
         PlanOptions { commands: true, unattended: Some(unattended), ..PlanOptions::default() }
     }
 

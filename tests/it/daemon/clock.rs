@@ -55,8 +55,10 @@ fn a_clock_that_is_set_forward_and_back_by_an_hour_has_nothing_run_or_told_twice
     let control = yard.beside("control");
     let mut devices = std::fs::read_to_string(yard.repo().join("devices.yaml")).unwrap();
     for name in ["s-1", "s-2"] {
-        devices +=
-            &format!("  {name}: {{os: linux, connection: {{transport: simulated, simulation: {{seed: 1, latencyMs: 1, control: '{}'}}}}}}\n", control.display());
+        devices += &format!(
+            "  {name}: {{os: linux, connection: {{transport: simulated, simulation: {{seed: 1, latencyMs: 1, control: '{}'}}}}}}\n",
+            control.display()
+        );
     }
     yard.file("devices.yaml", &devices);
     yard.file("thresholds/t.yaml", "thresholds:\n  Memory: {critical: 90, targets: [{device: s-1}, {device: s-2}]}\n");

@@ -91,7 +91,9 @@ impl Play {
     fn policies(&mut self) -> String {
         self.round += 1;
         let text = format!("round {}", self.round);
-        let file = |name: &str, text: &str| format!("      Files:\n        \"{{{{ vars.dir }}}}/{name}\": {{template: \"{text}\\n\", mode: \"0644\"}}\n");
+        let file = |name: &str, text: &str| {
+            format!("      Files:\n        \"{{{{ vars.dir }}}}/{name}\": {{template: \"{text}\\n\", mode: \"0644\"}}\n")
+        };
         self.yard.file(
             "policies/p.yaml",
             &format!(
