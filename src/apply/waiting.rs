@@ -25,12 +25,14 @@ pub struct Waiting {
 /// planned afresh. So is what has expired.
 pub fn waiting(parts: &Parts, devices: Option<&BTreeSet<String>>) -> Result<Vec<Waiting>, StoreError> {
     let now = parts.clock.now();
+    let unfinished = parts.store.unfinished_runs()?;
+    // Asked for afterwards: a run is leased before it is begun, and ended before its lease is given back.
     let leased: BTreeSet<String> = parts.store.leases()?.into_iter().map(|lease| lease.run).collect();
     let mut found = Vec::new();
-    for run in parts.store.unfinished_runs()? {
-        if leased.contains(&run.id) {
+    for run in unfinished.into_iter().filter(|run| !leased.contains(&run.id)) {
+        let Some(run) = parts.store.run(&run.id)?.filter(|run| matches!(run.state, RunState::Running | RunState::Interrupted)) else {
             continue;
-        }
+        };
         let own = run.options.get("unattended").and_then(serde_json::Value::as_bool) == Some(true);
         let changes = parts.store.run_changes(&run.id)?;
         let back = |change: &RunChange| devices.is_none_or(|devices| devices.contains(&change.device));
@@ -43,6 +45,12 @@ pub fn waiting(parts: &Parts, devices: Option<&BTreeSet<String>>) -> Result<Vec<
             give_up(parts, &run, &changes, own)?;
             continue;
         };
+        if own && changes.iter().all(|change| change.state.is_final()) {
+            // Its process died after the last change and before it could say so.
+            parts.store.resume_run(&run.id, &parts.actor)?;
+            end(parts, &run, changes.iter().map(|change| change.state))?;
+            continue;
+        }
         let changes: Vec<RunChange> = changes.iter().filter(open).filter(|change| back(change)).cloned().collect();
         if !changes.is_empty() {
             found.push(Waiting { run, options, changes });
@@ -60,8 +68,10 @@ fn give_up(parts: &Parts, run: &Run, changes: &[RunChange], own: bool) -> Result
     } else {
         (ChangeState::Stale, "the policy set has changed since; it is planned afresh".to_owned())
     };
-    let given_up = |change: &RunChange| change.state == ChangeState::Queued || own && change.state == ChangeState::Cancelled;
-    if !changes.iter().any(given_up) {
+    // What a process was at when it died is not known to be done or not: it is looked at and planned afresh like all else.
+    let given_up = |change: &RunChange| change.state == ChangeState::Queued || own && !change.state.is_final();
+    let all_over = own && changes.iter().all(|change| change.state.is_final());
+    if !(all_over || changes.iter().any(given_up)) {
         return Ok(());
     }
     parts.store.resume_run(&run.id, &parts.actor)?;
@@ -70,13 +80,31 @@ fn give_up(parts: &Parts, run: &Run, changes: &[RunChange], own: bool) -> Result
         let mut state = change.state;
         if given_up(change) {
             let step = Step { error: Some(why.clone()), ..Step::default() };
-            state = parts.store.transition(&run.id, change.seq, next, &step, &parts.actor)?.state;
+            for next in steps(state, next) {
+                state = parts.store.transition(&run.id, change.seq, *next, &step, &parts.actor)?.state;
+            }
         }
         states.push(state);
     }
-    let state = if states.iter().any(|state| !state.is_final()) {
+    end(parts, run, states.into_iter())
+}
+
+/// The way of a change to where it ends: what was begun is interrupted first.
+fn steps(from: ChangeState, to: ChangeState) -> &'static [ChangeState] {
+    use ChangeState::{Cancelled, Failed, Interrupted, Stale, Started};
+    match (from, to) {
+        (_, Failed) => &[Failed],
+        (Started, _) => &[Interrupted, Cancelled, Stale],
+        (Interrupted, _) => &[Cancelled, Stale],
+        _ => &[Stale],
+    }
+}
+
+/// Ends a run as its changes have ended.
+fn end(parts: &Parts, run: &Run, mut states: impl Iterator<Item = ChangeState> + Clone) -> Result<(), StoreError> {
+    let state = if states.clone().any(|state| !state.is_final()) {
         RunState::Interrupted
-    } else if states.iter().any(|state| matches!(state, ChangeState::Failed | ChangeState::RolledBack)) {
+    } else if states.any(|state| matches!(state, ChangeState::Failed | ChangeState::RolledBack)) {
         RunState::Failed
     } else {
         RunState::Done
