@@ -92,7 +92,7 @@ fn main() {
             batches += 1;
         }
     }
-    let (wall, busy) = (begun.elapsed().as_secs_f64() * 1000.0, (cpu() - before).as_secs_f64() * 1000.0);
+    let (wall, busy) = (begun.elapsed().as_secs_f64() * 1000.0, cpu().saturating_sub(before).as_secs_f64() * 1000.0);
     let n = f64::from(batches);
     println!("a batch of 33 devices (one a second): {:.2} ms, {:.2} ms of a core = {:.2} %", wall / n, busy / n, busy / n / 10.0);
 
@@ -103,7 +103,7 @@ fn main() {
     let longest = others_wait(&path, &clock, || {
         store.roll_up(TimeDelta::days(7)).unwrap();
     });
-    let (wall, busy) = (begun.elapsed().as_secs_f64(), (cpu() - before).as_secs_f64());
+    let (wall, busy) = (begun.elapsed().as_secs_f64(), cpu().saturating_sub(before).as_secs_f64());
     println!("summing up an hour: {wall:.1} s, {busy:.1} s of a core; others waited {:.0} ms at most", longest.as_secs_f64() * 1000.0);
 
     let series = |i: i64, from: DateTime<Utc>| {

@@ -21,7 +21,13 @@ impl Engine {
     /// that is made as the quiet hours end.
     pub(super) fn speak(&mut self, entry: &mut Entry, sum_up: bool, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let set = Arc::clone(self.set());
-        let since = entry.progress.since.unwrap_or(entry.alert.created_at);
+        // A clock that was set back puts nothing off: what lies ahead began now.
+        let progress = &mut entry.progress;
+        progress.since = progress.since.map(|since| since.min(now));
+        for rule in progress.rules.values_mut() {
+            (rule.last, rule.tier_from) = (rule.last.min(now), rule.tier_from.min(now));
+        }
+        let since = progress.since.unwrap_or(entry.alert.created_at.min(now));
         let mut next: Option<DateTime<Utc>> = None;
         let mut later = |at: Option<DateTime<Utc>>| next = next.into_iter().chain(at).min();
         if entry.progress.worst.is_some_and(|worst| entry.alert.severity > worst) {

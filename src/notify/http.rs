@@ -38,6 +38,8 @@ pub(super) struct Reply {
     pub(super) body: Vec<u8>,
     /// In a few words, for people.
     pub(super) said: String,
+    /// Whether the connection held to the end of it.
+    pub(super) whole: bool,
 }
 
 impl Http {
@@ -81,18 +83,23 @@ impl Http {
         let mut response = client.execute(request).await.map_err(failed)?;
         let status = response.status();
         let pause = retry_after(response.headers(), now);
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
-            let room = MOST_ANSWER - body.len();
-            body.extend_from_slice(&chunk[..chunk.len().min(room)]);
-            if body.len() == MOST_ANSWER {
-                break;
+        let (mut body, mut whole) = (Vec::new(), true);
+        while body.len() < MOST_ANSWER {
+            match response.chunk().await {
+                Ok(Some(chunk)) => body.extend_from_slice(&chunk[..chunk.len().min(MOST_ANSWER - body.len())]),
+                Ok(None) => break,
+                // Who has said yes has the message: to send it again would be to send it twice.
+                Err(_) if status.is_success() => {
+                    whole = false;
+                    break;
+                }
+                Err(error) => return Err(failed(error)),
             }
         }
         let said = text::line(&house.redactor.redact(&String::from_utf8_lossy(&body)), MOST_SAID);
         let said = if said.is_empty() { status.to_string() } else { format!("{status}: {said}") };
         if status.is_success() {
-            return Ok(Reply { body, said });
+            return Ok(Reply { body, said, whole });
         }
         Err(if status.is_redirection() {
             SendError::Refused { host, said: format!("{status}: it leads elsewhere; give the address that it leads to") }
@@ -148,7 +155,12 @@ fn chain(error: &dyn std::error::Error) -> String {
 pub(super) fn authorities(root: &Path, file: &str) -> Result<Vec<u8>, SendError> {
     use std::io::Read as _;
     let wrong = |why: String| SendError::Incomplete(format!("ca_file {file}: {why}"));
-    let opened = std::fs::File::open(root.join(file)).map_err(|error| wrong(error.to_string()))?;
+    let path = root.join(file);
+    // A pipe would wait for somebody who writes to it.
+    if std::fs::metadata(&path).is_ok_and(|data| !data.is_file()) {
+        return Err(wrong("it is not a file".into()));
+    }
+    let opened = std::fs::File::open(path).map_err(|error| wrong(error.to_string()))?;
     let mut pem = Vec::new();
     opened.take(MOST_CA + 1).read_to_end(&mut pem).map_err(|error| wrong(error.to_string()))?;
     if pem.len() as u64 > MOST_CA {

@@ -56,6 +56,10 @@ impl Post {
         let request = self.http.request(Method::POST, &format!("{api}/chat.postMessage"))?.bearer_auth(token.expose_secret()).json(&body);
         let reply = self.http.send(request, &self.house, parcel.at).await?;
         let answer: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+        if !reply.whole && answer.is_null() {
+            // Slack says no with the same status: only its words tell.
+            return Err(SendError::Unreachable { host: "Slack".to_owned(), why: "the answer was cut off".to_owned() });
+        }
         if answer["ok"] != true {
             let said = text::line(answer["error"].as_str().unwrap_or("an answer that is none"), 200);
             let host = "Slack".to_owned();

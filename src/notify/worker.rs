@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -58,6 +58,8 @@ pub struct Worker {
     parts: Parts,
     house: RwLock<Surroundings>,
     lanes: Mutex<Lanes>,
+    /// By the clock, when the queue was last looked at.
+    looked_at: Mutex<Option<DateTime<Utc>>>,
 }
 
 impl std::fmt::Debug for Worker {
@@ -82,7 +84,7 @@ impl Worker {
             base_url: None,
             host: parts.host.clone(),
         };
-        Arc::new(Self { parts, house: RwLock::new(house), lanes: Mutex::default() })
+        Arc::new(Self { parts, house: RwLock::new(house), lanes: Mutex::default(), looked_at: Mutex::default() })
     }
 
     /// Takes over the channels of a policy set. Reads the certificates of the system for each one that is new or has changed:
@@ -171,6 +173,10 @@ impl Worker {
     /// Starts whatever may start now. Says when to look again at the latest.
     async fn pass(self: &Arc<Self>, under_way: &mut JoinSet<()>) -> Result<Option<DateTime<Utc>>, StoreError> {
         let now = self.parts.clock.now();
+        let before = self.looked_at.lock().unwrap_or_else(PoisonError::into_inner).replace(now);
+        if before.is_some_and(|before| now < before - TimeDelta::seconds(1)) {
+            self.store(move |store| store.hasten_deliveries(now)).await?;
+        }
         let (counts, mut next) = self.store(move |store| Ok((store.due_counts(now)?, store.next_delivery_after(now)?))).await?;
         for (channel, due) in counts {
             let (free, rate, left, ends) = {

@@ -85,8 +85,16 @@ pub async fn run(start: Start, signals: Signals) -> Result<(), ReconcileError> {
     vitals.beat();
     aside.spawn(service::watchdog(Arc::clone(&vitals), faces.clone()));
     let owner = Owner::this_process();
+    let begun = tokio::time::Instant::now();
     let result = match lead(&start, &owner, &vitals, &signals).await {
-        Ok(true) => at_work(&start, &owner, &vitals, &signals).await,
+        Ok(true) => {
+            if begun.elapsed() >= STANDBY {
+                // What was read before the wait may be long out of date: nothing is carried out by it.
+                let sets = Arc::clone(&start.sets);
+                blocking(move || sets.catch_up()).await;
+            }
+            at_work(&start, &owner, &vitals, &signals).await
+        }
         Ok(false) => Ok(()),
         Err(error) => Err(error.into()),
     };
@@ -113,7 +121,7 @@ impl Holder {
             _ => now,
         };
         self.0 = Some((seen, since));
-        now - since < LEASE.to_std().unwrap_or_default()
+        now.duration_since(since) < LEASE.to_std().unwrap_or_default()
     }
 }
 
@@ -124,7 +132,11 @@ async fn lead(start: &Start, owner: &Owner, vitals: &Vitals, signals: &Signals) 
     loop {
         vitals.beat();
         let store = start.store.clone();
-        let seen = blocking(move || store.daemon_holder()).await?;
+        let seen = match blocking(move || store.daemon_holder()).await {
+            // Taking it will say so too, and is tried again.
+            Err(StoreError::Locked { .. }) => None,
+            seen => seen?,
+        };
         let (store, of) = (start.store.clone(), owner.clone());
         let taken = if holder.is_alive(seen, tokio::time::Instant::now()) {
             Err(StoreError::DaemonRuns { until: start.clock.now() })

@@ -114,6 +114,22 @@ impl Sets {
         }
     }
 
+    /// Takes what came into force while this daemon waited for another one: of a folder what it holds, of a branch what the other
+    /// one has accepted. Without the network; what cannot be taken leaves everything as it is. Blocking.
+    pub fn catch_up(&self) {
+        let read = match &self.source {
+            Source::Folder => judge(crate::repo::load(&self.options())).ok(),
+            Source::Branch(follower, settings) => {
+                let known = |good: &String| self.current().commit.as_deref().is_some_and(|short| good.starts_with(short));
+                let good = follower.good().filter(|good| !known(good));
+                good.and_then(|good| judge(follower.load(&good, &self.options(), settings).ok()?).ok())
+            }
+        };
+        if let Some(set) = read {
+            self.take(set);
+        }
+    }
+
     fn take(&self, set: PolicySet) -> Reloaded {
         let set = Arc::new(set);
         let mut new = false;
@@ -155,5 +171,28 @@ pub fn judge(loaded: crate::repo::Loaded) -> Result<PolicySet, Vec<Diagnostic>> 
     match loaded.set {
         Some(set) if errors.is_empty() => Ok(set),
         _ => Err(errors),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::SystemClock;
+
+    #[test]
+    fn who_has_waited_takes_what_is_in_force_by_now_unless_it_is_not_valid() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write("rmm.toml", "[general]\norganization = \"Example\"\n");
+        write("devices.yaml", "devices: {a: {os: linux}}\n");
+        let options = LoadOptions { root: folder.path().into(), env: None, environment: Vec::new(), now: SystemClock.now() };
+        let first = Arc::new(judge(crate::repo::load(&options)).unwrap());
+        let sets = Sets::new(Source::Folder, options, first, Arc::new(SystemClock));
+        write("devices.yaml", "devices: {a: {os: linux}, b: {os: linux}}\n");
+        sets.catch_up();
+        assert_eq!(sets.current().devices.len(), 2);
+        write("devices.yaml", "devices: [\n");
+        sets.catch_up();
+        assert_eq!(sets.current().devices.len(), 2);
     }
 }

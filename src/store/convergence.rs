@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension, params};
 use super::{Store, StoreError, column, devices, moment};
 
 /// What was not undone for so long has lasted: the next time that it is counts as the first.
-const LASTED: TimeDelta = TimeDelta::days(14);
+const LASTED: TimeDelta = TimeDelta::days(7);
 
 /// What became of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

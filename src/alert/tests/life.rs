@@ -160,3 +160,15 @@ fn rules_are_about_types_targets_and_the_product_itself() {
     assert_eq!(room.raise("web-1", "disk", Severity::High), "12:00 raised team web-1/disk\n");
     assert_eq!(room.raise("rmm", "Repository", Severity::High), "12:00 raised mail rmm/Repository\n");
 }
+
+#[test]
+fn a_clock_that_is_set_back_by_an_hour_puts_nothing_off_and_repeats_nothing() {
+    let rules = "rules:\n  Soon: {channels: [team]}\n  Later: {channels: [mail], delay: 10m}\n";
+    let mut room = Room::new(set(rules, ""), "12:00");
+    assert_eq!(room.raise("db-1", "A", Severity::High), "12:00 raised team db-1/A\n");
+    room.now = at("11:00");
+    // The daemon calls the desk again and again, whatever it wants.
+    room.call(|desk, now| desk.external(now).unwrap());
+    assert_eq!(room.said(), "");
+    assert_eq!(room.until("11:30"), "11:10 raised mail db-1/A\n");
+}

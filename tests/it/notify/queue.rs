@@ -260,3 +260,37 @@ async fn a_message_leaves_within_milliseconds_of_being_queued() {
     println!("from the queue to the receiver: median {:?}, slowest {:?}", times[10], times[20]);
     assert_eq!(house.in_state(DeliveryState::Sent).len(), 21);
 }
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_keeps_no_message_waiting() {
+    let receiver = Receiver::start().await;
+    let house = house(&receiver, &hook("a", &receiver, ""));
+    house.worker.settle().await.unwrap();
+    house.clock.set(noon() - TimeDelta::hours(1));
+    house.queue(vec![raised("d-1", "a", "a-1")]);
+    assert_eq!(house.delivery("d-1").due_at, noon(), "queued a moment before");
+    house.worker.settle().await.unwrap();
+    assert_eq!(house.delivery("d-1").state, DeliveryState::Sent);
+}
+
+#[tokio::test]
+async fn a_receiver_that_says_yes_and_breaks_off_has_it_once() {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let asked = tokio::spawn(async move {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut seen = [0; 16 * 1024];
+        let _ = stream.read(&mut seen).await.unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\ntaken").await.unwrap();
+        stream.shutdown().await.unwrap();
+        // What is not read yet would end the connection before the answer has arrived.
+        let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+    });
+    let house = House::new(&format!("[notifications.channels.a]\ntype = \"webhook\"\nurl = \"http://127.0.0.1:{port}/\"\n"));
+    house.queue(vec![raised("d-1", "a", "a-1")]);
+    house.worker.settle().await.unwrap();
+    asked.await.unwrap();
+    let delivery = house.delivery("d-1");
+    assert_eq!((delivery.state, delivery.attempts), (DeliveryState::Sent, 1));
+}
