@@ -37,7 +37,31 @@ pub(super) struct ReconcileArgs {
     pub(super) accept_history: Option<String>,
 }
 
+/// The allocator of glibc keeps memory apart for every few threads and gives little of it back: a daemon for 10,000 devices takes
+/// 430 MB so, and 270 MB with one place for all. It only reads this at the start of a process, so the daemon starts itself
+/// anew, in the same process. Where somebody has set it, or that fails, it goes on as it is.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn keep_memory_together() {
+    use std::os::unix::process::CommandExt as _;
+
+    const ARENAS: &str = "MALLOC_ARENA_MAX";
+    if std::env::var_os(ARENAS).is_none()
+        && let Ok(program) = std::env::current_exe()
+    {
+        let mut arguments = std::env::args_os();
+        let name = arguments.next().unwrap_or_else(|| "rmm".into());
+        let error = std::process::Command::new(program).arg0(name).args(arguments).env(ARENAS, "1").exec();
+        tracing::debug!(%error, "not started anew");
+    }
+}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+const fn keep_memory_together() {}
+
 pub(super) fn run(global: &Global, args: &ReconcileArgs) -> Result<Exit, Failure> {
+    if !args.once {
+        keep_memory_together();
+    }
     let mut context = Context::open_for_daemon(global)?;
     let mut store = context.daemon_store(!args.once)?;
     context.actor = Actor { user: "rmm".into(), from: context.actor.from.replacen("cli@", "reconcile@", 1) };
