@@ -35,6 +35,8 @@ fn an_apply_in_a_storm_of_edits_ends_with_the_set_with_which_it_began_and_the_la
     let pause = Duration::from_millis(if std::env::var_os("RMM_KILLS").is_some() { 50 } else { 10 });
     let yard = Yard::new(&["a"]);
     yard.file("scripts/slow.rhai", SLOW);
+    // Where each edit is read on its own, the alert comes and goes so often that it is over only when it has been calm.
+    yard.file("notifications.yaml", "alerts: {flapping: {times: 4, within: 30m, calm: 1s}}\n");
     edit(&yard, "start");
     let daemon = yard.daemon();
     let log = |name: &str| yard.read("a", name).unwrap_or_default();
