@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::action::Role;
@@ -22,11 +22,27 @@ pub struct Workflow {
     pub description: Option<String>,
     /// What starts it; one of these.
     pub triggers: Vec<Trigger>,
+    /// What a second start means while a run is unfinished; by the trigger where absent.
+    pub concurrency: Option<Concurrency>,
     /// What it does, in this order.
     pub steps: Vec<Step>,
     /// Where it is declared.
     #[serde(skip)]
     pub place: Place,
+}
+
+/// What a start means while a run of the same workflow (about the same device, where it is about one) is unfinished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Concurrency {
+    /// Nothing: it is left out.
+    Skip,
+    /// It begins when the unfinished one has ended.
+    Queue,
+    /// The unfinished one is cancelled.
+    Replace,
+    /// Both go on.
+    Parallel,
 }
 
 /// What starts a workflow.
@@ -64,7 +80,7 @@ impl Trigger {
 }
 
 /// One step.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Step {
     /// Name, unique in the workflow.
@@ -89,13 +105,17 @@ pub struct Step {
     pub parallel: bool,
     /// Waits until devices that restart are back.
     pub wait_for_reboot: bool,
+    /// How long a device that is away keeps its job; `limits.queue_expires` where absent.
+    pub expires: Option<Span>,
+    /// Devices begin spread over this time instead of all at once.
+    pub stagger: Option<Span>,
     /// Where it stands.
-    #[serde(skip)]
+    #[serde(skip, default)]
     pub place: Place,
 }
 
 /// What a step does.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Work {
     /// An action of the catalogue.
@@ -107,12 +127,19 @@ pub enum Work {
         /// For how long it waits; then the step has failed.
         within: Option<Span>,
     },
+    /// Runs another workflow and waits for its end.
+    Workflow {
+        /// Its name.
+        name: Arc<str>,
+        /// What its conditions see as `trigger`.
+        with: BTreeMap<String, Value>,
+    },
     /// Ends the run.
     End(Outcome),
 }
 
 /// How a run ends early.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Outcome {
     /// All is well.
@@ -122,7 +149,7 @@ pub enum Outcome {
 }
 
 /// An action with its parameters. The cmdlet spelling and the structured one are the same here.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ActionCall {
     /// Name in the catalogue: `InstallUpdates`.
@@ -134,7 +161,7 @@ pub struct ActionCall {
 }
 
 /// What happens where a step fails.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum OnFailure {
     /// The run ends as failed.

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::policy_doc::Selectors;
 use crate::model::config::Amount;
+use crate::model::workflow::Concurrency;
 use crate::time::Span;
 
 /// A job of several steps.
@@ -30,6 +31,9 @@ pub(super) struct WorkflowDoc {
     /// IANA time zone of a schedule; UTC where absent.
     #[serde(default)]
     pub timezone: Option<String>,
+    /// What a start means while a run of the workflow is unfinished: skip, queue, replace or parallel.
+    #[serde(default)]
+    pub concurrency: Option<Concurrency>,
     /// What it does, in this order.
     pub steps: Vec<StepDoc>,
 }
@@ -147,7 +151,7 @@ pub(super) enum WebhookDoc {
     },
 }
 
-/// One step: an action, an approval, or the end of the run.
+/// One step: an action, another workflow, an approval, or the end of the run.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct StepDoc {
@@ -169,6 +173,9 @@ pub(super) struct StepDoc {
     #[serde(default)]
     #[allow(dead_code)] // as above
     pub with: Map<String, Value>,
+    /// Runs another workflow and waits for its end; `with` is what its conditions see as `trigger`.
+    #[serde(default)]
+    pub workflow: Option<String>,
     /// Waits for a person.
     #[serde(default)]
     pub approval: Option<ApprovalDoc>,
@@ -204,6 +211,12 @@ pub(super) struct StepDoc {
     /// Waits until devices that restart are back.
     #[serde(default)]
     pub wait_for_reboot: bool,
+    /// How long a device that is away keeps its work.
+    #[serde(default)]
+    pub expires: Option<Span>,
+    /// Devices begin spread over this time instead of all at once.
+    #[serde(default)]
+    pub stagger: Option<Span>,
 }
 
 /// Waits for a person.

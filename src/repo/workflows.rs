@@ -94,7 +94,14 @@ impl Kinds<'_> {
             }
             steps.extend(step);
         }
-        Some(Workflow { name: entry.key.as_str().into(), description: doc.description, triggers, steps, place })
+        Some(Workflow {
+            name: entry.key.as_str().into(),
+            description: doc.description,
+            triggers,
+            concurrency: doc.concurrency,
+            steps,
+            place,
+        })
     }
 
     /// A step whose action needs devices has to name them, unless the run is about one.
@@ -126,12 +133,12 @@ impl Kinds<'_> {
     ) -> Option<Step> {
         let at = |key: &str| node.get(key).map_or_else(|| node.spot.of(file), |node| node.spot.of(file));
         let key_at = |key: &str| node.entry(key).map_or_else(|| node.spot.of(file), |entry| entry.spot.of(file));
-        let given: Vec<&str> = ["action", "approval", "end"].into_iter().filter(|key| node.get(key).is_some()).collect();
+        let given: Vec<&str> = ["action", "workflow", "approval", "end"].into_iter().filter(|key| node.get(key).is_some()).collect();
         match given.as_slice() {
             [_] => {}
             [] => {
                 let problem = Diagnostic::error("RMM0133", format!("the step '{}' does nothing", doc.name)).at(&at("name"));
-                self.problem(problem.advice("give it an action, an approval or an end"));
+                self.problem(problem.advice("give it an action, a workflow, an approval or an end"));
                 return None;
             }
             [first, second, ..] => {
@@ -141,8 +148,10 @@ impl Kinds<'_> {
             }
         }
         if given != ["action"] {
-            const ONLY: [&str; 7] = ["on", "with", "retries", "maxParallel", "maxFailures", "waitForReboot", "parallel"];
-            if let Some(key) = ONLY.into_iter().find(|key| node.get(key).is_some()) {
+            const ONLY: [&str; 9] =
+                ["on", "with", "retries", "maxParallel", "maxFailures", "waitForReboot", "parallel", "expires", "stagger"];
+            let fits = |key: &str| given == ["workflow"] && matches!(key, "with" | "parallel");
+            if let Some(key) = ONLY.into_iter().find(|key| node.get(key).is_some() && !fits(key)) {
                 let problem =
                     Diagnostic::error("RMM0133", format!("'{key}' belongs to an action, and this step has none")).at(&key_at(key));
                 self.problem(problem.advice("leave it out"));
@@ -151,6 +160,12 @@ impl Kinds<'_> {
         let when = doc.when.as_deref().and_then(|text| self.when(text, node, names, i, file));
         let on_failure = self.on_failure(doc.on_failure.as_ref(), node, file, called);
         let work = match (doc.action.as_deref(), doc.approval, doc.end) {
+            _ if doc.workflow.is_some() => {
+                let name = doc.workflow.as_deref().unwrap_or_default();
+                self.name("workflow", name, &at("workflow"));
+                called.push((name.into(), at("workflow")));
+                Work::Workflow { name: name.into(), with: doc.with.into_iter().collect() }
+            }
             (Some(text), ..) => {
                 let on = node.get("on").map(|on| (doc.on, on));
                 Work::Action(self.call(text, node.get("action")?, node.get("with"), on, file)?)
@@ -179,6 +194,8 @@ impl Kinds<'_> {
             max_failures: doc.max_failures,
             parallel: doc.parallel,
             wait_for_reboot: doc.wait_for_reboot,
+            expires: doc.expires,
+            stagger: doc.stagger,
             place: node.at_pointer("/name").spot.of(file),
         })
     }

@@ -23,6 +23,8 @@ mod facts_source;
 mod fleet;
 mod health;
 mod inspect;
+mod jobs;
+mod jobs_read;
 mod journal;
 mod leases;
 mod metrics;
@@ -45,6 +47,8 @@ mod timeline;
 mod upkeep;
 mod values;
 mod verdicts;
+mod workflow_runs;
+mod workflow_steps;
 
 #[cfg(test)]
 mod tests;
@@ -70,6 +74,8 @@ pub use facts::{Merge, Observation, PutOutcome};
 pub use facts_read::FactVersion;
 pub use fleet::Fingerprint;
 pub use health::HealthRow;
+pub use jobs::{JobBatch, JobChange};
+pub use jobs_read::JobFilter;
 pub use journal::Step;
 pub use leases::Lease;
 pub use metrics::Sample;
@@ -83,6 +89,8 @@ pub use state_file::{Header, STATE_SCHEMA, StateError, StateFile};
 pub use timeline::Rollup;
 pub use upkeep::Stats;
 pub use verdicts::{PutVerdict, VerdictInterval};
+pub use workflow_runs::{RunFilter, Started};
+pub use workflow_steps::StepChange;
 
 /// A handle on the database of one policy repository.
 #[derive(Clone)]

@@ -100,6 +100,18 @@ impl Store {
         }
         let ended = "State IN ('done', 'failed') AND FinishedAt < ?1";
         removed += self.forget_rows("RunChanges", "rowid", &format!("Run IN (SELECT Id FROM Runs WHERE {ended})"), &text)?;
+        // Children end before their parents, and are forgotten with them.
+        let over = "(SELECT Id FROM WorkflowRuns r WHERE State IN ('succeeded', 'failed', 'cancelled') AND FinishedAt < ?1
+            AND NOT EXISTS (SELECT 1 FROM Jobs j WHERE j.Run = r.Id AND j.State IN ('pending', 'waiting', 'running'))
+            AND NOT EXISTS (SELECT 1 FROM WorkflowRuns c WHERE c.ParentRun = r.Id))";
+        for (table, which) in [
+            ("JobOutputs", format!("Job IN (SELECT Id FROM Jobs WHERE Run IN {over})")),
+            ("Jobs", format!("Run IN {over}")),
+            ("WorkflowSteps", format!("Run IN {over}")),
+            ("WorkflowRuns", format!("Id IN {over}")),
+        ] {
+            removed += self.forget_rows(table, "rowid", &which, &text)?;
+        }
         for (table, which) in [
             ("Runs", ended),
             ("Deliveries", "State IN ('Sent', 'Cancelled', 'Dead') AND CreatedAt < ?1"),

@@ -1,0 +1,173 @@
+//! The queue of actions as it is read: what comes next, what waits until when, how many are where, what was printed.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::runs::{state, state_name};
+use super::{Store, StoreError, column, moment};
+use crate::model::job::JobOutput;
+use crate::model::workflow_run::JobCounts;
+use crate::model::{Job, JobState};
+
+/// Most rows of one list.
+const MOST_ROWS: usize = 100_000;
+
+pub(super) const JOB: &str =
+    "SELECT Id, Run, Step, Device, Action, Params, Part, Undoes, Priority, State, WaitsFor, Phase, Attempt, Retries,
+    WakeAt, ExpiresAt, CreatedAt, StartedAt, FinishedAt, Reason, Result, Memo FROM Jobs";
+
+/// Which jobs are asked for; all members must hold. In the order in which they were asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct JobFilter {
+    /// Of this run.
+    pub run: Option<String>,
+    /// Of this step of it.
+    pub step: Option<u32>,
+    /// On this device.
+    pub device: Option<String>,
+    /// Of this action.
+    pub action: Option<String>,
+    /// In one of these states; in any where empty.
+    pub states: Vec<JobState>,
+    /// Whose commands printed this text.
+    pub printed: Option<String>,
+    /// The latest first.
+    pub newest_first: bool,
+    /// At most so many. 0 means as many as one list may have.
+    pub limit: usize,
+}
+
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Job> {
+    let word = |column: usize| -> rusqlite::Result<serde_json::Value> { Ok(serde_json::Value::String(row.get(column)?)) };
+    fn known<T: serde::de::DeserializeOwned>(column: usize, value: serde_json::Value) -> rusqlite::Result<T> {
+        serde_json::from_value(value)
+            .map_err(|e| rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, e.to_string().into()))
+    }
+    let waits_for: Option<String> = row.get(10)?;
+    Ok(Job {
+        id: row.get(0)?,
+        run: row.get(1)?,
+        step: row.get(2)?,
+        device: row.get(3)?,
+        action: row.get(4)?,
+        with: column::json(row, 5)?,
+        part: known(6, word(6)?)?,
+        undoes: row.get(7)?,
+        priority: row.get(8)?,
+        state: state(row, 9)?,
+        waits_for: waits_for.map(|what| known(10, what.into())).transpose()?,
+        phase: known(11, word(11)?)?,
+        attempt: row.get(12)?,
+        retries: row.get(13)?,
+        wake_at: column::time_or_null(row, 14)?,
+        expires_at: column::time(row, 15)?,
+        created_at: column::time(row, 16)?,
+        started_at: column::time_or_null(row, 17)?,
+        finished_at: column::time_or_null(row, 18)?,
+        reason: row.get(19)?,
+        result: column::json(row, 20)?,
+        memo: column::json(row, 21)?,
+    })
+}
+
+impl Store {
+    /// Jobs of a run whose turn has come: no earlier job of their device is open, but for one that waits for its window.
+    pub fn due_jobs(&self, run: &str, now: DateTime<Utc>, limit: usize) -> Result<Vec<Job>, StoreError> {
+        self.read(|c| {
+            let mut statement = c.prepare_cached(&format!(
+                "{JOB} WHERE Run = ?1 AND State IN ('pending', 'waiting') AND (WakeAt IS NULL OR WakeAt <= ?2)
+                   AND (Device = '' OR NOT EXISTS (
+                     SELECT 1 FROM Jobs e WHERE e.Device = Jobs.Device AND e.N <> Jobs.N AND e.State IN ('pending', 'waiting', 'running')
+                       AND (e.State = 'running' OR e.WaitsFor = 'restart'
+                            OR ((e.Priority, e.N) < (Jobs.Priority, Jobs.N) AND e.WaitsFor IS NOT 'window'
+                                AND (e.State <> 'pending' OR e.WakeAt IS NULL OR e.WakeAt <= ?2)))))
+                 ORDER BY Priority, N LIMIT ?3"
+            ))?;
+            let rows = statement.query_map(params![run, moment::text(now), limit.min(MOST_ROWS) as i64], read)?;
+            Ok(rows.collect::<Result<_, rusqlite::Error>>()?)
+        })
+    }
+
+    /// When the next job of a run that waits for its time may go on.
+    pub fn next_job_at(&self, run: &str, after: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, StoreError> {
+        self.read(|c| {
+            let next = "SELECT min(WakeAt) FROM Jobs WHERE Run = ?1 AND State IN ('pending', 'waiting') AND WakeAt > ?2";
+            Ok(c.prepare_cached(next)?.query_row(params![run, moment::text(after)], |row| column::time_or_null(row, 0))?)
+        })
+    }
+
+    /// How many jobs of a run are where, by step. Rollbacks do not count.
+    pub fn job_counts(&self, run: &str) -> Result<BTreeMap<u32, JobCounts>, StoreError> {
+        self.counts(run, "run")
+    }
+
+    /// The same of what is undone.
+    pub fn rollback_counts(&self, run: &str) -> Result<BTreeMap<u32, JobCounts>, StoreError> {
+        self.counts(run, "rollback")
+    }
+
+    fn counts(&self, run: &str, part: &str) -> Result<BTreeMap<u32, JobCounts>, StoreError> {
+        self.read(|c| {
+            let mut statement = c.prepare_cached(
+                "SELECT Step, State, WaitsFor = 'device', count(*) FROM Jobs WHERE Run = ?1 AND Part = ?2 GROUP BY Step, State, WaitsFor = 'device'",
+            )?;
+            let rows = statement.query_map([run, part], |row| {
+                let offline: Option<bool> = row.get(2)?;
+                Ok((row.get::<_, u32>(0)?, state::<JobState>(row, 1)?, offline == Some(true), row.get::<_, i64>(3)? as usize))
+            })?;
+            let mut counts: BTreeMap<u32, JobCounts> = BTreeMap::new();
+            for row in rows {
+                let (step, state, offline, n) = row?;
+                counts.entry(step).or_default().add(state, offline, n);
+            }
+            Ok(counts)
+        })
+    }
+
+    /// Jobs.
+    pub fn jobs(&self, filter: &JobFilter) -> Result<Vec<Job>, StoreError> {
+        let limit = if filter.limit == 0 { MOST_ROWS } else { filter.limit.min(MOST_ROWS) };
+        let states = column::to_json(&filter.states.iter().map(|state| state_name(*state)).collect::<Vec<_>>());
+        let order = if filter.newest_first { "DESC" } else { "ASC" };
+        self.read(|c| {
+            let mut statement = c.prepare_cached(&format!(
+                "{JOB} WHERE (?1 IS NULL OR Run = ?1) AND (?2 IS NULL OR Step = ?2) AND (?3 IS NULL OR Device = ?3)
+                   AND (?4 IS NULL OR Action = ?4) AND (?5 = '[]' OR State IN (SELECT value FROM json_each(?5)))
+                   AND (?6 IS NULL OR EXISTS (SELECT 1 FROM JobOutputs o WHERE o.Job = Jobs.Id
+                        AND (instr(o.Stdout, ?6) > 0 OR instr(o.Stderr, ?6) > 0)))
+                 ORDER BY N {order} LIMIT ?7"
+            ))?;
+            let given = params![filter.run, filter.step, filter.device, filter.action, states, filter.printed, limit as i64];
+            let rows = statement.query_map(given, read)?;
+            Ok(rows.collect::<Result<_, rusqlite::Error>>()?)
+        })
+    }
+
+    /// A job by its id.
+    pub fn job(&self, id: &str) -> Result<Option<Job>, StoreError> {
+        self.read(|c| Ok(c.prepare_cached(&format!("{JOB} WHERE Id = ?1"))?.query_row([id], read).optional()?))
+    }
+
+    /// What the commands of a job printed, in their order.
+    pub fn job_outputs(&self, job: &str) -> Result<Vec<JobOutput>, StoreError> {
+        self.read(|c| {
+            let mut statement = c.prepare_cached(
+                "SELECT Job, Attempt, Seq, Line, Code, Stdout, Stderr FROM JobOutputs WHERE Job = ?1 ORDER BY Attempt, Seq",
+            )?;
+            let rows = statement.query_map([job], |row| {
+                Ok(JobOutput {
+                    job: row.get(0)?,
+                    attempt: row.get(1)?,
+                    seq: row.get(2)?,
+                    line: row.get(3)?,
+                    code: row.get(4)?,
+                    stdout: row.get(5)?,
+                    stderr: row.get(6)?,
+                })
+            })?;
+            Ok(rows.collect::<Result<_, rusqlite::Error>>()?)
+        })
+    }
+}
