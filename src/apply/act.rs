@@ -1,107 +1,291 @@
-//! One catalogued action on one device, with nobody at hand to be asked: what a threshold or a monitor wants done.
+//! One catalogued action on one device: permitted, not held back, the device leased; then its script. Everything that was tried
+//! is in the audit. Called for workflows and the queue of jobs, by `rmm run`, and for what thresholds and monitors want done.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::Parts;
-use super::host::LiveHost;
+use super::asked::{Acted, Allowed, Ask, End, Part};
+use super::host::{Doing, LiveHost};
 use super::limits::needs_permission;
-use crate::model::ActionCall;
-use crate::plan::{Planner, holds_secret, resolved};
-use crate::script::SharedHost;
+use super::once::Receipts;
+use crate::access::Secrets as _;
+use crate::catalog::ActionDef;
+use crate::diagnose::{Category, Diagnose as _};
+use crate::model::action::By;
+use crate::model::{Device, Facts, Platform, Reboot, Risk};
+use crate::plan::{Deed, Planner, holds_secret, placeholders, resolved};
+use crate::script::{HostError, Program, ScriptError, SharedHost};
 use crate::store::{AuditEvent, Owner, StoreError};
+use crate::transport::{Session, TransportError};
 
-/// How long the device is held at most without a sign of life.
+/// How long the device is held at most without a sign of life, and how often one is given.
 const LEASE: chrono::TimeDelta = chrono::TimeDelta::minutes(15);
-/// Most characters of a result.
+const BEAT: Duration = Duration::from_secs(300);
+/// Most characters of a message.
 const MOST: usize = 500;
 
-/// Carries an action out. Says in a few words what came of it: done, refused, or failed, and why. Everything that was tried
-/// is in the audit.
-pub async fn act(parts: &Parts, device: &str, call: &ActionCall, because: &str, cancel: &CancellationToken) -> Result<String, StoreError> {
-    let outcome = attempt(parts, device, call, cancel).await?;
-    let (success, text) = match &outcome {
-        Ok(text) => (true, text.clone()),
-        Err(text) => (false, text.clone()),
-    };
-    let text: String = parts.redactor.redact(&text).chars().filter(|c| !c.is_control()).take(MOST).collect();
-    let names: Vec<&String> = call.with.keys().collect();
+/// Carries an action out.
+pub async fn act(parts: &Parts, ask: &Ask<'_>, cancel: &CancellationToken) -> Result<Acted, StoreError> {
+    let mut acted = attempt(parts, ask, cancel).await?;
+    acted.message = parts.redactor.redact(&acted.message).chars().filter(|c| !c.is_control()).take(MOST).collect();
+    acted.value = redacted(parts, acted.value);
+    let (device, action, text, end) = (ask.device, &ask.call.action, &acted.message, acted.end);
+    let given = Value::Object(ask.call.with.iter().map(|(name, value)| (name.clone(), placeholders(value))).collect());
+    let mut details = json!({
+        "action": action, "parameters": redacted(parts, given), "because": ask.because, "result": text, "end": end,
+        "commands": acted.ran.len(),
+    });
+    if let Part::Rollback { .. } = ask.part {
+        details["rollback"] = true.into();
+    }
     parts.store.audit(&AuditEvent {
         at: parts.clock.now(),
         user: Some(parts.actor.user.clone()),
         action: "action.run".into(),
         target: Some(device.to_owned()),
-        details: json!({ "action": call.action, "parameters": names, "because": because, "result": text }),
+        details,
         ip: Some(parts.actor.from.clone()),
-        success,
+        success: end == End::Done,
     })?;
-    if success {
-        tracing::info!(device, action = &*call.action, because, "action done: {text}");
+    let because = ask.because;
+    if end == End::Done {
+        tracing::info!(device, action = &**action, because, "action done: {text}");
     } else {
-        tracing::warn!(device, action = &*call.action, because, "action: {text}");
+        tracing::warn!(device, action = &**action, because, %end, "action: {text}");
     }
-    Ok(text)
+    Ok(acted)
 }
 
-async fn attempt(parts: &Parts, name: &str, call: &ActionCall, cancel: &CancellationToken) -> Result<Result<String, String>, StoreError> {
-    let refused = |why: &str| Ok(Err(format!("{} was refused: {why}", call.action)));
-    let Some(device) = parts.set.devices.get(name) else { return refused("the device is not declared") };
-    let Some(def) = parts.set.catalog.actions.get(&call.action) else { return refused("there is no such action") };
-    let daemon = &parts.set.config.daemon;
-    let permitted = !needs_permission(def.risk, def.reboot)
-        || (def.risk != crate::model::Risk::Destructive || daemon.allow_destructive)
-            && (def.reboot != crate::model::Reboot::Always || daemon.allow_reboots);
-    if def.confirm || !permitted {
-        return refused("it interrupts people, destroys data or restarts the device, and nobody was asked");
+/// Every text of a value without the secrets that are known.
+fn redacted(parts: &Parts, value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(parts.redactor.redact(&text).into_owned()),
+        Value::Array(list) => list.into_iter().map(|v| redacted(parts, v)).collect(),
+        Value::Object(map) => map.into_iter().map(|(k, v)| (k, redacted(parts, v))).collect(),
+        other => other,
     }
+}
+
+/// What carrying out needs.
+struct Ready {
+    device: Arc<Device>,
+    def: Arc<ActionDef>,
+    facts: Arc<Facts>,
+    parameters: Value,
+    /// The values of the secrets among the parameters.
+    secrets: Vec<String>,
+}
+
+async fn attempt(parts: &Parts, ask: &Ask<'_>, cancel: &CancellationToken) -> Result<Acted, StoreError> {
     // Read before the device is leased: an error leaves nothing behind.
-    let facts = Arc::new(parts.store.facts(name, None)?);
-    let suspended = super::suspended(&parts.set, &parts.store)?;
-    if !suspended.all().is_empty() {
-        let none = |_: &str| None;
-        let groups: Vec<String> = Planner::new(&parts.set, &none).membership(device, &facts).groups.into_iter().collect();
-        if suspended.of_device(name, &groups).is_some() {
-            return refused("the device is suspended");
-        }
+    let ready = match ready(parts, ask)? {
+        Ok(ready) => ready,
+        Err(refused) => return Ok(*refused),
+    };
+    if ask.leased {
+        return Ok(carry_out(parts, ask, ready, cancel).await);
     }
-    let given = Value::Object(call.with.iter().map(|(k, v)| (k.clone(), v.clone())).collect());
+    let owner = Owner::this_process();
+    let run = format!("action {}", ask.call.action);
+    match parts.store.lease_device(ask.device, &run, &owner, LEASE) {
+        Ok(()) => {}
+        Err(StoreError::Leased { run, .. }) => {
+            let refused = Acted::refused(&ask.call.action, &format!("run {run} is at work on the device"));
+            return Ok(Acted { end: End::Busy, category: Category::Transient, ..refused });
+        }
+        Err(error) => return Err(error),
+    }
+    let work = carry_out(parts, ask, ready, cancel);
+    tokio::pin!(work);
+    let acted = loop {
+        tokio::select! {
+            acted = &mut work => break acted,
+            () = tokio::time::sleep(BEAT) => drop(parts.store.heartbeat(&owner, LEASE)?),
+        }
+    };
+    parts.store.release_all(&owner)?;
+    Ok(acted)
+}
+
+/// Everything that is looked at before the device is.
+fn ready(parts: &Parts, ask: &Ask<'_>) -> Result<Result<Ready, Box<Acted>>, StoreError> {
+    let action = &*ask.call.action;
+    let refused = |why: &str| Ok(Err(Box::new(Acted::refused(action, why))));
+    let Some(device) = parts.set.devices.get(ask.device) else { return refused("the device is not declared") };
+    let Some(def) = parts.set.catalog.actions.get(action) else { return refused("there is no such action") };
+    if def.by == By::Engine {
+        return refused("it is not carried out on a device: a workflow can have it as a step");
+    }
+    if let Some(why) = forbidden(parts, def, ask.allowed) {
+        return refused(why);
+    }
+    let facts = Arc::new(parts.store.facts(ask.device, None)?);
+    if let Some(platform) = facts.platform().or(device.os)
+        && !def.platforms.is_empty()
+        && !def.platforms.contains(&platform)
+    {
+        return refused(&format!("it does not exist on {platform}"));
+    }
+    // Selectors are made ready only where there is something to ask them.
+    let suspended = super::suspended(&parts.set, &parts.store)?;
+    let guards = parts.set.policies.iter().any(|policy| policy.guards.iter().any(|guard| !guard.allow));
+    let given = Value::Object(ask.call.with.iter().map(|(k, v)| (k.clone(), v.clone())).collect());
+    let none = |_: &str| None;
+    let planner = (guards || !suspended.all().is_empty() || templated(&given)).then(|| Planner::new(&parts.set, &none));
+    let deed = Deed::of_action(def);
+    if let Some(held) = planner.as_ref().and_then(|planner| planner.hold(device, &facts, &suspended, deed, parts.clock.now())) {
+        let why = if held.by == "suspended" { "the device is suspended" } else { &format!("held: {}", held.reason) };
+        let refused = Acted::refused(action, why);
+        return Ok(Err(Box::new(Acted { held: Some(held), category: Category::Transient, ..refused })));
+    }
+    let filled = match &planner {
+        Some(planner) => planner.fill(device, &facts, &given),
+        None => Ok(given),
+    };
+    let given = match filled {
+        Ok(given) => given,
+        Err(why) => return refused(&why),
+    };
+    if let Some((pointer, why)) = def.check(&given).into_iter().next() {
+        return refused(&format!("{} {why}", pointer.trim_start_matches('/')));
+    }
+    let secrets = Mutex::new(Vec::new());
     let parameters = if holds_secret(&given) {
         let lookup = |name: &str| {
-            use crate::access::Secrets as _;
-            parts.secrets.resolve(name).ok().map(|s| secrecy::ExposeSecret::expose_secret(&s).to_owned())
+            let value = parts.secrets.resolve(name).ok().map(|s| secrecy::ExposeSecret::expose_secret(&s).to_owned())?;
+            // As with redacting: hardly any text is without every very short value.
+            if value.len() >= SHORTEST_SECRET {
+                secrets.lock().unwrap_or_else(PoisonError::into_inner).push(value.clone());
+            }
+            Some(value)
         };
         match resolved(&given, &lookup) {
+            // The words of the check could quote the secret.
+            Ok(value) if !def.check(&value).is_empty() => return refused("a secret holds a value that it does not take"),
             Ok(value) => value,
             Err(_) => return refused("a secret that it needs is not known"),
         }
     } else {
         given
     };
-    let owner = Owner::this_process();
-    let run = format!("action {}", call.action);
-    match parts.store.lease_device(name, &run, &owner, LEASE) {
-        Ok(()) => {}
-        Err(StoreError::Leased { run, .. }) => return refused(&format!("run {run} is at work on the device")),
-        Err(error) => return Err(error),
+    let secrets = secrets.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok(Ok(Ready { device: Arc::clone(device), def: Arc::clone(def), facts, parameters, secrets }))
+}
+
+/// The shortest secret that is looked for among arguments.
+const SHORTEST_SECRET: usize = 4;
+
+fn templated(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains("{{"),
+        Value::Array(list) => list.iter().any(templated),
+        Value::Object(map) => map.values().any(templated),
+        _ => false,
     }
-    let target = super::survey::target(&parts.set, device);
-    let worked = match parts.sessions.open(&target, cancel).await {
-        Err(error) => Err(format!("{} was not begun: {error}", call.action)),
-        Ok(session) => {
-            let host = LiveHost::new(name.to_owned(), session, facts, cancel.clone(), parts.redactor.clone());
-            let host: SharedHost = Arc::new(Mutex::new(host));
-            let program = def.program.clone();
-            let done = tokio::task::spawn_blocking(move || program.run(&host, &parameters)).await;
-            match done {
-                Ok(Ok(Value::Null)) => Ok(format!("{} was carried out", call.action)),
-                Ok(Ok(value)) => Ok(format!("{} was carried out: {value}", call.action)),
-                Ok(Err(error)) => Err(format!("{} failed: {error}", call.action)),
-                Err(_) => Err(format!("{} ended early", call.action)),
-            }
+}
+
+/// Why an action must not be carried out, whatever the device.
+fn forbidden(parts: &Parts, def: &ActionDef, allowed: Allowed) -> Option<&'static str> {
+    let daemon = &parts.set.config.daemon;
+    let destroys = def.risk == Risk::Destructive && !daemon.allow_destructive;
+    let restarts = def.reboot == Reboot::Always && !daemon.allow_reboots;
+    match allowed {
+        Allowed::Unattended if def.confirm || needs_permission(def.risk, def.reboot) && (destroys || restarts) => {
+            Some("it interrupts people, destroys data or restarts the device, and nobody was asked")
         }
+        Allowed::Workflow if destroys => Some("it destroys data, and daemon.allow_destructive does not allow that"),
+        _ => None,
+    }
+}
+
+async fn carry_out(parts: &Parts, ask: &Ask<'_>, ready: Ready, cancel: &CancellationToken) -> Acted {
+    let target = super::survey::target(&parts.set, &ready.device);
+    match parts.sessions.open(&target, cancel).await {
+        Err(error) => unopened(ask, &error),
+        Ok(session) => perform(parts, ask, ready, session, cancel).await,
+    }
+}
+
+fn unopened(ask: &Ask<'_>, error: &TransportError) -> Acted {
+    let end = match error.category() {
+        _ if *error == TransportError::Cancelled => End::Cancelled,
+        Category::Device | Category::Transient => End::Unreachable,
+        _ => End::Failed,
     };
-    parts.store.release_all(&owner)?;
-    Ok(worked)
+    Acted::new(end, error.category(), format!("{} was not begun: {error}", ask.call.action))
+}
+
+async fn perform(parts: &Parts, ask: &Ask<'_>, ready: Ready, session: Arc<dyn Session>, cancel: &CancellationToken) -> Acted {
+    let Ready { device, def, facts, parameters, secrets } = ready;
+    let limit = ask.timeout.or(def.timeout.map(crate::time::Span::duration));
+    // Windows has no sh to leave receipts with.
+    let posix = facts.platform().or(device.os) != Some(Platform::Windows);
+    let receipts = ask.once.filter(|_| posix && !def.idempotent).map(|key| {
+        Receipts::new(&match ask.part {
+            Part::Run => key.to_owned(),
+            Part::Rollback { .. } => format!("{key}.rollback"),
+        })
+    });
+    let lasting = receipts.is_some();
+    let doing = Doing {
+        deadline: limit.and_then(|limit| Instant::now().checked_add(limit)),
+        each: parts.set.config.connections.command_timeout.duration(),
+        receipts,
+        secrets,
+        ran: Vec::new(),
+    };
+    let host = LiveHost::new(device.name.clone(), session, facts, cancel.clone(), parts.redactor.clone()).with_doing(doing);
+    let live = Arc::new(Mutex::new(host));
+    let host: SharedHost = live.clone();
+    let (program, part) = (def.program.clone(), ask.part.clone());
+    let done = tokio::task::spawn_blocking(move || script(&program, &host, &parameters, &part)).await;
+    let ran = live.lock().unwrap_or_else(PoisonError::into_inner).take_ran();
+    let acted = match done {
+        Ok(Ok(value)) => {
+            let shown = if value.is_null() { String::new() } else { format!(": {value}") };
+            let what = if ask.part == Part::Run { "was carried out" } else { "was undone" };
+            Acted { value, ..Acted::new(End::Done, Category::Transient, format!("{} {what}{shown}", ask.call.action)) }
+        }
+        Ok(Err(error)) => failed(ask, &def, lasting, !ran.is_empty(), &error),
+        Err(_) => Acted::new(End::Failed, Category::Configuration, format!("{} ended early", ask.call.action)),
+    };
+    Acted { ran, ..acted }
+}
+
+/// How it ended where the script did not come to its end.
+fn failed(ask: &Ask<'_>, def: &ActionDef, lasting: bool, begun: bool, error: &ScriptError) -> Acted {
+    let end = match error {
+        ScriptError::Host(HostError::Transport { code, .. }) => match *code {
+            "RMM0405" => End::TimedOut,
+            "RMM0409" => End::Cancelled,
+            "RMM0720" => End::Interrupted,
+            // Without receipts nobody can tell whether a command that was sent has run.
+            "RMM0408" if begun && !lasting && !def.idempotent => End::Interrupted,
+            "RMM0401" | "RMM0408" => End::Unreachable,
+            _ => End::Failed,
+        },
+        _ => End::Failed,
+    };
+    Acted::new(end, error.category(), format!("{} failed: {error}", ask.call.action))
+}
+
+/// The functions of the script, one after another.
+fn script(program: &Program, host: &SharedHost, parameters: &Value, part: &Part) -> Result<Value, ScriptError> {
+    if let Part::Rollback { result } = part {
+        return program.undo(host, parameters, result);
+    }
+    program.before(host, parameters)?;
+    let result = program.run(host, parameters);
+    // Where the device is out of reach, or the time is over, nothing further can be asked of it.
+    if !matches!(result, Err(ScriptError::Host(HostError::Transport { .. }))) {
+        let told = result.as_ref().map(Clone::clone).map_err(ToString::to_string);
+        let after = program.after(host, parameters, &told);
+        // What went wrong first is what is told.
+        return result.and_then(|value| after.map(|()| value));
+    }
+    result
 }

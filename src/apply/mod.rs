@@ -3,6 +3,7 @@
 //! [`survey`] brings facts and plan; [`limits`] refuses; [`Executor`] carries out and resumes. Printing is the faces' task.
 
 mod act;
+mod asked;
 mod change;
 mod declare;
 mod device;
@@ -10,6 +11,7 @@ mod events;
 mod executor;
 mod host;
 pub mod limits;
+mod once;
 mod parts;
 mod request;
 mod retry;
@@ -23,6 +25,7 @@ mod tests;
 mod waiting;
 
 pub use act::act;
+pub use asked::{Acted, Allowed, Ask, End, Part, Ran};
 pub use declare::declare;
 pub use events::{EVENTS_SCHEMA, Event, OnEvent};
 pub use executor::{ApplyError, ApplyOptions, Executor, Finished, Task};

@@ -6,8 +6,10 @@ use serde_json::{Map, Value, json};
 
 use super::check::Schema;
 use crate::model::action::{ActsOn, By, Role};
+use crate::model::policy::GuardKind;
 use crate::model::{Platform, Reboot, Risk};
 use crate::script::Program;
+use crate::time::Span;
 
 /// Something that can be done.
 #[derive(Debug, Clone)]
@@ -30,6 +32,10 @@ pub struct ActionDef {
     pub confirm: bool,
     /// Whether doing it twice is the same as doing it once.
     pub idempotent: bool,
+    /// Time for the whole of it, where the caller does not say; that of one command where absent.
+    pub timeout: Option<Span>,
+    /// The guard that it stands under, besides `AllowChanges` and what `reboot` says: `AllowUpdates` where it installs something.
+    pub guard: Option<GuardKind>,
     /// Who may run it.
     pub role: Role,
     /// Who carries it out.

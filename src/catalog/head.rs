@@ -9,8 +9,10 @@ use super::action::no_parameters;
 use super::{ActionDef, Compare, Keyed, SettingDef};
 use crate::diagnose::{Diagnostic, did_you_mean};
 use crate::model::action::{ActsOn, By, Role};
+use crate::model::policy::GuardKind;
 use crate::model::{Phase, Place, Platform, Reboot, Risk};
 use crate::script::Program;
+use crate::time::Span;
 
 const SETTING_KEYS: [&str; 14] = [
     "setting",
@@ -28,7 +30,7 @@ const SETTING_KEYS: [&str; 14] = [
     "secrets",
     "examples",
 ];
-const ACTION_KEYS: [&str; 13] = [
+const ACTION_KEYS: [&str; 15] = [
     "action",
     "summary",
     "description",
@@ -38,6 +40,8 @@ const ACTION_KEYS: [&str; 13] = [
     "reboot",
     "confirm",
     "idempotent",
+    "timeout",
+    "guard",
     "role",
     "by",
     "on",
@@ -93,6 +97,10 @@ struct ActionHead {
     #[serde(default)]
     idempotent: bool,
     #[serde(default)]
+    timeout: Option<Span>,
+    #[serde(default)]
+    guard: Option<GuardKind>,
+    #[serde(default)]
     role: Role,
     #[serde(default)]
     by: By,
@@ -147,6 +155,8 @@ pub(super) fn read_action(file: &Arc<str>, text: &str, program: Program) -> Resu
         reboot: head.reboot,
         confirm: head.confirm,
         idempotent: head.idempotent,
+        timeout: head.timeout,
+        guard: head.guard,
         role: head.role,
         by: head.by,
         on: head.on,

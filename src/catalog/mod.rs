@@ -163,6 +163,12 @@ fn problems_of_action(action: &ActionDef) -> Vec<Diagnostic> {
         (By::Engine, [_, ..]) => problem("RMM0607", "'by: engine' and a function run exclude one another".to_owned()),
         _ => {}
     }
+    for (function, takes) in [("before", 2), ("after", 3), ("rollback", 3)] {
+        let arities = action.program.arities(function);
+        if !arities.is_empty() && !arities.contains(&takes) {
+            problem("RMM0607", format!("the function {function} has to take {takes} parameters"));
+        }
+    }
     for example in &action.examples {
         for (pointer, message) in action.check(example) {
             problem("RMM0609", format!("an example does not fit the schema: {pointer} {message}"));

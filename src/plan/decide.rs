@@ -3,11 +3,39 @@
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
+use super::suspended::Suspended;
 use super::{Evaluated, PlanOptions, Planner, Unattended};
+use crate::catalog::ActionDef;
 use crate::model::plan::{Change, DevicePlan, Held, State};
 use crate::model::policy::GuardKind;
 use crate::model::suspension::Suspension;
-use crate::model::{Device, Phase, Policy, Reboot, Remediate, Risk};
+use crate::model::{Device, Facts, Phase, Policy, Reboot, Remediate, Risk};
+
+/// What guards look at, of a change or of an action.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Deed {
+    /// It changes the device.
+    pub changes: bool,
+    /// It installs, updates or removes software.
+    pub updates: bool,
+    /// It restarts the device, or may.
+    pub reboots: bool,
+}
+
+impl Deed {
+    /// What an action does.
+    pub fn of_action(def: &ActionDef) -> Self {
+        Self {
+            changes: def.risk != Risk::None || def.guard == Some(GuardKind::AllowChanges),
+            updates: def.guard == Some(GuardKind::AllowUpdates),
+            reboots: def.reboot != Reboot::Never || def.guard == Some(GuardKind::AllowReboots),
+        }
+    }
+
+    fn of(change: &Change) -> Self {
+        Self { changes: true, updates: change.phase == Phase::Packages, reboots: change.reboot != Reboot::Never }
+    }
+}
 
 pub(super) fn decide(
     planner: &Planner<'_>,
@@ -16,13 +44,8 @@ pub(super) fn decide(
     options: &PlanOptions,
     now: DateTime<Utc>,
 ) -> DevicePlan {
-    let guards: Vec<&Policy> = evaluated
-        .policies
-        .iter()
-        .filter_map(|name| planner.policies.get(&**name))
-        .map(|policy| &***policy)
-        .filter(|policy| policy.guards.iter().any(|g| !g.allow) && policy.active.is_none_or(|w| w.contains(now)))
-        .collect();
+    let policies = evaluated.policies.iter().filter_map(|name| planner.policies.get(&**name)).map(|policy| &***policy);
+    let guards: Vec<&Policy> = in_force(policies, now).collect();
     let stopped = options.suspended.of_device(&device.name, &evaluated.groups);
     let mut changes = evaluated.changes;
     for change in &mut changes {
@@ -55,6 +78,49 @@ pub(super) fn decide(
     }
 }
 
+/// What stands in the way of an action on a device: that it is suspended, or a guard.
+pub(super) fn hold_deed(
+    planner: &Planner<'_>,
+    device: &Device,
+    facts: &Facts,
+    suspended: &Suspended,
+    deed: Deed,
+    now: DateTime<Utc>,
+) -> Option<Held> {
+    let resolution = planner.resolve(device, facts);
+    let groups: Vec<String> = resolution.membership.groups.iter().cloned().collect();
+    if let Some(suspension) = suspended.of_device(&device.name, &groups) {
+        return Some(super::suspended::held(suspension));
+    }
+    // Where it is not known whether a guard is meant for the device, it is.
+    let policies = resolution.policies.iter().copied().chain(resolution.uncertain.iter().map(|(i, _)| *i));
+    guarded(in_force(policies.map(|i| &*planner.set.policies[i]), now), deed, now)
+}
+
+/// The policies whose guards forbid something at this moment.
+fn in_force<'p>(policies: impl Iterator<Item = &'p Policy>, now: DateTime<Utc>) -> impl Iterator<Item = &'p Policy> {
+    policies.filter(move |policy| policy.guards.iter().any(|g| !g.allow) && policy.active.is_none_or(|w| w.contains(now)))
+}
+
+/// The first of the guards that forbids it.
+fn guarded<'p>(guards: impl Iterator<Item = &'p Policy>, deed: Deed, now: DateTime<Utc>) -> Option<Held> {
+    let forbids = |guard: &Policy| {
+        guard.guards.iter().any(|g| {
+            !g.allow
+                && match g.kind {
+                    GuardKind::AllowChanges => deed.changes,
+                    GuardKind::AllowUpdates => deed.updates,
+                    GuardKind::AllowReboots => deed.reboots,
+                }
+        })
+    };
+    { guards }.find(|guard| forbids(guard)).map(|guard| {
+        let until = guard.active.map(|w| w.next_edge(now));
+        let reason = format!("{}{}", guard.name, at_local(until, guard.active.map_or(Tz::UTC, |w| w.zone()), now));
+        Held { by: guard.name.to_string(), until, reason }
+    })
+}
+
 /// The first thing that stands in the way, the most lasting one first.
 fn hold(
     policy: &Policy,
@@ -78,20 +144,8 @@ fn hold(
     if let Some(suspension) = stopped.or_else(|| options.suspended.of_change(&device.name, change)) {
         return Some(super::suspended::held(suspension));
     }
-    for guard in guards {
-        let forbids = guard.guards.iter().any(|g| {
-            !g.allow
-                && match g.kind {
-                    GuardKind::AllowChanges => true,
-                    GuardKind::AllowUpdates => change.phase == Phase::Packages,
-                    GuardKind::AllowReboots => change.reboot != Reboot::Never,
-                }
-        });
-        if forbids {
-            let until = guard.active.map(|w| w.next_edge(now));
-            let reason = format!("{}{}", guard.name, at_local(until, guard.active.map_or(Tz::UTC, |w| w.zone()), now));
-            return Some(Held { by: guard.name.to_string(), until, reason });
-        }
+    if let Some(held) = guarded(guards.iter().copied(), Deed::of(change), now) {
+        return Some(held);
     }
     if let Some(window) = policy.active.filter(|w| !w.contains(now)) {
         let until = Some(window.next_edge(now));

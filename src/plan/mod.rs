@@ -27,6 +27,7 @@ mod tests;
 mod verdict;
 
 pub use compare::compliant;
+pub use decide::Deed;
 pub use evaluate::{Evaluated, UNCERTAIN};
 pub use matcher::Matcher;
 pub use membership::{Membership, Targeting};

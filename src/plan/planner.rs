@@ -9,9 +9,9 @@ use super::membership::{Membership, Selectors, Targeting};
 use super::resolve::{Cache, Resolution};
 use super::secrets::SecretLookup;
 use super::suspended::Suspended;
-use super::{Evaluated, Needs, Scope};
+use super::{Deed, Evaluated, Needs, Scope};
 use crate::model::facts::probe_key;
-use crate::model::plan::{DevicePlan, PLAN_SCHEMA, Plan};
+use crate::model::plan::{DevicePlan, Held, PLAN_SCHEMA, Plan};
 use crate::model::{Device, Facts, Policy, Selector};
 use crate::repo::PolicySet;
 
@@ -207,6 +207,17 @@ impl<'a> Planner<'a> {
     /// What depends on the time, on top: windows, guards, exceptions, approvals.
     pub fn decide(&self, device: &Device, evaluated: Evaluated, options: &PlanOptions, now: DateTime<Utc>) -> DevicePlan {
         super::decide::decide(self, device, evaluated, options, now)
+    }
+
+    /// What stands in the way of an action on a device now: a suspension, or a guard.
+    pub fn hold(&self, device: &Device, facts: &Facts, suspended: &Suspended, deed: Deed, now: DateTime<Utc>) -> Option<Held> {
+        super::decide::hold_deed(self, device, facts, suspended, deed, now)
+    }
+
+    /// The parameters of an action with their templates filled in.
+    pub fn fill(&self, device: &Device, facts: &Facts, value: &serde_json::Value) -> Result<serde_json::Value, String> {
+        let membership = self.membership(device, facts);
+        super::template::Templates::new(device, &self.vars(device, &membership), facts).value(value)
     }
 
     /// Fills in the commands of every change. Needs the device's facts.

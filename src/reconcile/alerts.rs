@@ -14,7 +14,7 @@ use super::desk::Said;
 use super::error::ReconcileError;
 use super::vitals::Vitals;
 use crate::alert::{Counts, Desk, Outcome, Remediation};
-use crate::apply::Parts;
+use crate::apply::{Ask, Parts};
 use crate::notify::Worker;
 use crate::store::StoreError;
 
@@ -127,7 +127,8 @@ impl Alerts {
 
 async fn carry_out(parts: Parts, wanted: Remediation, stop: CancellationToken) -> Said {
     let because = format!("threshold {}", wanted.threshold);
-    let done = crate::apply::act(&parts, &wanted.device, &wanted.call, &because, &stop).await;
+    let ask = Ask::unattended(&wanted.device, &wanted.call, &because);
+    let done = crate::apply::act(&parts, &ask, &stop).await.map(|acted| acted.message);
     let outcome = done.unwrap_or_else(|error| format!("{} was not begun: {error}", wanted.call.action));
     Said::Remediated { alert: wanted.alert, outcome }
 }

@@ -17,7 +17,7 @@ use super::hot::Hot;
 use super::visits::Visited;
 use super::vitals::Vitals;
 use super::watched::Watched;
-use crate::apply::Parts;
+use crate::apply::{Ask, Parts};
 use crate::collect::events::JOURNAL;
 use crate::collect::measure::{Measure, Measurer, observed_at};
 use crate::collect::reach::Reach;
@@ -321,7 +321,11 @@ impl Keeper {
                 continue;
             }
             let (parts, stop) = (self.parts.clone(), self.stop.clone());
-            restarts.spawn(async move { crate::apply::act(&parts, &device, &call, &format!("monitor {monitor}"), &stop).await });
+            restarts.spawn(async move {
+                let because = format!("monitor {monitor}");
+                let acted = crate::apply::act(&parts, &Ask::unattended(&device, &call, &because), &stop).await;
+                acted.map(|acted| acted.message)
+            });
         }
     }
 

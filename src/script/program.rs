@@ -233,6 +233,31 @@ impl Program {
         }
     }
 
+    /// `before(device, params)`: what has to hold, or to be done, before `run`. Nothing where the script has none.
+    pub fn before(&self, host: &SharedHost, parameters: &Value) -> Result<(), ScriptError> {
+        self.call("before", vec![vec![device(host), to_dynamic(parameters)]]).map(drop)
+    }
+
+    /// `after(device, params, result)`: what is done after `run`, also where that failed. `result` is `#{ok, value, error}`.
+    pub fn after(&self, host: &SharedHost, parameters: &Value, result: &Result<Value, String>) -> Result<(), ScriptError> {
+        let result = match result {
+            Ok(value) => serde_json::json!({ "ok": true, "value": value, "error": null }),
+            Err(error) => serde_json::json!({ "ok": false, "value": null, "error": error }),
+        };
+        self.call("after", vec![vec![device(host), to_dynamic(parameters), to_dynamic(&result)]]).map(drop)
+    }
+
+    /// `rollback(device, params, result)`: undoes what an action has done. `result` is what its `run` gave back.
+    pub fn undo(&self, host: &SharedHost, parameters: &Value, result: &Value) -> Result<Value, ScriptError> {
+        match self.call("rollback", vec![vec![device(host), to_dynamic(parameters), to_dynamic(result)]])? {
+            Some(answer) => to_json(&answer).ok_or_else(|| wrong("rollback", "a value that JSON can hold", &answer)),
+            None => Err(ScriptError::Runtime {
+                message: "the action cannot be undone: its script has no function rollback(device, params, result)".to_owned(),
+                line: 0,
+            }),
+        }
+    }
+
     /// `restart(device, desired)`, or `restart(device, key, desired)`: carries a compliant setting out again after what it
     /// depends on has changed.
     pub fn restart(&self, host: &SharedHost, key: Option<&str>, desired: &Value) -> Result<(), ScriptError> {

@@ -3,7 +3,7 @@
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::apply::{Parts, act};
+use crate::apply::{Ask, End, Parts, act};
 use crate::model::ActionCall;
 use crate::model::suspension::{Suspension, SuspensionKind};
 use crate::store::AuditEvent;
@@ -24,7 +24,7 @@ async fn what_is_suspended_by_itself_or_with_its_group_is_left_alone() {
         let with = BTreeMap::from([("name".to_owned(), json!("no-such-service")), ("state".to_owned(), json!("restart"))]);
         let call = ActionCall { action: "ServiceControl".into(), with, on: Vec::new() };
         let cancel = CancellationToken::new();
-        let said = act(&parts, "d", &call, "a test", &cancel).await.unwrap();
+        let said = act(&parts, &Ask::unattended("d", &call, "a test"), &cancel).await.unwrap().message;
         assert!(!said.contains("suspended"), "{said}");
         let suspension = Suspension {
             kind,
@@ -46,8 +46,9 @@ async fn what_is_suspended_by_itself_or_with_its_group_is_left_alone() {
             success: true,
         };
         house.store.suspend(&suspension, event).unwrap();
-        let said = act(&parts, "d", &call, "a test", &cancel).await.unwrap();
-        assert!(said.contains("refused: the device is suspended"), "{said}");
+        let acted = act(&parts, &Ask::unattended("d", &call, "a test"), &cancel).await.unwrap();
+        assert!(acted.message.contains("refused: the device is suspended"), "{acted:?}");
+        assert_eq!((acted.end, acted.held.map(|held| held.by)), (End::Refused, Some("suspended".to_owned())));
         assert_eq!(house.store.leases().unwrap(), []);
     }
 }
