@@ -5,7 +5,7 @@
 //!
 //! - faces: [`cli`]
 //! - the loop: [`reconcile`]
-//! - the work: [`alert`], [`apply`], [`collect`], [`report`]
+//! - the work: [`alert`], [`apply`], [`collect`], [`report`], [`workflow`]
 //! - the hands: [`transport`], [`store`], [`access`], [`notify`]
 //! - the mind: [`plan`], [`repo`], [`catalog`], [`script`]
 //! - the ground: [`model`], [`diagnose`], [`time`]
@@ -27,3 +27,4 @@ pub mod script;
 pub mod store;
 pub mod time;
 pub mod transport;
+pub mod workflow;

@@ -20,6 +20,7 @@ mod sessions;
 mod stages;
 pub mod survey;
 mod suspended;
+mod together;
 #[cfg(test)]
 mod tests;
 mod waiting;
@@ -35,4 +36,5 @@ pub use request::{from_plan, new_run};
 pub use saved::{check_fresh, held_now, reassure, stages_of};
 pub use sessions::sessions;
 pub use suspended::{holding_and_over, suspended};
+pub use together::act_together;
 pub use waiting::{Waiting, waiting};

@@ -41,7 +41,11 @@ pub(super) fn page(action: &ActionDef) -> String {
     };
     let platforms: Vec<String> = action.platforms.iter().map(ToString::to_string).collect();
     row("platforms", if platforms.is_empty() { "all".into() } else { platforms.join(", ") });
-    row("acts on", if action.on == ActsOn::Device { "devices".into() } else { "nothing: it takes no target".into() });
+    row("acts on", match action.on {
+        ActsOn::Device => "devices, each by itself".into(),
+        ActsOn::Group => "devices, all of them together".into(),
+        ActsOn::Nothing => "nothing: it takes no target".into(),
+    });
     row("done by", if action.by == By::Engine { "rmm itself".into() } else { "its script, on the device".into() });
     row("risk", format!("{}, reboot {}", action.risk, action.reboot));
     row("confirm", if action.confirm { "asks first: it interrupts somebody".into() } else { "no".into() });
@@ -64,7 +68,7 @@ pub(super) fn page(action: &ActionDef) -> String {
     for example in &action.examples {
         let mut step = serde_json::Map::new();
         step.insert("action".into(), action.name.to_string().into());
-        if action.on == ActsOn::Device {
+        if action.on != ActsOn::Nothing {
             step.insert("on".into(), "Pilot".into());
         }
         if example.as_object().is_some_and(|map| !map.is_empty()) {
@@ -72,7 +76,7 @@ pub(super) fn page(action: &ActionDef) -> String {
         }
         indent(&mut out, &serde_yaml::to_string(&json!([step])).unwrap_or_default());
     }
-    let target = if action.on == ActsOn::Device { " -Group Pilot" } else { "" };
+    let target = if action.on != ActsOn::Nothing { " -Group Pilot" } else { "" };
     let line: String =
         action.examples.last().and_then(Value::as_object).into_iter().flatten().map(|(name, value)| argument(name, value)).collect();
     let _ = writeln!(out, "\nThe same in the cmdlet spelling:\n  - action: {}{line}{target}", action.cmdlet());

@@ -21,6 +21,8 @@ pub enum ActsOn {
     /// Devices: it needs a target.
     #[default]
     Device,
+    /// Devices taken together: it is carried out once for all of them, such as a judgement of a whole group.
+    Group,
     /// Nothing in particular: a notification.
     Nothing,
 }
@@ -39,6 +41,6 @@ pub enum Role {
 
 super::traits::lower_display! {
     By { Script => "script", Engine => "engine" }
-    ActsOn { Device => "device", Nothing => "nothing" }
+    ActsOn { Device => "device", Group => "group", Nothing => "nothing" }
     Role { Viewer => "Viewer", Operator => "Operator", Admin => "Admin" }
 }

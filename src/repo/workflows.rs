@@ -107,7 +107,7 @@ impl Kinds<'_> {
     /// A step whose action needs devices has to name them, unless the run is about one.
     fn target(&mut self, step: &Step, triggers: &[Trigger], declared: Option<&Node>, node: &Node, file: &Arc<str>) {
         let Work::Action(call) = &step.work else { return };
-        let acts = self.catalog.actions.get(&call.action).is_some_and(|action| action.on == ActsOn::Device);
+        let acts = self.catalog.actions.get(&call.action).is_some_and(|action| action.on != ActsOn::Nothing);
         let without = triggers.iter().find(|trigger| !trigger.has_device() && **trigger != Trigger::Manual);
         if let (true, true, Some(trigger)) = (acts, call.on.is_empty(), without) {
             let started = if matches!(trigger, Trigger::Schedule(_)) { "a schedule" } else { "a webhook" };

@@ -108,6 +108,11 @@ pub(super) fn insert(tx: &Transaction<'_>, jobs: &[Job]) -> Result<(), Failure> 
 }
 
 impl Store {
+    /// Puts jobs into the queue; one that is known stays as it is.
+    pub fn put_jobs(&self, jobs: &[Job]) -> Result<(), StoreError> {
+        self.write(|tx| insert(tx, jobs))
+    }
+
     /// Moves jobs on, all in one transaction. A job that begins leases its device for `owner`; one that no longer runs, and whose
     /// device does not restart just now, gives it back.
     pub fn move_jobs(&self, changes: &[JobChange], owner: &Owner, actor: &Actor) -> Result<JobBatch, StoreError> {
@@ -199,7 +204,10 @@ impl Store {
         if !any {
             return Ok(0);
         }
-        self.write(|tx| Ok(tx.prepare_cached(&format!("UPDATE Jobs SET WakeAt = ?2 WHERE {which}"))?.execute([device, &now])?))
+        self.write(|tx| {
+            super::workflow_runs::bump(tx)?;
+            Ok(tx.prepare_cached(&format!("UPDATE Jobs SET WakeAt = ?2 WHERE {which}"))?.execute([device, &now])?)
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use super::runs::{state, state_name};
 use super::{Store, StoreError, column, moment};
-use crate::model::job::JobOutput;
+use crate::model::job::{JobOutput, JobPart};
 use crate::model::workflow_run::JobCounts;
 use crate::model::{Job, JobState};
 
@@ -73,11 +73,11 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Job> {
 }
 
 impl Store {
-    /// Jobs of a run whose turn has come: no earlier job of their device is open, but for one that waits for its window.
-    pub fn due_jobs(&self, run: &str, now: DateTime<Utc>, limit: usize) -> Result<Vec<Job>, StoreError> {
+    /// Jobs of a step whose turn has come: no earlier job of their device is open, but for one that waits for its window.
+    pub fn due_jobs(&self, run: &str, step: u32, part: JobPart, now: DateTime<Utc>, limit: usize) -> Result<Vec<Job>, StoreError> {
         self.read(|c| {
             let mut statement = c.prepare_cached(&format!(
-                "{JOB} WHERE Run = ?1 AND State IN ('pending', 'waiting') AND (WakeAt IS NULL OR WakeAt <= ?2)
+                "{JOB} WHERE Run = ?1 AND Part = ?4 AND Step = ?5 AND State IN ('pending', 'waiting') AND (WakeAt IS NULL OR WakeAt <= ?2)
                    AND (Device = '' OR NOT EXISTS (
                      SELECT 1 FROM Jobs e WHERE e.Device = Jobs.Device AND e.N <> Jobs.N AND e.State IN ('pending', 'waiting', 'running')
                        AND (e.State = 'running' OR e.WaitsFor = 'restart'
@@ -85,7 +85,7 @@ impl Store {
                                 AND (e.State <> 'pending' OR e.WakeAt IS NULL OR e.WakeAt <= ?2)))))
                  ORDER BY Priority, N LIMIT ?3"
             ))?;
-            let rows = statement.query_map(params![run, moment::text(now), limit.min(MOST_ROWS) as i64], read)?;
+            let rows = statement.query_map(params![run, moment::text(now), limit.min(MOST_ROWS) as i64, part.to_string(), step], read)?;
             Ok(rows.collect::<Result<_, rusqlite::Error>>()?)
         })
     }

@@ -99,6 +99,14 @@ impl Store {
         })
     }
 
+    /// Gives a run back. Nothing happens where `owner` does not hold it.
+    pub fn release_run(&self, run: &str, owner: &Owner) -> Result<(), StoreError> {
+        self.write(|tx| {
+            tx.prepare_cached("DELETE FROM Leases WHERE Name = ?1 AND Owner = ?2")?.execute([format!("run {run}").as_str(), owner.as_str()])?;
+            Ok(())
+        })
+    }
+
     /// Gives everything back that `owner` holds.
     pub fn release_all(&self, owner: &Owner) -> Result<usize, StoreError> {
         self.write(|tx| Ok(tx.prepare_cached("DELETE FROM Leases WHERE Owner = ?1")?.execute([owner.as_str()])?))

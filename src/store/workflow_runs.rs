@@ -147,6 +147,7 @@ impl Store {
                 }
             }
             insert(tx, run, begins)?;
+            bump(tx)?;
             let details = json!({
                 "workflow": run.workflow, "cause": run.cause, "policySet": run.policy_set, "commit": run.commit,
                 "steps": run.steps.len(), "state": begins.to_string(), "parent": run.parent,
@@ -183,6 +184,11 @@ impl Store {
             let rows = statement.query_map(params![filter.workflow, limit as i64], read)?;
             Ok(rows.collect::<Result<_, rusqlite::Error>>()?)
         })
+    }
+
+    /// Grows when a run is started, resumed, cancelled or decided upon, or a device returns: then whoever drives looks again.
+    pub fn workflow_revision(&self) -> Result<i64, StoreError> {
+        self.read(|c| Ok(c.prepare_cached("SELECT Value FROM Revisions WHERE Name = 'workflows'")?.query_row([], |row| row.get(0))?))
     }
 
     /// Ids of the runs that somebody has to drive: unfinished ones, and those with work in the queue. Oldest first.
@@ -253,10 +259,11 @@ impl Store {
             let jobs = tx
                 .prepare_cached(
                     "UPDATE Jobs SET State = 'pending', WaitsFor = NULL, WakeAt = NULL, FinishedAt = NULL, Reason = NULL, Retries = 0,
-                         Phase = 'act', Memo = 'null', ExpiresAt = ?2
+                         Attempt = Attempt + (State IN ('failed', 'interrupted')), Phase = 'act', Memo = 'null', ExpiresAt = ?2
                      WHERE Run = ?1 AND State IN ('failed', 'cancelled', 'expired', 'interrupted')",
                 )?
                 .execute(params![id, moment::text(now + lifetime(&run))])?;
+            bump(tx)?;
             let details = json!({ "was": state_name(run.state), "jobs": jobs });
             audit::append(tx, &event(now, "workflow.resumed", id, details, actor, true))?;
             Ok(jobs)
@@ -301,6 +308,12 @@ fn insert(tx: &Transaction<'_>, run: &WorkflowRun, begins: WorkflowState) -> Res
     Ok(())
 }
 
+/// Whoever drives runs looks again.
+pub(super) fn bump(tx: &Transaction<'_>) -> Result<(), Failure> {
+    tx.prepare_cached("UPDATE Revisions SET Value = Value + 1 WHERE Name = 'workflows'")?.execute([])?;
+    Ok(())
+}
+
 fn move_in(
     tx: &Transaction<'_>,
     id: &str,
@@ -331,6 +344,7 @@ fn cancel_in(tx: &Transaction<'_>, id: &str, reason: &str, now: DateTime<Utc>, a
     legal("run", id, !run.state.is_final() || open, run.state, WorkflowState::Cancelled)?;
     tx.prepare_cached("UPDATE WorkflowRuns SET Cancel = coalesce(Cancel, ?2) WHERE Id = ?1")?
         .execute(params![id, super::clip(reason, MOST_REASON)])?;
+    bump(tx)?;
     audit::append(tx, &event(now, "workflow.cancel", id, json!({ "reason": reason }), actor, true))?;
     Ok(())
 }

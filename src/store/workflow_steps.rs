@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::audit;
 use super::jobs;
 use super::runs::{state, state_name};
-use super::workflow_runs::{MOST_REASON, event, legal};
+use super::workflow_runs::{self, MOST_REASON, event, legal};
 use super::{Failure, Store, StoreError, column, moment};
 use crate::model::run::Actor;
 use crate::model::{Job, StepRun, StepState};
@@ -83,7 +83,8 @@ impl Store {
             let result = json!({ "approved": approved, "by": actor.user });
             let change =
                 StepChange { run: run.into(), step, state: next, wake_at: None, result: Some(result), reason: Some(reason.into()) };
-            move_in(tx, &change, now, actor)
+            move_in(tx, &change, now, actor)?;
+            workflow_runs::bump(tx)
         })
     }
 }

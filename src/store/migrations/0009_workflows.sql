@@ -69,7 +69,8 @@ CREATE TABLE Jobs (
     Result TEXT NOT NULL DEFAULT 'null',
     Memo TEXT NOT NULL DEFAULT 'null'
 );
-CREATE INDEX idx_jobs_run ON Jobs(Run, Step, State);
+-- Covers the counts of a step.
+CREATE INDEX idx_jobs_run ON Jobs(Run, Part, Step, State, WaitsFor);
 CREATE INDEX idx_jobs_open ON Jobs(Run, Priority, N) WHERE State IN ('pending', 'waiting', 'running');
 CREATE INDEX idx_jobs_device ON Jobs(Device, N);
 CREATE INDEX idx_jobs_device_open ON Jobs(Device, Priority, N) WHERE State IN ('pending', 'waiting', 'running');
@@ -85,6 +86,8 @@ CREATE TABLE JobOutputs (
     Stderr TEXT NOT NULL,
     PRIMARY KEY (Job, Attempt, Seq)
 );
+
+INSERT INTO Revisions (Name, Value) VALUES ('workflows', 0);
 
 DROP VIEW Actions;
 CREATE VIEW Actions AS

@@ -1,0 +1,419 @@
+//! Drives runs: looks at those that something has happened to, begins what is due within all limits, and writes down what came
+//! of it. One transaction for many devices; a process that ends anywhere leaves rows from which the next one goes on.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::led::{Aside, Led};
+use super::work::{Doing, work};
+use crate::apply::Parts;
+use crate::model::job::{JobPart, WaitsFor};
+use crate::model::{Job, JobState, StepState, WorkflowRun, WorkflowState};
+use crate::store::{JobChange, Owner, Store, StoreError};
+
+/// How long a run is held without a sign of life, and how often one is given.
+const LEASE: TimeDelta = TimeDelta::minutes(5);
+const BEAT: Duration = Duration::from_secs(30);
+/// How soon what others have written is seen.
+const LOOK: Duration = Duration::from_millis(250);
+/// Results written in one transaction.
+const BATCH: usize = 256;
+/// Results on their way. Where it is full, devices wait for the disk.
+const WAITING: usize = 1024;
+/// How soon a device is tried again that another run holds.
+const BUSY: TimeDelta = TimeDelta::seconds(15);
+
+/// Which runs are driven.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Which {
+    /// Every run that nobody else drives, until it is stopped.
+    All,
+    /// This one, and those that it starts and waits for, until it ends.
+    One(String),
+}
+
+/// What happens in a run.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// The run has moved on.
+    Run {
+        /// Run.
+        run: String,
+        /// Where it stands now.
+        state: WorkflowState,
+        /// Why.
+        error: Option<String>,
+    },
+    /// A step has moved on.
+    Step {
+        /// Run.
+        run: String,
+        /// Position, from 0.
+        step: u32,
+        /// Its name.
+        name: Arc<str>,
+        /// Where it stands now.
+        state: StepState,
+        /// Until when it waits.
+        until: Option<DateTime<Utc>>,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// A job has moved on.
+    Job(Box<Job>),
+}
+
+/// Takes events.
+pub type OnEvent = Box<dyn Fn(Event) + Send + Sync>;
+
+/// Drives runs.
+pub struct Driver {
+    /// What carrying out needs, of the policy set that is in force now.
+    pub parts: Box<dyn Fn() -> Parts + Send + Sync>,
+    /// Which runs.
+    pub which: Which,
+    /// Nothing further is begun once this is cancelled; what is in flight ends.
+    pub stop: CancellationToken,
+    /// What is in flight is ended too, and taken up again by whoever drives next.
+    pub abort: CancellationToken,
+    /// Takes events.
+    pub on: OnEvent,
+}
+
+struct Flight {
+    run: String,
+    step: u32,
+    part: JobPart,
+    site: String,
+    cancel: CancellationToken,
+}
+
+struct State {
+    owner: Owner,
+    led: BTreeMap<String, Led>,
+    flights: HashMap<String, Flight>,
+    revision: Option<i64>,
+    beaten: tokio::time::Instant,
+    wake: Option<DateTime<Utc>>,
+    /// Jobs that begin now.
+    begun: Vec<Job>,
+    over: bool,
+}
+
+type Done = (String, Result<Option<JobChange>, StoreError>);
+
+impl Driver {
+    /// Drives until the run has ended, or until it is stopped. Returns the run as it is then, of one that was named.
+    pub async fn run(self: Arc<Self>) -> Result<Option<WorkflowRun>, StoreError> {
+        let (sender, mut receiver) = mpsc::channel::<Done>(WAITING);
+        let mut tasks = JoinSet::new();
+        let mut state = State {
+            owner: Owner::this_process(),
+            led: BTreeMap::new(),
+            flights: HashMap::new(),
+            revision: None,
+            beaten: tokio::time::Instant::now(),
+            wake: None,
+            begun: Vec::new(),
+            over: false,
+        };
+        let owner = state.owner.clone();
+        let mut done = Vec::with_capacity(BATCH);
+        let ended = loop {
+            let results = std::mem::take(&mut done);
+            let this = Arc::clone(&self);
+            let turned = tokio::task::spawn_blocking(move || {
+                let turned = this.turn(&mut state, results);
+                (state, turned)
+            });
+            let Ok((back, turned)) = turned.await else { break Ok(()) };
+            state = back;
+            if let Err(error) = turned {
+                self.abort.cancel();
+                break Err(error);
+            }
+            for job in std::mem::take(&mut state.begun) {
+                self.begin(&mut state, job, &sender, &mut tasks);
+            }
+            while tasks.try_join_next().is_some() {}
+            if state.over || self.stop.is_cancelled() && state.flights.is_empty() {
+                break Ok(());
+            }
+            let now = (self.parts)().clock.now();
+            let until = state.wake.map_or(LOOK, |at| (at - now).to_std().unwrap_or_default().min(LOOK));
+            tokio::select! {
+                n = receiver.recv_many(&mut done, BATCH) => if n == 0 { break Ok(()) },
+                () = tokio::time::sleep(until.max(Duration::from_millis(1))) => {}
+            }
+        };
+        // Owned children: none outlives its driver.
+        while tasks.join_next().await.is_some() {}
+        let store = (self.parts)().store;
+        let released = store.release_all(&owner);
+        ended?;
+        released?;
+        match &self.which {
+            Which::One(id) => store.workflow_run(id),
+            Which::All => Ok(None),
+        }
+    }
+
+    fn begin(self: &Arc<Self>, state: &mut State, job: Job, sender: &mpsc::Sender<Done>, tasks: &mut JoinSet<()>) {
+        let Some(led) = state.led.get(&job.run) else { return };
+        let Some(step) = led.run.steps.get(job.step as usize).cloned() else { return };
+        let parts = (self.parts)();
+        let site = parts.set.devices.get(&*job.device).and_then(|d| d.site.clone()).unwrap_or_default();
+        let cancel = self.abort.child_token();
+        let flight = Flight { run: job.run.clone(), step: job.step, part: job.part, site, cancel: cancel.clone() };
+        state.flights.insert(job.id.clone(), flight);
+        let (run, about, sender, abort) = (Arc::clone(&led.run), about(led), sender.clone(), self.abort.clone());
+        tasks.spawn(async move {
+            let doing = Doing { parts: &parts, run: &run, step: &step, job: &job, about: &about, cancel: &cancel, abort: &abort };
+            let worked = work(&doing).await;
+            // Nobody listens any more only where everything ends.
+            let _ = sender.send((job.id.clone(), worked)).await;
+        });
+    }
+
+    /// Writes down what came in, takes up runs, does what follows, and chooses what begins. Blocks.
+    fn turn(&self, state: &mut State, results: Vec<Done>) -> Result<(), StoreError> {
+        let parts = (self.parts)();
+        let store = &parts.store;
+        self.keep(&parts, state, results)?;
+        if state.beaten.elapsed() >= BEAT {
+            state.beaten = tokio::time::Instant::now();
+            let held = store.heartbeat(&state.owner, LEASE)?;
+            if held < state.led.len() {
+                tracing::error!("a lease on a run was lost: another process has taken it over");
+                self.stop.cancel();
+                self.abort.cancel();
+            }
+        }
+        let revision = store.workflow_revision()?;
+        if state.revision != Some(revision) {
+            state.revision = Some(revision);
+            store.dequeue_runs(&parts.actor)?;
+            self.take_up(&parts, state)?;
+            for led in state.led.values_mut() {
+                led.dirty = true;
+            }
+        }
+        let now = parts.clock.now();
+        let mut again = true;
+        while again {
+            again = false;
+            let mut ended = Vec::new();
+            for led in state.led.values_mut().filter(|led| led.dirty || led.wake.is_some_and(|at| at <= now)) {
+                led.dirty = true;
+                let mut aside = Aside::default();
+                led.advance(&parts, &*self.on, &mut aside)?;
+                for flight in state.flights.values().filter(|flight| flight.run == led.run.id && aside.abort.contains(&flight.step)) {
+                    flight.cancel.cancel();
+                }
+                ended.append(&mut aside.ended);
+            }
+            for parent in ended {
+                if let Some(led) = state.led.get_mut(&parent) {
+                    led.dirty = true;
+                    again = true;
+                }
+            }
+        }
+        if !self.stop.is_cancelled() {
+            self.choose(&parts, state, now)?;
+        }
+        self.let_go(store, state)?;
+        state.wake = state.led.values().filter_map(|led| led.wake).min();
+        Ok(())
+    }
+
+    /// Leases runs that nobody drives.
+    fn take_up(&self, parts: &Parts, state: &mut State) -> Result<(), StoreError> {
+        let store = &parts.store;
+        if self.stop.is_cancelled() {
+            return Ok(());
+        }
+        let mut wanted: Vec<String> = match &self.which {
+            Which::All => store.runs_to_drive()?,
+            Which::One(id) => {
+                let mut wanted = vec![id.clone()];
+                for other in store.runs_to_drive()? {
+                    let parent = store.workflow_run(&other)?.and_then(|run| run.parent);
+                    if parent.is_some_and(|(parent, _)| wanted.contains(&parent)) {
+                        wanted.push(other);
+                    }
+                }
+                wanted
+            }
+        };
+        wanted.retain(|id| !state.led.contains_key(id));
+        for id in wanted {
+            match store.lease_run(&id, &state.owner, LEASE) {
+                Ok(()) => {}
+                Err(StoreError::Leased { .. }) if self.which != Which::One(id.clone()) => continue,
+                Err(error) => return Err(error),
+            }
+            if let Some(led) = Led::read(store, &id)? {
+                state.led.insert(id, led);
+            }
+        }
+        Ok(())
+    }
+
+    /// Results into the database.
+    fn keep(&self, parts: &Parts, state: &mut State, results: Vec<Done>) -> Result<(), StoreError> {
+        let mut changes = Vec::with_capacity(results.len());
+        for (id, worked) in results {
+            let Some(flight) = state.flights.remove(&id) else { continue };
+            if let Some(led) = state.led.get_mut(&flight.run) {
+                led.dirty = true;
+            }
+            changes.extend(worked?);
+        }
+        let batch = parts.store.move_jobs(&changes, &state.owner, &parts.actor)?;
+        for job in batch.changed {
+            (self.on)(Event::Job(Box::new(job)));
+        }
+        for job in batch.refused {
+            tracing::warn!(job = job.id.as_str(), state = %job.state, "what came of a job was not kept: it stands elsewhere by now");
+        }
+        Ok(())
+    }
+
+    /// Chooses what begins: within the connections, the sites, and what each step allows.
+    fn choose(&self, parts: &Parts, state: &mut State, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let config = &parts.set.config;
+        let mut free = (config.connections.max_concurrent as usize).saturating_sub(state.flights.len());
+        let mut at_site: HashMap<&str, usize> = HashMap::new();
+        let mut in_step: HashMap<(&str, u32, JobPart), usize> = HashMap::new();
+        for flight in state.flights.values() {
+            *at_site.entry(&flight.site).or_default() += 1;
+            *in_step.entry((&flight.run, flight.step, flight.part)).or_default() += 1;
+        }
+        let mut at_site: HashMap<String, usize> = at_site.into_iter().map(|(site, n)| (site.to_owned(), n)).collect();
+        let in_step: HashMap<(String, u32, JobPart), usize> =
+            in_step.into_iter().map(|((run, step, part), n)| ((run.to_owned(), step, part), n)).collect();
+        let mut chosen: Vec<Job> = Vec::new();
+        for led in state.led.values_mut() {
+            let orphans = std::mem::take(&mut led.orphans);
+            free = free.saturating_sub(orphans.len());
+            chosen.extend(orphans);
+            if free == 0 {
+                continue;
+            }
+            let open = [(JobPart::Run, &led.jobs), (JobPart::Rollback, &led.undone)];
+            for (part, counts) in open {
+                for (&step, counts) in counts {
+                    let waits = counts.pending + counts.waiting + counts.offline;
+                    let most = led.run.steps.get(step as usize).and_then(|step| step.max_parallel).map_or(usize::MAX, |n| n as usize);
+                    let running = in_step.get(&(led.run.id.clone(), step, part)).copied().unwrap_or(0);
+                    let places = free.min(most.saturating_sub(running));
+                    if waits == 0 || places == 0 {
+                        continue;
+                    }
+                    // Sites may be full: more are looked at than there are places.
+                    let per_site = config.limits.max_per_site;
+                    let looked_at = if per_site.is_some() { places.saturating_mul(8).max(100) } else { places };
+                    let mut begun = 0;
+                    for job in parts.store.due_jobs(&led.run.id, step, part, now, looked_at)? {
+                        if begun == places {
+                            break;
+                        }
+                        let site = parts.set.devices.get(&*job.device).and_then(|d| d.site.clone()).unwrap_or_default();
+                        let here = at_site.entry(site).or_default();
+                        if per_site.is_some_and(|most| *here >= most as usize) {
+                            continue;
+                        }
+                        *here += 1;
+                        begun += 1;
+                        chosen.push(job);
+                    }
+                    free -= begun;
+                }
+            }
+        }
+        self.claim(parts, state, &chosen, now)
+    }
+
+    /// Writes down that jobs begin, before they do.
+    fn claim(&self, parts: &Parts, state: &mut State, chosen: &[Job], now: DateTime<Utc>) -> Result<(), StoreError> {
+        let starts: Vec<JobChange> = chosen
+            .iter()
+            .map(|job| JobChange { attempt: Some(job.attempt.max(1)), ..JobChange::to(&job.id, JobState::Running) })
+            .collect();
+        let batch = parts.store.move_jobs(&starts, &state.owner, &parts.actor)?;
+        let late: Vec<JobChange> = batch
+            .busy
+            .iter()
+            .filter(|(job, _)| job.state != JobState::Running)
+            .map(|(job, run)| JobChange {
+                waits_for: Some(WaitsFor::Busy),
+                wake_at: Some(now + BUSY),
+                reason: Some(format!("run {run} is at work on the device")),
+                ..JobChange::to(&job.id, JobState::Waiting)
+            })
+            .collect();
+        parts.store.move_jobs(&late, &state.owner, &parts.actor)?;
+        for job in batch.changed.iter().chain(batch.busy.iter().map(|(job, _)| job)) {
+            if let Some(led) = state.led.get_mut(&job.run) {
+                led.dirty = true;
+            }
+        }
+        // One that was under way when its process ended, and whose device somebody else holds now, is tried again.
+        for (job, _) in batch.busy.into_iter().filter(|(job, _)| job.state == JobState::Running) {
+            if let Some(led) = state.led.get_mut(&job.run) {
+                led.orphans.push(job);
+            }
+        }
+        for job in &batch.changed {
+            (self.on)(Event::Job(Box::new(job.clone())));
+        }
+        state.begun = batch.changed;
+        Ok(())
+    }
+
+    /// Gives back runs that have ended and have nothing in the queue.
+    fn let_go(&self, store: &Store, state: &mut State) -> Result<(), StoreError> {
+        let flying = |id: &str| state.flights.values().any(|flight| flight.run == id) || state.begun.iter().any(|job| job.run == id);
+        let over: Vec<String> = state
+            .led
+            .values()
+            .filter(|led| led.run.state.is_final() && !led.dirty && (!led.has_work() || led.run.state.is_final() && self.is(&led.run.id)))
+            .filter(|led| led.running() == 0 && !flying(&led.run.id))
+            .map(|led| led.run.id.clone())
+            .collect();
+        for id in over {
+            state.led.remove(&id);
+            store.release_run(&id, &state.owner)?;
+            if self.is(&id) {
+                state.over = true;
+            }
+        }
+        if let Which::One(id) = &self.which
+            && !state.led.contains_key(id)
+        {
+            state.over = true;
+        }
+        Ok(())
+    }
+
+    fn is(&self, id: &str) -> bool {
+        matches!(&self.which, Which::One(one) if one == id)
+    }
+}
+
+/// What a run has come to so far, in a line for each step.
+fn about(led: &Led) -> String {
+    let mut lines = vec![format!("{} ({})", led.run.workflow, led.run.id)];
+    for step in led.steps.iter().filter(|step| step.state.is_final()) {
+        let reason = step.reason.as_deref().map_or_else(String::new, |reason| format!(": {reason}"));
+        lines.push(format!("{}: {}{reason}", step.name, step.state));
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,20 @@
+//! Durable runs of workflows. A run is rows in the database; [`Driver`] carries it on, through restarts, to its end.
+//!
+//! `decide` says what comes next and does nothing; `drive` does it; `work` is one action on one device. Called by the daemon
+//! and by `rmm workflow` and `rmm run`. Decision 0011 says why it is so.
+
+mod decide;
+mod drive;
+mod led;
+mod restart;
+mod result;
+mod start;
+mod targets;
+mod work;
+
+#[cfg(test)]
+mod tests;
+
+pub use drive::{Driver, Event, OnEvent, Which};
+pub use start::{Options, by_hand, new_run, rule, start};
+pub use targets::{devices_of, together};
