@@ -20,9 +20,9 @@ mod sessions;
 mod stages;
 pub mod survey;
 mod suspended;
-mod together;
 #[cfg(test)]
 mod tests;
+mod together;
 mod waiting;
 
 pub use act::act;

@@ -41,11 +41,14 @@ pub(super) fn page(action: &ActionDef) -> String {
     };
     let platforms: Vec<String> = action.platforms.iter().map(ToString::to_string).collect();
     row("platforms", if platforms.is_empty() { "all".into() } else { platforms.join(", ") });
-    row("acts on", match action.on {
-        ActsOn::Device => "devices, each by itself".into(),
-        ActsOn::Group => "devices, all of them together".into(),
-        ActsOn::Nothing => "nothing: it takes no target".into(),
-    });
+    row(
+        "acts on",
+        match action.on {
+            ActsOn::Device => "devices, each by itself".into(),
+            ActsOn::Group => "devices, all of them together".into(),
+            ActsOn::Nothing => "nothing: it takes no target".into(),
+        },
+    );
     row("done by", if action.by == By::Engine { "rmm itself".into() } else { "its script, on the device".into() });
     row("risk", format!("{}, reboot {}", action.risk, action.reboot));
     row("confirm", if action.confirm { "asks first: it interrupts somebody".into() } else { "no".into() });
@@ -76,7 +79,7 @@ pub(super) fn page(action: &ActionDef) -> String {
         }
         indent(&mut out, &serde_yaml::to_string(&json!([step])).unwrap_or_default());
     }
-    let target = if action.on != ActsOn::Nothing { " -Group Pilot" } else { "" };
+    let target = if action.on == ActsOn::Nothing { "" } else { " -Group Pilot" };
     let line: String =
         action.examples.last().and_then(Value::as_object).into_iter().flatten().map(|(name, value)| argument(name, value)).collect();
     let _ = writeln!(out, "\nThe same in the cmdlet spelling:\n  - action: {}{line}{target}", action.cmdlet());

@@ -124,7 +124,7 @@ pub struct Cause {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkflowRun {
-    /// `w-20261121-073012-4f2a`.
+    /// `w-20261121-073012-4f2a91c3`.
     pub id: String,
     /// Workflow by name; `rmm run ACTION` for an action asked for by hand.
     pub workflow: Arc<str>,

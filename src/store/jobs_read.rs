@@ -40,11 +40,11 @@ pub struct JobFilter {
 }
 
 pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Job> {
-    let word = |column: usize| -> rusqlite::Result<serde_json::Value> { Ok(serde_json::Value::String(row.get(column)?)) };
     fn known<T: serde::de::DeserializeOwned>(column: usize, value: serde_json::Value) -> rusqlite::Result<T> {
         serde_json::from_value(value)
             .map_err(|e| rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, e.to_string().into()))
     }
+    let word = |column: usize| -> rusqlite::Result<serde_json::Value> { Ok(serde_json::Value::String(row.get(column)?)) };
     let waits_for: Option<String> = row.get(10)?;
     Ok(Job {
         id: row.get(0)?,

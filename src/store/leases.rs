@@ -102,7 +102,8 @@ impl Store {
     /// Gives a run back. Nothing happens where `owner` does not hold it.
     pub fn release_run(&self, run: &str, owner: &Owner) -> Result<(), StoreError> {
         self.write(|tx| {
-            tx.prepare_cached("DELETE FROM Leases WHERE Name = ?1 AND Owner = ?2")?.execute([format!("run {run}").as_str(), owner.as_str()])?;
+            tx.prepare_cached("DELETE FROM Leases WHERE Name = ?1 AND Owner = ?2")?
+                .execute([format!("run {run}").as_str(), owner.as_str()])?;
             Ok(())
         })
     }

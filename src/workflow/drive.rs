@@ -343,10 +343,8 @@ impl Driver {
 
     /// Writes down that jobs begin, before they do.
     fn claim(&self, parts: &Parts, state: &mut State, chosen: &[Job], now: DateTime<Utc>) -> Result<(), StoreError> {
-        let starts: Vec<JobChange> = chosen
-            .iter()
-            .map(|job| JobChange { attempt: Some(job.attempt.max(1)), ..JobChange::to(&job.id, JobState::Running) })
-            .collect();
+        let starts: Vec<JobChange> =
+            chosen.iter().map(|job| JobChange { attempt: Some(job.attempt.max(1)), ..JobChange::to(&job.id, JobState::Running) }).collect();
         let batch = parts.store.move_jobs(&starts, &state.owner, &parts.actor)?;
         let late: Vec<JobChange> = batch
             .busy
@@ -359,7 +357,9 @@ impl Driver {
                 ..JobChange::to(&job.id, JobState::Waiting)
             })
             .collect();
-        parts.store.move_jobs(&late, &state.owner, &parts.actor)?;
+        for job in parts.store.move_jobs(&late, &state.owner, &parts.actor)?.changed {
+            (self.on)(Event::Job(Box::new(job)));
+        }
         for job in batch.changed.iter().chain(batch.busy.iter().map(|(job, _)| job)) {
             if let Some(led) = state.led.get_mut(&job.run) {
                 led.dirty = true;

@@ -190,12 +190,7 @@ impl Led {
                 return Ok(false);
             }
             Next::Undo(step) => {
-                let done = JobFilter {
-                    run: Some(id.clone()),
-                    step: Some(step),
-                    states: vec![JobState::Succeeded],
-                    ..JobFilter::default()
-                };
+                let done = JobFilter { run: Some(id.clone()), step: Some(step), states: vec![JobState::Succeeded], ..JobFilter::default() };
                 let jobs = targets::rollbacks(parts, &self.run, &store.jobs(&done)?);
                 store.put_jobs(&jobs)?;
                 return Ok(!jobs.is_empty());
@@ -247,8 +242,7 @@ impl Led {
     fn begin(&mut self, parts: &Parts, step: u32, on: &dyn Fn(Event)) -> Result<(), StoreError> {
         let (store, id) = (&parts.store, self.run.id.clone());
         let Some(declared) = self.run.steps.get(step as usize) else { return Ok(()) };
-        let mut change =
-            StepChange { run: id.clone(), step, state: StepState::Running, wake_at: None, result: None, reason: None };
+        let mut change = StepChange { run: id.clone(), step, state: StepState::Running, wake_at: None, result: None, reason: None };
         match &declared.work {
             Work::Workflow { name, with } => {
                 match store.child_run(&id, step)? {

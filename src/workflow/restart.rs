@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::work::{Worked, busy, refused};
 use crate::apply::survey::Ask as Freshness;
-use crate::apply::{Allowed, Ask, End, Parts, Part, act};
+use crate::apply::{Allowed, Ask, End, Part, Parts, act};
 use crate::model::job::{JobPhase, WaitsFor};
 use crate::model::selector::Match;
 use crate::model::{ActionCall, Category, Facts, Job, JobState, Selector};
@@ -98,10 +98,8 @@ fn away(parts: &Parts, job: &Job) -> Worked {
 
 /// What the device says of itself just now; nothing where it does not answer.
 async fn look(parts: &Parts, device: &str, cancel: &CancellationToken) -> Result<Option<Facts>, StoreError> {
-    let scope = Scope {
-        selectors: vec![Selector::Match(Match { device: Some(device.to_owned()), ..Match::default() })],
-        ..Scope::default()
-    };
+    let scope =
+        Scope { selectors: vec![Selector::Match(Match { device: Some(device.to_owned()), ..Match::default() })], ..Scope::default() };
     let seen = parts.survey().inventory(&scope, &[Category::Software], Freshness::Everything, Some(1), cancel, &|_| {}).await?;
     if seen.observed == 0 {
         return Ok(None);

@@ -19,7 +19,7 @@ use crate::time::Span;
 pub(super) const PRIORITY: u8 = 5;
 
 /// A new run of a workflow. `random` makes two of the same second differ.
-pub fn new_run(set: &PolicySet, workflow: &Workflow, cause: Cause, actor: &Actor, now: DateTime<Utc>, random: u16) -> WorkflowRun {
+pub fn new_run(set: &PolicySet, workflow: &Workflow, cause: Cause, actor: &Actor, now: DateTime<Utc>, random: u32) -> WorkflowRun {
     run_of(set, Arc::clone(&workflow.name), workflow.steps.clone(), cause, actor, now, random)
 }
 
@@ -47,7 +47,7 @@ pub struct Options {
 }
 
 /// A run of one step: an action that a person asks for.
-pub fn by_hand(set: &PolicySet, call: ActionCall, options: &Options, actor: &Actor, now: DateTime<Utc>, random: u16) -> WorkflowRun {
+pub fn by_hand(set: &PolicySet, call: ActionCall, options: &Options, actor: &Actor, now: DateTime<Utc>, random: u32) -> WorkflowRun {
     let name: Arc<str> = format!("rmm run {}", call.action).into();
     let step = Step {
         name: Arc::clone(&call.action),
@@ -71,21 +71,13 @@ pub fn by_hand(set: &PolicySet, call: ActionCall, options: &Options, actor: &Act
     run
 }
 
-fn run_of(
-    set: &PolicySet,
-    name: Arc<str>,
-    steps: Vec<Step>,
-    cause: Cause,
-    actor: &Actor,
-    now: DateTime<Utc>,
-    random: u16,
-) -> WorkflowRun {
+fn run_of(set: &PolicySet, name: Arc<str>, steps: Vec<Step>, cause: Cause, actor: &Actor, now: DateTime<Utc>, random: u32) -> WorkflowRun {
     let scripts = steps.iter().filter_map(|step| match &step.work {
         Work::Action(call) => Some((call.action.to_string(), script_hash(set, &call.action)?)),
         _ => None,
     });
     WorkflowRun {
-        id: format!("w-{}-{random:04x}", now.format("%Y%m%d-%H%M%S")),
+        id: format!("w-{}-{random:08x}", now.format("%Y%m%d-%H%M%S")),
         workflow: name,
         scripts: scripts.collect::<BTreeMap<_, _>>(),
         steps,

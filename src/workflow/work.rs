@@ -151,9 +151,7 @@ fn follows(parts: &Parts, step: &Step, job: &Job, idempotent: bool, stopping: bo
         }
         // Whoever drives ends: it stays as it is, and is taken up again. Else its step took too long.
         End::Cancelled if stopping => return None,
-        End::Cancelled => {
-            JobChange { reason: Some("ended: the step took too long".into()), ..JobChange::to(&job.id, JobState::Failed) }
-        }
+        End::Cancelled => JobChange { reason: Some("ended: the step took too long".into()), ..JobChange::to(&job.id, JobState::Failed) },
         End::Interrupted => JobChange { reason: message, ..JobChange::to(&job.id, JobState::Interrupted) },
     };
     change.outputs = outputs;
@@ -177,13 +175,8 @@ pub(super) fn refused(parts: &Parts, job: &Job, acted: &Acted) -> Worked {
         let reason = format!("{by}, and it is not wanted after {}", job.expires_at.format("%F %H:%M UTC"));
         return JobChange { reason: Some(reason), ..JobChange::to(&job.id, JobState::Skipped) }.into();
     }
-    JobChange {
-        waits_for: Some(WaitsFor::Window),
-        wake_at: Some(until),
-        reason: Some(by),
-        ..JobChange::to(&job.id, JobState::Waiting)
-    }
-    .into()
+    JobChange { waits_for: Some(WaitsFor::Window), wake_at: Some(until), reason: Some(by), ..JobChange::to(&job.id, JobState::Waiting) }
+        .into()
 }
 
 /// Another run is at work on the device.
