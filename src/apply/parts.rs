@@ -1,6 +1,6 @@
 //! What carrying out needs besides the run itself: put together once, by a command or by the daemon for a policy set.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::AtomicBool;
 
 use serde_json::Value;
@@ -56,6 +56,7 @@ impl Parts {
             clock: &self.clock,
             sessions: Arc::clone(&self.sessions),
             visit: Visit::default(),
+            sampler: Mutex::default(),
         }
     }
 

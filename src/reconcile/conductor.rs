@@ -414,7 +414,7 @@ impl Conductor {
             "cleanup" => {
                 let removed = blocking(move || {
                     crate::apply::waiting(&parts, Some(&BTreeSet::new()))?;
-                    parts.store.forget(&super::upkeep::retention(&parts.set.config))
+                    parts.store.forget(&crate::apply::survey::retention(&parts.set.config))
                 });
                 Ok(format!("{} rows removed", removed.await?))
             }

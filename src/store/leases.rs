@@ -7,11 +7,13 @@ use super::{Owner, Store, StoreError, moment};
 
 /// Name of the daemon's lease, and of what it is held for.
 const DAEMON: &str = "daemon";
+/// The same of the upkeep.
+const UPKEEP: &str = "upkeep";
 
 /// A lease as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
-    /// `device db-1`, `run r-1` or `daemon`.
+    /// `device db-1`, `run r-1`, `daemon` or `upkeep`.
     pub name: String,
     /// Who holds it.
     pub owner: Owner,
@@ -41,6 +43,11 @@ impl Store {
             StoreError::Leased { until, .. } => StoreError::DaemonRuns { until },
             other => other,
         })
+    }
+
+    /// Leases the upkeep of the database to one process at a time.
+    pub(super) fn lease_upkeep(&self, owner: &Owner, ttl: TimeDelta) -> Result<(), StoreError> {
+        self.lease(UPKEEP, UPKEEP, owner, ttl)
     }
 
     /// The lease of the daemon that serves this database, where one does.
