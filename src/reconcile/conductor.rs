@@ -211,10 +211,7 @@ impl Conductor {
 
     /// Another policy set is in force. Runs that have begun keep theirs.
     async fn take(&mut self, set: Arc<PolicySet>) -> Result<(), StoreError> {
-        let old = std::mem::replace(&mut self.parts.set, set);
-        if old.config.connections != self.parts.set.config.connections || old.config.security != self.parts.set.config.security {
-            self.parts.sessions = crate::apply::sessions(&self.parts.set, &self.parts.secrets);
-        }
+        self.parts.take(set);
         self.budget.forgive();
         self.refused_until = None;
         self.settle_set(false).await

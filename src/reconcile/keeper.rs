@@ -137,8 +137,8 @@ impl Keeper {
                 }
                 changed = sets.changed(), if !self.stop.is_cancelled() => {
                     if changed.is_ok() {
-                        self.parts.set = Arc::clone(&sets.borrow_and_update());
-                        self.parts.sessions = crate::apply::sessions(&self.parts.set, &self.parts.secrets);
+                        let set = Arc::clone(&sets.borrow_and_update());
+                        self.parts.take(set);
                         reach = Arc::new(Reach::new(LOOKS, Arc::clone(&self.parts.sessions)));
                         let set = Arc::clone(&self.parts.set);
                         self.hot.retain(|name| set.devices.contains_key(name));

@@ -97,15 +97,6 @@ impl Store {
         })
     }
 
-    /// Gives a device back. Nothing happens where `owner` does not hold it.
-    pub fn release_device(&self, device: &str, owner: &Owner) -> Result<(), StoreError> {
-        self.write(|tx| {
-            tx.prepare_cached("DELETE FROM Leases WHERE Name = ?1 AND Owner = ?2")?
-                .execute([format!("device {device}").as_str(), owner.as_str()])?;
-            Ok(())
-        })
-    }
-
     /// Gives a run back. Nothing happens where `owner` does not hold it.
     pub fn release_run(&self, run: &str, owner: &Owner) -> Result<(), StoreError> {
         self.write(|tx| {

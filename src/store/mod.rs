@@ -86,7 +86,6 @@ pub use schedules::ScheduleRow;
 pub use series::SeriesName;
 pub use state_file::{Header, STATE_SCHEMA, StateError, StateFile};
 pub use timeline::Rollup;
-pub use upkeep::Stats;
 pub use verdicts::{PutVerdict, VerdictInterval};
 pub use workflow_runs::{RunFilter, Started};
 pub use workflow_steps::StepChange;

@@ -26,9 +26,8 @@ impl Store {
         let mut removed = 0;
         loop {
             let rows = self.write(|tx| {
-                let mut statement = tx.prepare_cached(
-                    "DELETE FROM MetricLayouts WHERE Id IN (SELECT Id FROM MetricLayouts WHERE UsedDay < ?1 LIMIT ?2)",
-                )?;
+                let mut statement =
+                    tx.prepare_cached("DELETE FROM MetricLayouts WHERE Id IN (SELECT Id FROM MetricLayouts WHERE UsedDay < ?1 LIMIT ?2)")?;
                 let rows = statement.execute([before, ROWS as i64])?;
                 if rows > 0 {
                     next_revision(tx, "series")?;
