@@ -74,7 +74,7 @@ pub(super) async fn follow(mut sets: tokio::sync::watch::Receiver<Arc<PolicySet>
         };
         set(level, form == LogFormat::Json);
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 fn is_wanted(level: Level) -> bool {

@@ -87,7 +87,7 @@ async fn watching(sets: &Sets, root: PathBuf, stop: &CancellationToken, changed:
                     return;
                 }
             }
-            std::future::pending().await
+            std::future::pending::<()>().await;
         };
         tokio::select! {
             () = watcher::watch(root.clone(), poll, stop.clone(), Arc::clone(changed)) => return,
