@@ -52,11 +52,11 @@ fn settings_take_effect_as_they_are_written_and_those_that_cannot_are_named_once
     daemon.says("at work");
     settings("[daemon]\nlisten = \"127.0.0.1:1\"\nlog_format = \"json\"\n");
     daemon.until("word of what comes later", || later(&daemon) == 1);
-    // An object per line by now, and no longer told by the system but looked for.
-    daemon.says("{\"time\":");
-    settings("[daemon]\nlisten = \"127.0.0.1:1\"\nwatch = \"poll\"\npoll_interval = \"1s\"\n");
+    // No longer told by the system but looked for, and an object per line by now.
+    settings("[daemon]\nlisten = \"127.0.0.1:1\"\nlog_format = \"json\"\nwatch = \"poll\"\npoll_interval = \"1s\"\n");
     yard.wants("one", "true");
     daemon.until("the change", || yard.read("a", "app.conf").as_deref() == Some("one\n"));
+    daemon.says("{\"time\":");
     assert_eq!(later(&daemon), 1, "{}", daemon.log());
     // Nothing but errors.
     settings("[general]\nlog_level = \"error\"\n");
