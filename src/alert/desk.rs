@@ -159,7 +159,10 @@ impl Desk {
     pub fn tick(&mut self, now: DateTime<Utc>) -> Result<Outcome, StoreError> {
         if now >= self.archive_at {
             self.archive_at = now + ARCHIVING;
-            self.store.archive_alerts(now - self.set.alerts.archive_after.delta(), MOST_ARCHIVED)?;
+            // What may come back as the same alert is not over for good, whatever is asked for.
+            let options = &self.set.alerts;
+            let kept = super::engine::KEPT.max(options.deduplicate.delta()).max(options.flapping_within.delta());
+            self.store.archive_alerts(now - options.archive_after.delta().max(kept), MOST_ARCHIVED)?;
         }
         self.run(now, Engine::tick)
     }

@@ -21,7 +21,7 @@ use crate::model::{Alert, AlertKey, AlertState, Delivery, Finding, Signal};
 use crate::repo::PolicySet;
 
 /// How long what is over stays in memory: it may come back, and its remedies count for a day.
-const KEPT: TimeDelta = TimeDelta::hours(24);
+pub(super) const KEPT: TimeDelta = TimeDelta::hours(24);
 /// How often what is over for long is looked for.
 const HOUSEKEEPING: TimeDelta = TimeDelta::hours(1);
 

@@ -15,6 +15,7 @@ mod once;
 mod parts;
 mod request;
 mod retry;
+pub mod sampler;
 mod saved;
 mod sessions;
 mod stages;

@@ -1,7 +1,7 @@
 //! What carrying out needs besides the run itself: put together once, by a command or by the daemon for a policy set.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -47,6 +47,14 @@ impl Parts {
         }
     }
 
+    /// Goes on with another policy set. Sessions stay open, unless it says otherwise how they are opened.
+    pub fn take(&mut self, set: Arc<PolicySet>) {
+        let old = std::mem::replace(&mut self.set, set);
+        if old.config.connections != self.set.config.connections || old.config.security != self.set.config.security {
+            self.sessions = super::sessions(&self.set, &self.secrets);
+        }
+    }
+
     /// Observing and planning with the same sessions.
     pub fn survey(&self) -> Survey<'_> {
         Survey {
@@ -56,6 +64,7 @@ impl Parts {
             clock: &self.clock,
             sessions: Arc::clone(&self.sessions),
             visit: Visit::default(),
+            sampler: Mutex::default(),
         }
     }
 

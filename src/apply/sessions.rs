@@ -13,6 +13,7 @@ pub fn sessions(set: &PolicySet, secrets: &Arc<SecretStore>) -> Arc<Sessions> {
         ssh_timeout: connections.ssh_timeout.duration(),
         command_timeout: connections.command_timeout.duration(),
         session_ttl: connections.session_ttl.duration(),
+        sign_in_ttl: set.config.security.credential_cache_ttl.duration(),
         max_output_bytes: connections.max_output_bytes,
         host_key: set.config.security.host_key,
         ..SessionOptions::default()

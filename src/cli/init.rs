@@ -4,13 +4,13 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use include_dir::{Dir, include_dir};
 use serde_json::{Value, json};
 
 use super::args::Global;
 use super::context::{Context, STATE_DIR, hostname};
 use super::exit::Exit;
 use super::failure::Failure;
+use super::init_pack as pack;
 use super::style::{Tone, clean, count, paint};
 use super::table::{Output, document};
 use crate::apply::survey::{Ask, Survey};
@@ -20,11 +20,6 @@ use crate::model::device::TransportKind;
 use crate::plan::{PlanOptions, Scope};
 use crate::repo::{Kind, devices_file, schema};
 use crate::store::{AuditEvent, Status, Store, StoreError};
-
-static PACK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/policies");
-
-/// The test that shows how the shipped policies are tested.
-const EXAMPLE_TEST: &str = "tests/linux-baseline.yaml";
 
 /// Arguments of `rmm init`.
 #[derive(Debug, Args)]
@@ -40,7 +35,7 @@ pub(super) struct InitArgs {
     /// Import devices from a CSV file too
     #[arg(long, value_name = "FILE")]
     pub(super) import_devices: Option<PathBuf>,
-    /// Bring shipped policies and the database to this version; what you changed is kept
+    /// Bring shipped policies and monitors, and the database, to this version; what you changed is kept
     #[arg(long, conflicts_with_all = ["repair", "site", "import_devices"])]
     pub(super) upgrade: bool,
     /// Check the database, put a damaged one aside, and give back what dead processes held
@@ -71,14 +66,16 @@ pub(super) fn run(global: &Global, args: InitArgs) -> Result<Exit, Failure> {
     let mut written = Vec::new();
     create(&dir, "rmm.toml", &settings(args.site.as_deref()), &mut written)?;
     ignore_state(&dir, &mut written)?;
-    if !has_yaml(&dir.join("policies")) {
-        for (path, text) in pack() {
+    for (folder, files) in pack::folders().filter(|(folder, _)| !has_yaml(&dir.join(folder))) {
+        for (path, text) in files {
             create(&dir, &path, text, &mut written)?;
         }
-        create(&dir, EXAMPLE_TEST, include_str!("../../policies/tests/linux-baseline.yaml"), &mut written)?;
+        if folder == "policies" {
+            create(&dir, pack::EXAMPLE_TEST, pack::EXAMPLE_TEST_TEXT, &mut written)?;
+        }
     }
     for path in &written {
-        added(&global, path, meaning(path));
+        added(&global, path, pack::meaning(path));
     }
     let mut context = Context::open(&global)?;
     let schemas = write_schemas(&context, false)?;
@@ -130,23 +127,6 @@ fn say(global: &Global, text: &str) {
 /// A file that is new, and what it is for.
 fn added(global: &Global, path: &str, what: &str) {
     say(global, format!("{} {path:30}  {}", paint(Tone::Good, "+"), clean(what)).trim_end());
-}
-
-/// What a file that init writes is for.
-fn meaning(path: &str) -> &'static str {
-    match path {
-        "rmm.toml" => "settings of rmm itself",
-        ".gitignore" => "keeps the database out of Git",
-        EXAMPLE_TEST => "what the policies say of a device, as a test: rmm test",
-        "policies/linux-baseline.yaml" => "what a Linux machine should look like; it only reports",
-        _ => "",
-    }
-}
-
-/// The policies that ship with rmm, by their path in a repository.
-fn pack() -> impl Iterator<Item = (String, &'static str)> {
-    let policies = PACK.files().filter(|file| file.path().extension().is_some_and(|x| x == "yaml"));
-    policies.map(|file| (format!("policies/{}", file.path().display()), file.contents_utf8().unwrap_or_default()))
 }
 
 /// Writes the schemas that `# yaml-language-server:` lines name; those that are there only with `refresh`. Says which.
@@ -344,7 +324,7 @@ fn upgrade(global: &Global) -> Result<Exit, Failure> {
     }
     let store = context.store()?;
     let mut changed = Vec::new();
-    for (path, ours) in pack() {
+    for (path, ours) in pack::folders().flat_map(|(_, files)| files) {
         let full = context.root.join(&path);
         match std::fs::read_to_string(&full) {
             Ok(theirs) if theirs == ours => {}
@@ -366,7 +346,7 @@ fn upgrade(global: &Global) -> Result<Exit, Failure> {
         changed.push(path);
     }
     note(&context, &store, "repository.upgraded", json!({ "version": env!("CARGO_PKG_VERSION"), "written": changed }))?;
-    super::print(&format!("The database and the shipped policies are those of rmm {}.\n", env!("CARGO_PKG_VERSION")))?;
+    super::print(&format!("The database and what ships with it are those of rmm {}.\n", env!("CARGO_PKG_VERSION")))?;
     Ok(Exit::Done)
 }
 

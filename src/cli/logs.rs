@@ -7,6 +7,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -15,7 +16,8 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::access::Redactor;
-use crate::model::config::LogLevel;
+use crate::model::config::{LogFormat, LogLevel};
+use crate::repo::PolicySet;
 use crate::time::Clock;
 
 /// Days for which the main log is kept.
@@ -45,22 +47,50 @@ pub(super) fn begin(state_dir: &Path, level: LogLevel, form: Form, redactor: Red
         .max_log_files(DAYS)
         .build(&folder);
     let Ok(main) = main else { return };
-    let level = match level {
-        LogLevel::Debug => Level::DEBUG,
-        LogLevel::Info => Level::INFO,
-        LogLevel::Warning => Level::WARN,
-        LogLevel::Error => Level::ERROR,
-    };
-    let layer = Lines { main: std::sync::Mutex::new(main), devices: folder.join("devices"), level, form, redactor, clock };
+    set(level, form.json);
+    let layer = Lines { main: std::sync::Mutex::new(main), devices: folder.join("devices"), aloud: form.aloud, redactor, clock };
     // A second command in the same process (a test) keeps the first log.
     let _ = tracing_subscriber::registry().with(layer).try_init();
+}
+
+/// Whether lines are objects, and how much is logged: they may change while a daemon runs.
+static JSON: AtomicBool = AtomicBool::new(false);
+static LEVEL: AtomicU8 = AtomicU8::new(LogLevel::Info as u8);
+
+/// How much is logged from now on, and in which form.
+fn set(level: LogLevel, json: bool) {
+    JSON.store(json, Ordering::Relaxed);
+    if LEVEL.swap(level as u8, Ordering::Relaxed) != level as u8 {
+        tracing::callsite::rebuild_interest_cache();
+    }
+}
+
+/// Logs as the policy set in force says, for as long as there is one.
+pub(super) async fn follow(mut sets: tokio::sync::watch::Receiver<Arc<PolicySet>>) {
+    while sets.changed().await.is_ok() {
+        let (level, form) = {
+            let config = &sets.borrow_and_update().config;
+            (config.general.log_level, config.daemon.log_format)
+        };
+        set(level, form == LogFormat::Json);
+    }
+    std::future::pending::<()>().await;
+}
+
+fn is_wanted(level: Level) -> bool {
+    let most = match LEVEL.load(Ordering::Relaxed) {
+        n if n == LogLevel::Debug as u8 => Level::DEBUG,
+        n if n == LogLevel::Info as u8 => Level::INFO,
+        n if n == LogLevel::Warning as u8 => Level::WARN,
+        _ => Level::ERROR,
+    };
+    level <= most
 }
 
 struct Lines {
     main: std::sync::Mutex<tracing_appender::rolling::RollingFileAppender>,
     devices: PathBuf,
-    level: Level,
-    form: Form,
+    aloud: bool,
     redactor: Redactor,
     clock: Arc<dyn Clock>,
 }
@@ -68,7 +98,7 @@ struct Lines {
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
     fn enabled(&self, metadata: &tracing::Metadata<'_>, _: Context<'_, S>) -> bool {
         // Libraries have much to say that is of no use here.
-        metadata.target().starts_with("rmm") && *metadata.level() <= self.level
+        metadata.target().starts_with("rmm") && is_wanted(*metadata.level())
     }
 
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
@@ -76,7 +106,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
         event.record(&mut fields);
         let at = self.clock.now().format("%Y-%m-%dT%H:%M:%S%.3fZ");
         let level = event.metadata().level();
-        let line = if self.form.json {
+        let line = if JSON.load(Ordering::Relaxed) {
             let mut object = serde_json::Map::new();
             object.insert("time".into(), at.to_string().into());
             object.insert("level".into(), level.as_str().to_lowercase().into());
@@ -88,7 +118,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
         } else {
             format!("{at} {level:5} {}\n", super::style::clean(&self.redactor.redact(&fields.text)))
         };
-        if self.form.aloud {
+        if self.aloud {
             let _ = std::io::stderr().lock().write_all(line.as_bytes());
         }
         // A full disk must not stop the work that is being logged.

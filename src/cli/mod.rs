@@ -25,6 +25,7 @@ mod help;
 mod import;
 mod import_device;
 mod init;
+mod init_pack;
 mod init_service;
 mod logs;
 mod man;

@@ -81,7 +81,13 @@ pub(super) fn run(global: &Global, args: &ReconcileArgs) -> Result<Exit, Failure
         actor: context.actor.clone(),
         host: super::context::hostname(),
     };
-    super::signals::serve(async |asked: Signals| crate::reconcile::run(start, asked).await)?;
+    let changes = start.sets.subscribe();
+    super::signals::serve(async |asked: Signals| {
+        tokio::select! {
+            ended = crate::reconcile::run(start, asked) => ended,
+            () = super::logs::follow(changes) => Ok(()),
+        }
+    })?;
     Ok(Exit::Done)
 }
 

@@ -53,7 +53,7 @@ pub(super) fn run(global: &Global, args: &StatusArgs) -> Result<Exit, Failure> {
     let n = |status: Status| by_status.get(&status).copied().unwrap_or(0);
     let prints = store.fingerprints()?;
     let observed = |name: &str| prints.binary_search_by(|p| p.device.as_str().cmp(name)).ok().map(|i| prints[i].oldest);
-    let oldest = devices.iter().filter_map(|d| observed(&d.name)).min();
+    let oldest = devices.iter().filter_map(|d| observed(&d.name).flatten()).min();
     let never = devices.iter().filter(|d| observed(&d.name).is_none()).count();
     if global.output != Output::Table {
         let states: serde_json::Map<String, serde_json::Value> =

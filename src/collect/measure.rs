@@ -95,9 +95,9 @@ impl Measurer {
         out.list
     }
 
-    /// Forgets a device that is no longer one.
-    pub fn forget(&mut self, device: &str) {
-        self.devices.remove(device);
+    /// Whether a reading of this device is kept.
+    pub fn remembers(&self, device: &str) -> bool {
+        self.devices.contains_key(device)
     }
 
     /// Keeps only the devices that are still there.

@@ -33,11 +33,6 @@ impl Reach {
         Self { places: Semaphore::new(most.max(1)), echo: icmp::Echo::default(), trust: http::Trust::default(), sessions }
     }
 
-    /// Whether echo requests are permitted here; where not, `ping` connects to a port instead.
-    pub fn may_ping(&self) -> bool {
-        self.echo.is_permitted()
-    }
-
     /// Carries out one look; `None` where it was cancelled. Never takes longer than the monitor's limit, not counting the
     /// wait for a free place.
     pub async fn run(&self, due: &Due, now: DateTime<Utc>, cancel: &CancellationToken) -> Option<Probed> {

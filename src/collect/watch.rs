@@ -328,11 +328,6 @@ impl Watch {
         outcome
     }
 
-    /// Whether a device is known to be up or down by the check that every device has.
-    pub fn is_up(&self, device: &Arc<str>) -> Option<bool> {
-        self.standing.get(&(Arc::clone(device), Arc::from(REACHABLE), Arc::clone(&self.empty))).map(|standing| standing.up)
-    }
-
     /// One result of a check: what it changes, and what is said.
     #[allow(clippy::too_many_arguments)] // each of them is one word of the sentence that it becomes
     fn turn(

@@ -69,7 +69,7 @@ pub enum LogLevel {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Connections {
-    /// Time for connecting over WinRM.
+    /// Time for one look of a `winrm` monitor that names none.
     pub winrm_timeout: Span,
     /// Time for connecting and signing in over SSH.
     pub ssh_timeout: Span,
@@ -274,9 +274,9 @@ impl JsonSchema for Amount {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Security {
-    /// Refuse WinRM over plain HTTP.
+    /// Refuse monitors that speak WinRM over plain HTTP.
     pub require_https: bool,
-    /// How long a secret is kept in memory.
+    /// How long a session goes on with the credentials with which it was opened; then it signs in anew.
     pub credential_cache_ttl: Span,
     /// Write reads to the audit too, not only changes.
     pub audit_all_actions: bool,

@@ -14,7 +14,6 @@ use super::template::Templates;
 use super::verdict::{Question, Verdict, evidence, judge_again};
 use super::{PlanOptions, Planner};
 use crate::model::plan::{Change, State};
-use crate::model::policy::label;
 use crate::model::{Device, Facts, Remediate, Setting};
 use crate::script::{Recorder, SharedHost};
 
@@ -263,12 +262,4 @@ pub(super) fn bounded(text: &str) -> String {
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let line = line.trim();
     if line.chars().count() <= MOST { line.to_owned() } else { format!("{}...", line.chars().take(MOST - 3).collect::<String>()) }
-}
-
-/// Whether a change's label is this one; for callers that hold names apart.
-impl Change {
-    /// Whether it is the setting and key of another.
-    pub fn is_same(&self, setting: &str, key: Option<&str>) -> bool {
-        &*self.setting == setting && self.key.as_deref() == key && label(setting, key) == self.label()
-    }
 }

@@ -78,7 +78,7 @@ impl Alerts {
                 () = tokio::time::sleep(wait) => {}
             }
             for set in said.iter().filter_map(|said| if let Said::Set(set) = said { Some(set) } else { None }) {
-                self.parts.set = Arc::clone(set);
+                self.parts.take(Arc::clone(set));
                 let (worker, set) = (Arc::clone(&self.worker), Arc::clone(set));
                 blocking(move || worker.configure(&set.config)).await;
             }

@@ -211,10 +211,7 @@ impl Conductor {
 
     /// Another policy set is in force. Runs that have begun keep theirs.
     async fn take(&mut self, set: Arc<PolicySet>) -> Result<(), StoreError> {
-        let old = std::mem::replace(&mut self.parts.set, set);
-        if old.config.connections != self.parts.set.config.connections || old.config.security != self.parts.set.config.security {
-            self.parts.sessions = crate::apply::sessions(&self.parts.set, &self.parts.secrets);
-        }
+        self.parts.take(set);
         self.budget.forgive();
         self.refused_until = None;
         self.settle_set(false).await
@@ -414,7 +411,7 @@ impl Conductor {
             "cleanup" => {
                 let removed = blocking(move || {
                     crate::apply::waiting(&parts, Some(&BTreeSet::new()))?;
-                    parts.store.forget(&super::upkeep::retention(&parts.set.config))
+                    parts.store.forget(&crate::apply::survey::retention(&parts.set.config))
                 });
                 Ok(format!("{} rows removed", removed.await?))
             }

@@ -17,9 +17,10 @@ use super::hot::Hot;
 use super::visits::Visited;
 use super::vitals::Vitals;
 use super::watched::Watched;
+use crate::apply::sampler::Sampler;
 use crate::apply::{Ask, Parts};
 use crate::collect::events::JOURNAL;
-use crate::collect::measure::{Measure, Measurer, observed_at};
+use crate::collect::measure::Measure;
 use crate::collect::reach::Reach;
 use crate::collect::watch::{CheckRow, Due, Outcome, Probed, Restart, Watch, assign};
 use crate::diagnose::{Category, Diagnose as _};
@@ -27,7 +28,7 @@ use crate::model::event::EventRecord;
 use crate::model::{Device, Facts};
 use crate::plan::{Planner, Scope};
 use crate::repo::PolicySet;
-use crate::store::{CheckState, DeviceSamples, Merge, Observation, SeriesName, Status, StoreError};
+use crate::store::{CheckState, DeviceSamples, Merge, Observation, Status, StoreError};
 use crate::transport::TransportError;
 
 /// Most results that are written together.
@@ -76,11 +77,9 @@ pub(super) struct Keeper {
     pub(super) desk: DeskWay,
     pub(super) watched: Watched,
     pub(super) stop: CancellationToken,
-    measurer: Measurer,
+    sampler: Sampler,
     watch: Watch,
     batch: Batch,
-    /// Names of metrics and units as they are written, shared by all samples.
-    names: HashMap<&'static str, Arc<str>>,
     assigned: Instant,
     stale: bool,
 }
@@ -95,10 +94,9 @@ impl Keeper {
             vitals,
             desk,
             stop,
-            measurer: Measurer::default(),
+            sampler: Sampler::default(),
             watch: Watch::default(),
             batch: Batch::default(),
-            names: HashMap::new(),
             assigned: Instant::now(),
             stale: false,
         }
@@ -139,12 +137,12 @@ impl Keeper {
                 }
                 changed = sets.changed(), if !self.stop.is_cancelled() => {
                     if changed.is_ok() {
-                        self.parts.set = Arc::clone(&sets.borrow_and_update());
-                        self.parts.sessions = crate::apply::sessions(&self.parts.set, &self.parts.secrets);
+                        let set = Arc::clone(&sets.borrow_and_update());
+                        self.parts.take(set);
                         reach = Arc::new(Reach::new(LOOKS, Arc::clone(&self.parts.sessions)));
                         let set = Arc::clone(&self.parts.set);
                         self.hot.retain(|name| set.devices.contains_key(name));
-                        self.measurer.retain(|name| set.devices.contains_key(name));
+                        self.sampler.retain(|name| set.devices.contains_key(name));
                         self.watch.retain(|name| set.devices.contains_key(name));
                         self.assign().await?;
                     }
@@ -237,9 +235,8 @@ impl Keeper {
         let mut outcome = match result {
             Ok(observation) => {
                 // Values reach the thresholds before anything else is done with them.
-                let measures = self.measurer.measure(&name, &observation.sections);
-                let measured_at = observed_at(&observation.sections).unwrap_or(at);
-                self.values(&name, measures, measured_at).await;
+                let samples = self.sampler.observed(&name, &observation.sections, at);
+                self.values(samples).await;
                 let outcome = self.watch.collected(&name, Ok(&observation.sections), at);
                 let news = self.hot.answered(&name, observation.sections.iter(), at);
                 (seen.changed, seen.returned) = (news.changed, news.returned);
@@ -284,16 +281,8 @@ impl Keeper {
     }
 
     /// Measured values: to the desk at once, to the database with the batch.
-    async fn values(&mut self, device: &Arc<str>, measures: Vec<Measure>, at: DateTime<Utc>) {
-        if measures.is_empty() {
-            return;
-        }
-        let mut shared = |name: &'static str| Arc::clone(self.names.entry(name).or_insert_with(|| name.into()));
-        let values = measures
-            .into_iter()
-            .map(|m| (SeriesName { metric: shared(m.metric), instance: m.instance, unit: Some(shared(m.unit)) }, m.value))
-            .collect();
-        let samples = DeviceSamples { device: Arc::clone(device), at, values };
+    async fn values(&mut self, samples: Option<DeviceSamples>) {
+        let Some(samples) = samples else { return };
         self.vitals.figures.samples.inc();
         self.desk.samples(vec![samples.clone()]).await;
         self.batch.since.get_or_insert_with(Instant::now);
@@ -309,7 +298,8 @@ impl Keeper {
             by_device.entry(device).or_default().push(measure);
         }
         for (device, measures) in by_device {
-            self.values(&device, measures, now).await;
+            let samples = self.sampler.samples(&device, measures, now);
+            self.values(samples).await;
         }
         if !outcome.checks.is_empty() {
             self.batch.since.get_or_insert_with(Instant::now);

@@ -11,6 +11,7 @@ mod daemon;
 mod desk;
 mod enforce;
 mod error;
+mod fixed;
 mod hot;
 mod http;
 mod keeper;

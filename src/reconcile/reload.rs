@@ -10,12 +10,15 @@ use tokio_util::sync::CancellationToken;
 use super::blocking::blocking;
 use super::desk::DeskWay;
 use super::error::ReconcileError;
+use super::fixed::Fixed;
 use super::sets::{Reloaded, Sets};
 use super::vitals::Vitals;
 use super::{service, watcher};
 use crate::diagnose::Diagnostic;
 use crate::model::Severity;
 use crate::model::alert::{AlertKey, Finding, Signal, Subject};
+use crate::model::config::Repository;
+use crate::repo::PolicySet;
 
 /// Type of the alert.
 const KIND: &str = "Repository";
@@ -31,10 +34,11 @@ pub(super) async fn run(
     asked: Arc<Notify>,
     stop: CancellationToken,
 ) -> Result<(), ReconcileError> {
-    let reloader = Reloader { sets: Arc::clone(&sets), desk, vitals, stop: stop.clone() };
-    let config = sets.current().config.clone();
+    let of = Arc::clone(&sets);
+    let mut local = blocking(move || of.local()).await;
+    let fixed = Fixed::new(&sets.current().config, &local);
+    let mut reloader = Reloader { sets: Arc::clone(&sets), desk, vitals, stop: stop.clone(), fixed };
     let changed = Arc::new(Notify::new());
-    let poll = watcher::polls(&root, config.daemon.watch).then(|| config.daemon.poll_interval.duration());
     let follows = sets.follows();
     if follows {
         // What is in force from the start may have been refused something since; a folder is read once it is watched.
@@ -44,7 +48,7 @@ pub(super) async fn run(
         if follows {
             std::future::pending::<()>().await;
         } else {
-            watcher::watch(root, poll, stop.clone(), Arc::clone(&changed)).await;
+            watching(&sets, root, &stop, &changed).await;
         }
     };
     let reading = async {
@@ -53,9 +57,12 @@ pub(super) async fn run(
                 () = stop.cancelled() => return,
                 () = asked.notified() => true,
                 () = changed.notified() => false,
-                () = tokio::time::sleep(config.repository.interval.duration()), if follows => false,
+                () = tokio::time::sleep(local.interval.duration()), if follows => false,
             };
             reloader.begin(by_hand).await;
+            let of = Arc::clone(&sets);
+            local = blocking(move || of.local()).await;
+            reloader.notice(&local);
         }
     };
     tokio::join!(reading, async {
@@ -67,11 +74,34 @@ pub(super) async fn run(
     Ok(())
 }
 
+/// Watches the folder, in the way that the set in force asks for.
+async fn watching(sets: &Sets, root: PathBuf, stop: &CancellationToken, changed: &Arc<Notify>) {
+    let way = |set: &PolicySet| (set.config.daemon.watch, set.config.daemon.poll_interval.duration());
+    let mut changes = sets.subscribe();
+    while !stop.is_cancelled() {
+        let now = way(&changes.borrow_and_update());
+        let poll = watcher::polls(&root, now.0).then_some(now.1);
+        let other = async {
+            while changes.changed().await.is_ok() {
+                if way(&changes.borrow_and_update()) != now {
+                    return;
+                }
+            }
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = watcher::watch(root.clone(), poll, stop.clone(), Arc::clone(changed)) => return,
+            () = other => {}
+        }
+    }
+}
+
 struct Reloader {
     sets: Arc<Sets>,
     desk: DeskWay,
     vitals: Arc<Vitals>,
     stop: CancellationToken,
+    fixed: Fixed,
 }
 
 impl Reloader {
@@ -82,6 +112,13 @@ impl Reloader {
         self.once().await;
         if by_hand {
             service::ready("at work");
+        }
+    }
+
+    /// Says what of the new settings takes effect only later.
+    fn notice(&mut self, local: &Repository) {
+        for setting in self.fixed.news(&self.sets.current().config, local) {
+            tracing::warn!("{setting} has changed: that takes effect at the next start");
         }
     }
 

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use chrono::{DateTime, Utc};
 use tokio::sync::watch;
@@ -57,13 +57,33 @@ pub struct Sets {
     clock: Arc<dyn Clock>,
     current: watch::Sender<Arc<PolicySet>>,
     reading: Mutex<Reading>,
+    local: Mutex<Local>,
 }
+
+/// `[repository]` as the files of this machine had it when they were last read, and how they looked then.
+#[derive(Debug, Default)]
+struct Local(Vec<Option<(u64, SystemTime)>>, config::Repository);
 
 impl Sets {
     /// With the set that is in force at the start. `options` say how it was read.
     pub fn new(source: Source, options: LoadOptions, first: Arc<PolicySet>, clock: Arc<dyn Clock>) -> Self {
         let LoadOptions { root, env, environment, .. } = options;
-        Self { source, root, env, environment, clock, current: watch::Sender::new(first), reading: Mutex::default() }
+        let local = match &source {
+            Source::Folder => config::Repository::default(),
+            Source::Branch(_, settings) => settings.clone(),
+        };
+        let sets = Self {
+            source,
+            root,
+            env,
+            environment,
+            clock,
+            current: watch::Sender::new(first),
+            reading: Mutex::default(),
+            local: Mutex::default(),
+        };
+        *sets.local.lock().unwrap_or_else(PoisonError::into_inner) = Local(sets.stamps(), local);
+        sets
     }
 
     /// The set in force.
@@ -79,6 +99,32 @@ impl Sets {
     /// Whether a branch is followed.
     pub fn follows(&self) -> bool {
         matches!(self.source, Source::Branch(..))
+    }
+
+    /// `[repository]` as the files of this machine have it by now; as before where they cannot be read. Blocking.
+    pub fn local(&self) -> config::Repository {
+        if !self.follows() {
+            return self.current().config.repository.clone();
+        }
+        let stamps = self.stamps();
+        let mut local = self.local.lock().unwrap_or_else(PoisonError::into_inner);
+        if local.0 != stamps {
+            local.0 = stamps;
+            if let Ok(set) = judge(crate::repo::load(&self.options())) {
+                local.1 = set.config.repository;
+            }
+        }
+        local.1.clone()
+    }
+
+    /// How the files of this machine look in which `[repository]` may stand.
+    fn stamps(&self) -> Vec<Option<(u64, SystemTime)>> {
+        let overlay = self.env.iter().map(|env| format!("rmm.{env}.toml"));
+        let look = |name: String| {
+            let data = std::fs::metadata(self.root.join(name)).ok()?;
+            Some((data.len(), data.modified().ok()?))
+        };
+        std::iter::once("rmm.toml".to_owned()).chain(overlay).map(look).collect()
     }
 
     /// How the last reading went.

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
 
 use super::blocking::blocking;
 use super::error::ReconcileError;
 use super::sets::Sets;
-use crate::model::Config;
-use crate::store::{Retention, Store, StoreError};
+use crate::apply::survey::retention;
+use crate::store::{Store, StoreError};
 
 /// How often it is looked whether something is due. Where nothing is, that costs next to nothing.
 const EVERY: Duration = Duration::from_mins(5);
@@ -31,12 +30,6 @@ pub(super) async fn run(sets: Arc<Sets>, store: Store, stop: CancellationToken) 
             Err(error) => tracing::error!(%error, "upkeep of the database"),
         }
     }
-}
-
-/// How long what is kept.
-pub(super) fn retention(config: &Config) -> Retention {
-    let history = TimeDelta::days(i64::from(config.general.data_retention_days));
-    Retention { history, samples: config.monitoring.metrics_retention.delta(), rollups: history, ..Retention::default() }
 }
 
 /// Once a week: whether the file is whole, and free pages given back. What is damaged is said at once, while the last backup

@@ -257,6 +257,7 @@ pub(super) fn compile_after(
     let mut kinds = Kinds {
         checker,
         catalog: &catalog,
+        config: &config,
         channels: &config.notifications.channels,
         policies: &policy_names,
         workflows: workflow_names,

@@ -16,7 +16,7 @@ use super::policy_doc::Selectors;
 use super::tree::{Entry, Node, Spot, Tree, in_words};
 use crate::catalog::Catalog;
 use crate::diagnose::{Diagnostic, did_you_mean};
-use crate::model::config::Channel;
+use crate::model::config::{Channel, Config};
 use crate::model::notification::SeverityRule;
 use crate::model::selector::Match;
 use crate::model::{Place, Selector, Severity};
@@ -25,6 +25,7 @@ use crate::model::{Place, Selector, Severity};
 pub(super) struct Kinds<'a> {
     pub checker: Checker<'a>,
     pub catalog: &'a Catalog,
+    pub config: &'a Config,
     pub channels: &'a BTreeMap<String, Channel>,
     pub policies: &'a BTreeSet<String>,
     pub workflows: BTreeSet<String>,

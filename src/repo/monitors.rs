@@ -69,10 +69,16 @@ impl Kinds<'_> {
             Check::Http(http) => self.address(http, at, file),
             Check::Services(services) => self.services(services, at, file),
             Check::Events(events) => self.events(events, at, file),
+            Check::Winrm(winrm) if !winrm.tls && self.config.security.require_https => {
+                let problem = Diagnostic::error("RMM0645", format!("the monitor '{}' speaks WinRM over plain HTTP", entry.key));
+                let advice = "leave out tls: false; security.require_https forbids it";
+                self.problem(problem.at(&at.get("tls").unwrap_or(at).spot.of(file)).advice(advice));
+            }
             _ => {}
         }
         let every = doc.every.unwrap_or(EVERY);
-        let timeout = doc.timeout.unwrap_or(TIMEOUT);
+        let usual = if matches!(check, Check::Winrm(_)) { self.config.connections.winrm_timeout.min(every) } else { TIMEOUT };
+        let timeout = doc.timeout.unwrap_or(usual);
         if every.as_seconds() < LEAST {
             let problem = Diagnostic::error("RMM0641", format!("a monitor looks every {LEAST} s at most, not every {every}"));
             self.problem(problem.at(&node.get("every").unwrap_or(node).spot.of(file)));

@@ -182,11 +182,6 @@ impl Repository {
         &self.root
     }
 
-    /// Whether there is no working tree.
-    pub fn is_bare(&self) -> bool {
-        self.bare
-    }
-
     /// Reads `BASE..HEAD`, `BASE...HEAD`, `BASE` (against the working tree) or nothing (where the branch began, against the
     /// working tree).
     pub fn range(&self, text: Option<&str>) -> Result<Range, RevisionError> {

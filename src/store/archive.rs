@@ -1,5 +1,6 @@
 //! The archive: what is older than the database keeps, a Parquet file a day in `archive/` beside it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -26,7 +27,8 @@ impl Store {
     }
 
     /// Moves the roll-ups of all whole days before `before` to the archive, a file a day. Returns the number of files written.
-    /// A crash leaves either no file, or a whole one whose rows are still in the database too: the next call forgets those.
+    /// A crash leaves either no file, or a whole one whose rows are still in the database too: the next call forgets those. What
+    /// came for a day after its file was written joins it.
     pub fn archive_rollups(&self, before: DateTime<Utc>) -> Result<usize, StoreError> {
         let end = before.timestamp_millis().div_euclid(HOUR * HOURS);
         let mut written = 0;
@@ -35,34 +37,28 @@ impl Store {
             let Some(day) = oldest.map(|hour| hour.div_euclid(HOURS)).filter(|day| *day < end) else { return Ok(written) };
             let folder = self.archive_folder();
             let path = folder.join(format!("{}.parquet", date(day)));
-            if !path.exists() {
-                open::create_folder(&folder).map_err(|e| StoreError::of_io(&e, &folder))?;
-                self.write_day(&path, day)?;
-                written += 1;
-            }
+            open::create_folder(&folder).map_err(|e| StoreError::of_io(&e, &folder))?;
+            written += usize::from(self.write_day(&path, day)?);
             // Whole, or nothing is forgotten.
             archive_file::count(&path)?;
             self.forget_hours((day + 1) * HOURS)?;
         }
     }
 
-    fn write_day(&self, path: &Path, day: i64) -> Result<(), StoreError> {
-        let devices = self.read(|c| {
-            let mut statement = c.prepare("SELECT DeviceId, Id FROM Devices ORDER BY DeviceId")?;
-            let rows = statement.query_map([], |row| Ok((row.get::<_, Arc<str>>(0)?, row.get::<_, i64>(1)?)))?;
-            Ok(rows.collect::<Result<Vec<_>, rusqlite::Error>>()?)
-        })?;
-        let mut groups = devices.chunks(DEVICES);
-        archive_file::write(path, || {
-            for group in groups.by_ref() {
-                let rows = self.read(|c| rows_of_day(c, group, day))?;
-                if !rows.is_empty() {
-                    return Ok(Some(rows));
-                }
+    /// Writes the file of a day. False where there is one that has everything already.
+    fn write_day(&self, path: &Path, day: i64) -> Result<bool, StoreError> {
+        if path.exists() {
+            let (mut groups, mut news) = (Groups::new(self, path, day)?, false);
+            while let (false, Some((_, new))) = (news, groups.next()?) {
+                news = new;
             }
-            Ok(None)
-        })?;
-        Ok(())
+            if !news {
+                return Ok(false);
+            }
+        }
+        let mut groups = Groups::new(self, path, day)?;
+        archive_file::write(path, || Ok(groups.next()?.map(|(rows, _)| rows)))?;
+        Ok(true)
     }
 
     /// Forgets the roll-ups of the hours before `end`, a few devices at a time.
@@ -125,6 +121,69 @@ impl Store {
         days.sort();
         Ok(days)
     }
+}
+
+/// The rows of a day, some devices at a time: those of its file with what the database has of the same devices, then devices that
+/// the file does not have.
+struct Groups<'a> {
+    store: &'a Store,
+    day: i64,
+    file: Option<archive_file::Reader>,
+    read: usize,
+    devices: BTreeMap<Arc<str>, i64>,
+}
+
+impl<'a> Groups<'a> {
+    fn new(store: &'a Store, path: &Path, day: i64) -> Result<Self, StoreError> {
+        let devices = store.read(|c| {
+            let mut statement = c.prepare("SELECT DeviceId, Id FROM Devices ORDER BY DeviceId")?;
+            let rows = statement.query_map([], |row| Ok((row.get::<_, Arc<str>>(0)?, row.get::<_, i64>(1)?)))?;
+            Ok(rows.collect::<Result<_, rusqlite::Error>>()?)
+        })?;
+        let file = if path.exists() { Some(archive_file::Reader::open(path)?) } else { None };
+        Ok(Self { store, day, file, read: 0, devices })
+    }
+
+    /// The next rows, and whether the file does not have all of them. None where there are no more.
+    fn next(&mut self) -> Result<Option<(Vec<ArchiveRow>, bool)>, StoreError> {
+        let day = self.day;
+        if let Some(file) = self.file.as_ref().filter(|file| self.read < file.groups()) {
+            let old = file.group(self.read)?;
+            self.read += 1;
+            let names: BTreeSet<&Arc<str>> = old.iter().map(|row| &row.device).collect();
+            let devices: Vec<_> = names.into_iter().filter_map(|name| self.devices.remove_entry(name)).collect();
+            let new = self.store.read(|c| rows_of_day(c, &devices, day))?;
+            return Ok(Some(join(old, new)));
+        }
+        while !self.devices.is_empty() {
+            let rest = self.devices.keys().nth(DEVICES).cloned().map(|name| self.devices.split_off(&name)).unwrap_or_default();
+            let devices: Vec<_> = std::mem::replace(&mut self.devices, rest).into_iter().collect();
+            let rows = self.store.read(|c| rows_of_day(c, &devices, day))?;
+            if !rows.is_empty() {
+                return Ok(Some((rows, true)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Rows of the same devices from the file and from the database. Of an hour that is in both, the one that has more samples counts:
+/// it was summed up later. Whether the file does not have all of them.
+fn join(old: Vec<ArchiveRow>, new: Vec<ArchiveRow>) -> (Vec<ArchiveRow>, bool) {
+    type Place = (Arc<str>, Arc<str>, Arc<str>, i64, Arc<str>);
+    let place = |row: &ArchiveRow| -> Place {
+        (Arc::clone(&row.device), Arc::clone(&row.metric), Arc::clone(&row.instance), row.hour, Arc::clone(&row.unit))
+    };
+    let mut rows: BTreeMap<Place, ArchiveRow> = old.into_iter().map(|row| (place(&row), row)).collect();
+    let mut news = false;
+    for row in new {
+        let at = place(&row);
+        if rows.get(&at).is_none_or(|known| row.count >= known.count && row != *known) {
+            rows.insert(at, row);
+            news = true;
+        }
+    }
+    (rows.into_values().collect(), news)
 }
 
 fn date(day: i64) -> NaiveDate {

@@ -2,7 +2,7 @@
 //! pandas, Spark and the like read. Written whole beside its place, then renamed.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parquet::basic::Compression;
@@ -109,6 +109,32 @@ pub(super) fn count(path: &Path) -> Result<i64, StoreError> {
     Ok(reader.metadata().file_metadata().num_rows())
 }
 
+/// A file that is read group by group.
+pub(super) struct Reader {
+    file: SerializedFileReader<File>,
+    path: PathBuf,
+}
+
+impl Reader {
+    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+        let file = File::open(path).map_err(|e| StoreError::of_io(&e, path))?;
+        Ok(Self { file: SerializedFileReader::new(file).map_err(|e| wrong(path, e))?, path: path.to_owned() })
+    }
+
+    /// How many groups of rows there are.
+    pub(super) fn groups(&self) -> usize {
+        self.file.num_row_groups()
+    }
+
+    /// All rows of a group.
+    pub(super) fn group(&self, index: usize) -> Result<Vec<ArchiveRow>, StoreError> {
+        let mut found = Vec::new();
+        let read = self.file.get_row_group(index).and_then(|group| read_group(&*group, None, &mut found));
+        read.map_err(|e| wrong(&self.path, e))?;
+        Ok(found)
+    }
+}
+
 fn read_file(file: File, device: &str, metric: &str, instance: &str) -> Result<Vec<ArchiveRow>, ParquetError> {
     let reader = SerializedFileReader::new(file)?;
     let mut found = Vec::new();
@@ -117,13 +143,14 @@ fn read_file(file: File, device: &str, metric: &str, instance: &str) -> Result<V
         let below = bounds.and_then(|b| b.min_bytes_opt()).is_some_and(|least| device.as_bytes() < least);
         let above = bounds.and_then(|b| b.max_bytes_opt()).is_some_and(|most| device.as_bytes() > most);
         if !below && !above {
-            read_group(&*reader.get_row_group(i)?, (device, metric, instance), &mut found)?;
+            read_group(&*reader.get_row_group(i)?, Some([device, metric, instance]), &mut found)?;
         }
     }
     Ok(found)
 }
 
-fn read_group(group: &dyn RowGroupReader, which: (&str, &str, &str), found: &mut Vec<ArchiveRow>) -> Result<(), ParquetError> {
+/// The rows of one device, metric and instance; without these, all.
+fn read_group(group: &dyn RowGroupReader, which: Option<[&str; 3]>, found: &mut Vec<ArchiveRow>) -> Result<(), ParquetError> {
     fn column<T: DataType>(group: &dyn RowGroupReader, index: usize) -> Result<Vec<T::T>, ParquetError> {
         let rows = usize::try_from(group.metadata().num_rows()).unwrap_or_default();
         let mut values = Vec::with_capacity(rows.min(1 << 20));
@@ -138,13 +165,9 @@ fn read_group(group: &dyn RowGroupReader, which: (&str, &str, &str), found: &mut
     }
     let texts = [0, 1, 2, 3].map(|index| column::<ByteArrayType>(group, index));
     let [devices, metrics, instances, units] = texts;
-    let (devices, metrics, instances, units) = (devices?, metrics?, instances?, units?);
-    let places: Vec<usize> = (0..devices.len())
-        .filter(|&i| {
-            let is = |texts: &[ByteArray], text: &str| texts.get(i).is_some_and(|t| t.data() == text.as_bytes());
-            is(&devices, which.0) && is(&metrics, which.1) && is(&instances, which.2)
-        })
-        .collect();
+    let texts = [devices?, metrics?, instances?, units?];
+    let is_wanted = |i: usize| which.is_none_or(|which| which.iter().zip(&texts).all(|(text, column)| column[i].data() == text.as_bytes()));
+    let places: Vec<usize> = (0..texts[0].len()).filter(|i| is_wanted(*i)).collect();
     if places.is_empty() {
         return Ok(());
     }
@@ -152,17 +175,9 @@ fn read_group(group: &dyn RowGroupReader, which: (&str, &str, &str), found: &mut
     let (min, avg, max) = (column::<DoubleType>(group, 5)?, column::<DoubleType>(group, 6)?, column::<DoubleType>(group, 7)?);
     let counts = column::<Int32Type>(group, 8)?;
     for i in places {
-        found.push(ArchiveRow {
-            device: which.0.into(),
-            metric: which.1.into(),
-            instance: which.2.into(),
-            unit: String::from_utf8_lossy(units[i].data()).into(),
-            hour: hours[i],
-            min: min[i],
-            avg: avg[i],
-            max: max[i],
-            count: counts[i],
-        });
+        let [device, metric, instance, unit] = [0, 1, 2, 3].map(|column| String::from_utf8_lossy(texts[column][i].data()).into());
+        let (min, avg, max) = (min[i], avg[i], max[i]);
+        found.push(ArchiveRow { device, metric, instance, unit, hour: hours[i], min, avg, max, count: counts[i] });
     }
     Ok(())
 }

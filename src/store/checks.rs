@@ -36,12 +36,7 @@ pub struct CheckChange {
 }
 
 impl Store {
-    /// Keeps how a check stands. Where it was the other way before, its history grows by one row.
-    pub fn put_check(&self, device: &str, check: &str, state: &CheckState) -> Result<(), StoreError> {
-        self.put_checks(&[(device, check, state)])
-    }
-
-    /// The same for many in one transaction.
+    /// Writes how checks stand, and remembers each change, in one transaction.
     pub fn put_checks(&self, checks: &[(&str, &str, &CheckState)]) -> Result<(), StoreError> {
         let now = self.now();
         self.write(|tx| {

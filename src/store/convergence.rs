@@ -17,8 +17,6 @@ pub enum ChangeOutcome {
     Failed,
     /// It was carried out once, and is no longer so.
     Reverted,
-    /// It is still so after a while: all counters begin anew.
-    Lasted,
 }
 
 /// The counters of a setting on a device.
@@ -51,7 +49,6 @@ impl Store {
                 ChangeOutcome::Done => counters.failures = 0,
                 ChangeOutcome::Failed => counters.failures = counters.failures.saturating_add(1),
                 ChangeOutcome::Reverted => counters.reverted = counters.reverted.saturating_add(1),
-                ChangeOutcome::Lasted => counters = Convergence::default(),
             }
             if counters == Convergence::default() {
                 if known.is_some() {
@@ -75,18 +72,6 @@ impl Store {
             let mut statement = c.prepare_cached("SELECT Failures, Reverted FROM Convergence WHERE Device = ?1 AND Setting = ?2")?;
             let read = |row: &rusqlite::Row<'_>| Ok(Convergence { failures: row.get(0)?, reverted: row.get(1)? });
             Ok(statement.query_row(params![id, setting], read).optional()?.unwrap_or_default())
-        })
-    }
-
-    /// Begins counting anew: for one setting, for all of a device, or (a new policy set) for all.
-    pub fn clear_convergence(&self, device: Option<&str>, setting: Option<&str>) -> Result<(), StoreError> {
-        self.write(|tx| {
-            tx.prepare_cached(
-                "DELETE FROM Convergence WHERE (?1 IS NULL OR Device = (SELECT Id FROM Devices WHERE DeviceId = ?1))
-                 AND (?2 IS NULL OR Setting = ?2)",
-            )?
-            .execute([device, setting])?;
-            Ok(())
         })
     }
 }

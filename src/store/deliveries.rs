@@ -76,24 +76,6 @@ pub(super) fn insert(tx: &Transaction<'_>, delivery: &Delivery) -> Result<(), Fa
 }
 
 impl Store {
-    /// Deliveries that wait and whose time has come, the earliest first.
-    pub fn due_deliveries(&self, now: DateTime<Utc>, limit: usize) -> Result<Vec<Delivery>, StoreError> {
-        self.read(|c| {
-            let which = "WHERE State = 'Pending' AND DueAt <= ?1 ORDER BY DueAt, Id LIMIT ?2";
-            let mut statement = c.prepare_cached(&format!("{DELIVERY} {which}"))?;
-            let rows = statement.query_map(params![moment::text(now), limit.min(MOST_ROWS) as i64], read)?;
-            Ok(rows.collect::<Result<_, rusqlite::Error>>()?)
-        })
-    }
-
-    /// When the next delivery is due, or was.
-    pub fn next_delivery_at(&self) -> Result<Option<DateTime<Utc>>, StoreError> {
-        self.read(|c| {
-            let mut statement = c.prepare_cached("SELECT min(DueAt) FROM Deliveries WHERE State = 'Pending'")?;
-            Ok(statement.query_row([], |row| column::time_or_null(row, 0))?)
-        })
-    }
-
     /// Marks a delivery as on its way and counts the try. False where it no longer waits: somebody else has it, or it is no
     /// longer wanted.
     pub fn claim_delivery(&self, id: &str, now: DateTime<Utc>) -> Result<bool, StoreError> {
@@ -160,16 +142,6 @@ impl Store {
             step(tx, id, DeliveryState::Pending)?;
             tx.prepare_cached("UPDATE Deliveries SET State = 'Pending', Attempts = 0, DueAt = ?2 WHERE Id = ?1")?
                 .execute(params![id, moment::text(due)])?;
-            audit::append(tx, &event)?;
-            Ok(())
-        })
-    }
-
-    /// Gives up a delivery that waits or is dead.
-    pub fn cancel_delivery(&self, id: &str, event: AuditEvent) -> Result<(), StoreError> {
-        self.write(|tx| {
-            step(tx, id, DeliveryState::Cancelled)?;
-            tx.prepare_cached("UPDATE Deliveries SET State = 'Cancelled' WHERE Id = ?1")?.execute([id])?;
             audit::append(tx, &event)?;
             Ok(())
         })

@@ -28,8 +28,8 @@ pub struct Fingerprint {
     pub generation: i64,
     /// Hash over all sections that are not volatile.
     pub hash: [u8; 16],
-    /// When the oldest of them was observed.
-    pub oldest: DateTime<Utc>,
+    /// When the oldest of them was observed; none where only volatile ones have been.
+    pub oldest: Option<DateTime<Utc>>,
 }
 
 /// Sections that are read, by id: name, and which members where not all.
@@ -47,7 +47,7 @@ impl Store {
                     device: row.get(0)?,
                     generation: row.get(1)?,
                     hash: row.get(2)?,
-                    oldest: moment::from_millis(row.get(3)?),
+                    oldest: Some(row.get(3)?).filter(|at| *at > 0).map(moment::from_millis),
                 })
             })?;
             Ok(rows.collect::<Result<_, rusqlite::Error>>()?)
@@ -65,7 +65,7 @@ impl Store {
                     device: row.get(0)?,
                     generation: row.get(1)?,
                     hash: row.get(2)?,
-                    oldest: moment::from_millis(row.get(3)?),
+                    oldest: Some(row.get(3)?).filter(|at| *at > 0).map(moment::from_millis),
                 })
             });
             Ok(row.optional()?)

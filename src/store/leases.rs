@@ -7,11 +7,13 @@ use super::{Owner, Store, StoreError, moment};
 
 /// Name of the daemon's lease, and of what it is held for.
 const DAEMON: &str = "daemon";
+/// The same of the upkeep.
+const UPKEEP: &str = "upkeep";
 
 /// A lease as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
-    /// `device db-1`, `run r-1` or `daemon`.
+    /// `device db-1`, `run r-1`, `daemon` or `upkeep`.
     pub name: String,
     /// Who holds it.
     pub owner: Owner,
@@ -41,6 +43,11 @@ impl Store {
             StoreError::Leased { until, .. } => StoreError::DaemonRuns { until },
             other => other,
         })
+    }
+
+    /// Leases the upkeep of the database to one process at a time.
+    pub(super) fn lease_upkeep(&self, owner: &Owner, ttl: TimeDelta) -> Result<(), StoreError> {
+        self.lease(UPKEEP, UPKEEP, owner, ttl)
     }
 
     /// The lease of the daemon that serves this database, where one does.
@@ -87,15 +94,6 @@ impl Store {
         let until = moment::millis(self.now() + ttl);
         self.write(|tx| {
             Ok(tx.prepare_cached("UPDATE Leases SET ExpiresAt = ?2 WHERE Owner = ?1")?.execute(params![owner.as_str(), until])?)
-        })
-    }
-
-    /// Gives a device back. Nothing happens where `owner` does not hold it.
-    pub fn release_device(&self, device: &str, owner: &Owner) -> Result<(), StoreError> {
-        self.write(|tx| {
-            tx.prepare_cached("DELETE FROM Leases WHERE Name = ?1 AND Owner = ?2")?
-                .execute([format!("device {device}").as_str(), owner.as_str()])?;
-            Ok(())
         })
     }
 

@@ -34,6 +34,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("migrations/0007_daemon.sql")),
     M::up(include_str!("migrations/0008_samples.sql")),
     M::up(include_str!("migrations/0009_workflows.sql")),
+    M::up(include_str!("migrations/0010_series.sql")),
 ];
 
 /// The newest version that is understood.

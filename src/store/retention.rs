@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::rollup::{HOUR, PAUSE, SLICE};
-use super::{Failure, Store, StoreError, moment};
+use super::{Failure, Owner, Store, StoreError, moment};
 
 /// Rows that one statement forgets.
 const ROWS: i64 = 500;
@@ -16,6 +16,8 @@ const PAGES: i64 = 64;
 /// Free pages beyond this share are given back, in per cent of all; the rest is room for what comes next.
 const SPARE: i64 = 5;
 const DAY: i64 = 24 * HOUR;
+/// So long the upkeep is left to a process that has begun with it. Where it has died, that shows at once.
+const TURN: TimeDelta = TimeDelta::hours(2);
 /// Files up to this size are rebuilt as a whole where they cannot give back pages one by one.
 const REBUILT: u64 = 8 * 1024 * 1024;
 
@@ -53,8 +55,21 @@ pub struct Upkept {
 
 impl Store {
     /// Does what is due: rolls samples up (whenever an hour has passed), archives and forgets (once a day), gives pages
-    /// back (once a week). Cheap where nothing is due; call it every few minutes, from one thread.
+    /// back (once a week). Cheap where nothing is due; call it every few minutes. One process at a time does it: what one archives,
+    /// another must not add to at that moment. While somebody else is at it, nothing is done.
     pub fn upkeep(&self, keep: &Retention) -> Result<Upkept, StoreError> {
+        let owner = Owner::this_process();
+        match self.lease_upkeep(&owner, TURN) {
+            Ok(()) => {}
+            Err(StoreError::Leased { .. }) => return Ok(Upkept::default()),
+            Err(error) => return Err(error),
+        }
+        let done = self.keep_up(keep);
+        self.release_all(&owner)?;
+        done
+    }
+
+    fn keep_up(&self, keep: &Retention) -> Result<Upkept, StoreError> {
         let mut done = Upkept { rolled_up: self.roll_up(keep.samples)?.hours, ..Upkept::default() };
         let now = moment::millis(self.now());
         let (pruned, vacuumed) = self.read(|c| {
@@ -65,6 +80,8 @@ impl Store {
         if !(0..DAY).contains(&(now - pruned)) {
             done.archived = self.archive_rollups(self.now() - keep.rollups)?;
             done.removed = self.forget_archive(self.now() - keep.archive)? + self.forget(keep)?;
+            // Last: nothing refers any more to what was used last before all that is kept.
+            done.removed += self.forget_series(keep)?;
             self.note("PrunedAt", now)?;
         }
         if !(0..7 * DAY).contains(&(now - vacuumed)) {

@@ -85,7 +85,7 @@ impl Store {
             while waiting.peek().is_some() {
                 let (hours, learned) = self.write(|tx| {
                     let begun = Instant::now();
-                    let mut numbers = Numbers::new(tx, &self.inner.series);
+                    let mut numbers = Numbers::new(tx, &self.inner.series, now)?;
                     let mut layouts = Layouts::default();
                     let mut hours = 0;
                     while let Some((device, rows)) = waiting.next_if(|_| hours == 0 || begun.elapsed() < SLICE) {
@@ -158,7 +158,7 @@ fn place(tx: &Transaction<'_>, numbers: &mut Numbers<'_>, layouts: &mut Layouts,
         tx.prepare_cached("UPDATE MetricSamples SET Layout = ?3, Vals = ?4 WHERE Device = ?1 AND At = ?2")?.execute(params![
             device,
             row.at,
-            numbers.layout(&series)?,
+            numbers.layout(&series, row.at)?,
             values::to_text(&found)
         ])?;
     }
@@ -187,6 +187,6 @@ fn sum_up(tx: &Transaction<'_>, numbers: &mut Numbers<'_>, layouts: &mut Layouts
         "INSERT INTO MetricHours (Device, Hour, Layout, Vals) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (Device, Hour) DO UPDATE SET Layout = ?3, Vals = ?4",
     )?
-    .execute(params![device, hour, numbers.layout(&series)?, values::lists_to_text([&min, &avg, &max, &count])])?;
+    .execute(params![device, hour, numbers.layout(&series, hour * HOUR)?, values::lists_to_text([&min, &avg, &max, &count])])?;
     Ok(())
 }

@@ -158,11 +158,6 @@ impl Store {
         self.changes("WHERE Run = ?1 ORDER BY Seq", run)
     }
 
-    /// Changes that wait for a device, of all runs, in the order in which they were asked for.
-    pub fn queued_changes(&self, device: &str) -> Result<Vec<RunChange>, StoreError> {
-        self.changes("WHERE Device = ?1 AND State = 'queued' ORDER BY (SELECT StartedAt FROM Runs WHERE Id = Run), Run, Seq", device)
-    }
-
     fn changes(&self, which: &str, value: &str) -> Result<Vec<RunChange>, StoreError> {
         self.read(|c| {
             let mut statement = c.prepare_cached(&format!("{CHANGE} {which}"))?;

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Row, params};
 
 use super::series::{self, Numbers, SeriesName};
-use super::{Sample, Store, StoreError, devices, moment, values};
+use super::{Store, StoreError, devices, moment, values};
 
 /// Most values of one device at one moment.
 const MOST_VALUES: usize = 1000;
@@ -24,6 +24,23 @@ pub struct DeviceSamples {
     pub at: DateTime<Utc>,
     /// What. Values that are not finite are left out; of a series that is named twice the last counts.
     pub values: Vec<(SeriesName, f64)>,
+}
+
+/// One value, as it is read back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// Device by name.
+    pub device: String,
+    /// What was measured: `memory.used_percent`.
+    pub metric: String,
+    /// Which one of several: a mount point, an interface; empty where there is one alone.
+    pub instance: String,
+    /// The value.
+    pub value: f64,
+    /// Unit, where known.
+    pub unit: Option<String>,
+    /// When it was measured.
+    pub at: DateTime<Utc>,
 }
 
 /// A row as it is kept: moment, number of its layout, values.
@@ -48,7 +65,7 @@ impl Store {
         }
         let now = self.now();
         let learned = self.write(|tx| {
-            let mut numbers = Numbers::new(tx, &self.inner.series);
+            let mut numbers = Numbers::new(tx, &self.inner.series, now)?;
             let mut insert = tx.prepare_cached("INSERT INTO MetricLog (Device, At, Layout, Vals) VALUES (?1, ?2, ?3, ?4)")?;
             for samples in batch {
                 let mut by_series = BTreeMap::new();
@@ -60,7 +77,7 @@ impl Store {
                 }
                 let (series, found): (Vec<i64>, Vec<f64>) = by_series.into_iter().unzip();
                 let device = devices::intern(tx, &samples.device, now)?;
-                let layout = numbers.layout(&series)?;
+                let layout = numbers.layout(&series, moment::millis(samples.at))?;
                 insert.execute(params![device, moment::millis(samples.at), layout, values::to_text(&found)])?;
             }
             Ok(numbers.finish())

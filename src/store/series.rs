@@ -3,9 +3,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::{Failure, clip, column};
+use super::alerts::revision;
+use super::rollup::HOUR;
+use super::{Failure, clip, column, moment};
 
 /// Most names or layouts that are remembered; beyond, all are looked up again.
 const REMEMBERED: usize = 100_000;
@@ -25,8 +28,17 @@ pub struct SeriesName {
 
 #[derive(Debug, Default)]
 struct Known {
+    /// Grows whenever somebody forgets names or layouts: what is remembered from before does not count.
+    generation: i64,
     names: HashMap<SeriesName, i64>,
-    layouts: HashMap<Vec<i64>, i64>,
+    layouts: HashMap<Vec<i64>, Layout>,
+}
+
+/// A layout by number, and the day for which it is noted as used.
+#[derive(Debug, Clone, Copy)]
+struct Layout {
+    id: i64,
+    used: i64,
 }
 
 /// What a store has learned.
@@ -44,11 +56,18 @@ pub(super) struct Numbers<'a> {
     tx: &'a Transaction<'a>,
     memory: &'a Memory,
     added: Known,
+    today: i64,
 }
 
 impl<'a> Numbers<'a> {
-    pub(super) fn new(tx: &'a Transaction<'a>, memory: &'a Memory) -> Self {
-        Self { tx, memory, added: Known::default() }
+    pub(super) fn new(tx: &'a Transaction<'a>, memory: &'a Memory, now: DateTime<Utc>) -> Result<Self, Failure> {
+        let added = Known { generation: revision(tx, "series")?, ..Known::default() };
+        let mut known = memory.known();
+        if known.generation != added.generation {
+            *known = Known { generation: added.generation, ..Known::default() };
+        }
+        drop(known);
+        Ok(Self { tx, memory, added, today: day(moment::millis(now)) })
     }
 
     /// The number of a series, given one where it has none.
@@ -77,22 +96,32 @@ impl<'a> Numbers<'a> {
         Ok(id)
     }
 
-    /// The number of a layout, given one where it has none.
-    pub(super) fn layout(&mut self, series: &[i64]) -> Result<i64, Failure> {
-        if let Some(id) = self.added.layouts.get(series) {
-            return Ok(*id);
+    /// The number of a layout for a row of that moment, given one where it has none.
+    pub(super) fn layout(&mut self, series: &[i64], at: i64) -> Result<i64, Failure> {
+        let used = self.today.max(day(at));
+        let remembered = self.added.layouts.get(series).copied().or_else(|| self.memory.known().layouts.get(series).copied());
+        if let Some(layout) = remembered
+            && layout.used >= used
+        {
+            return Ok(layout.id);
         }
-        if let Some(id) = self.memory.known().layouts.get(series) {
-            return Ok(*id);
-        }
-        let text = column::to_json(&series);
-        let known: Option<i64> =
-            self.tx.prepare_cached("SELECT Id FROM MetricLayouts WHERE Series = ?1")?.query_row([&text], |row| row.get(0)).optional()?;
-        let id = match known {
-            Some(id) => id,
-            None => self.tx.prepare_cached("INSERT INTO MetricLayouts (Series) VALUES (?1)")?.insert([&text])?,
+        let known = match remembered {
+            Some(layout) => Some(layout.id),
+            None => self
+                .tx
+                .prepare_cached("SELECT Id FROM MetricLayouts WHERE Series = ?1")?
+                .query_row([column::to_json(&series)], |row| row.get(0))
+                .optional()?,
         };
-        self.added.layouts.insert(series.to_vec(), id);
+        let id = if let Some(id) = known {
+            self.tx.prepare_cached("UPDATE MetricLayouts SET UsedDay = ?2 WHERE Id = ?1 AND UsedDay < ?2")?.execute([id, used])?;
+            id
+        } else {
+            self.tx
+                .prepare_cached("INSERT INTO MetricLayouts (Series, UsedDay) VALUES (?1, ?2)")?
+                .insert(params![column::to_json(&series), used])?
+        };
+        self.added.layouts.insert(series.to_vec(), Layout { id, used });
         Ok(id)
     }
 
@@ -109,8 +138,11 @@ impl Learned {
     /// The transaction is committed.
     pub(super) fn remember(self, memory: &Memory) {
         let mut known = memory.known();
+        if known.generation != self.0.generation {
+            return;
+        }
         if known.names.len() + known.layouts.len() > REMEMBERED {
-            *known = Known::default();
+            *known = Known { generation: known.generation, ..Known::default() };
         }
         known.names.extend(self.0.names);
         known.layouts.extend(self.0.layouts);
@@ -135,6 +167,11 @@ impl Layouts {
         self.0.insert(id, Arc::clone(&series));
         Ok(series)
     }
+}
+
+/// The day of a moment in milliseconds, since 1970.
+fn day(at: i64) -> i64 {
+    at.div_euclid(24 * HOUR)
 }
 
 /// All names by number.

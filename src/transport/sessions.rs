@@ -125,7 +125,7 @@ impl Inner {
         lock(&self.slots).retain(|_, slot| {
             // One that is just being opened is in use.
             let Ok(mut held) = slot.connection.try_lock() else { return true };
-            let keep = held.as_ref().is_some_and(|c| c.is_usable(ttl));
+            let keep = held.as_ref().is_some_and(|c| c.is_usable(&self.options));
             if !keep {
                 expired.extend(held.take());
             }
@@ -141,7 +141,7 @@ impl Inner {
         let asked = Instant::now();
         let work = async {
             let mut held = slot.connection.lock().await;
-            if let Some(connection) = held.as_ref().filter(|c| c.is_usable(self.options.session_ttl)) {
+            if let Some(connection) = held.as_ref().filter(|c| c.is_usable(&self.options)) {
                 return Ok(Arc::clone(connection));
             }
             if let Some((when, failure)) = &*lock(&slot.failure)

@@ -25,6 +25,8 @@ pub struct SessionOptions {
     pub command_timeout: Duration,
     /// How long an idle session is kept.
     pub session_ttl: Duration,
+    /// How long a session goes on with the credentials with which it was opened.
+    pub sign_in_ttl: Duration,
     /// Most bytes of standard output and of standard error, for a command that does not bring its own limit.
     pub max_output_bytes: u64,
     /// What to do about unknown host keys, where a connection does not say.
@@ -43,6 +45,7 @@ impl Default for SessionOptions {
             ssh_timeout: Duration::from_secs(30),
             command_timeout: Duration::from_mins(5),
             session_ttl: Duration::from_mins(5),
+            sign_in_ttl: Duration::from_hours(1),
             max_output_bytes: 16 * 1024 * 1024,
             host_key: HostKeyCheck::Strict,
             ssh_config: None,

@@ -125,3 +125,26 @@ fn the_reference_names_every_action_and_metric() {
         assert!(metrics.contains(&format!("| `{}` | {} |", metric.name, metric.unit)), "docs/reference/thresholds.md: {}", metric.name);
     }
 }
+
+#[test]
+fn every_setting_has_its_line_with_what_it_is_without_one_and_when_a_change_takes_effect() {
+    fn keys(value: &serde_json::Value, path: &str, found: &mut BTreeSet<String>) {
+        match value {
+            serde_json::Value::Object(members) if !members.is_empty() => {
+                for (name, value) in members {
+                    keys(value, &if path.is_empty() { name.clone() } else { format!("{path}.{name}") }, found);
+                }
+            }
+            _ => drop(found.insert(path.replace("channels", "channels.NAME"))),
+        }
+    }
+    let mut known = BTreeSet::new();
+    keys(&serde_json::to_value(rmm::model::Config::default()).unwrap(), "", &mut known);
+    let page = read("docs/reference/configuration.md");
+    let told: Vec<Vec<&str>> = { page.lines() }.filter(|l| l.starts_with("| `")).map(|l| l.split(" | ").collect()).collect();
+    let names: BTreeSet<String> = { told.iter() }.map(|row| row[0].trim_matches(['|', ' ', '`']).to_owned()).collect();
+    assert_eq!(names, known);
+    for row in &told {
+        assert!(row.len() == 4 && ["at once |", "next start |"].contains(&row[3]), "{row:?}");
+    }
+}

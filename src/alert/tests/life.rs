@@ -172,3 +172,40 @@ fn a_clock_that_is_set_back_by_an_hour_puts_nothing_off_and_repeats_nothing() {
     assert_eq!(room.said(), "");
     assert_eq!(room.until("11:30"), "11:10 raised mail db-1/A\n");
 }
+
+#[test]
+fn what_is_over_for_long_moves_to_the_archive_and_goes_with_the_history() {
+    for restarts in [false, true] {
+        let rules = "rules: {All: {channels: [team]}}\nalerts: {archiveAfter: 2d}";
+        let mut room = if restarts { room(rules).restarting() } else { room(rules) };
+        room.raise("web-1", "Disk", Severity::Low);
+        room.raise("web-2", "Disk", Severity::Low);
+        room.until("12:10");
+        assert_eq!(room.clear("web-1", "Disk"), "12:10 resolved team web-1/Disk\n");
+        room.until("2026-11-23T12:00:00Z");
+        assert_eq!(room.state("web-1", "Disk"), AlertState::Resolved);
+        assert_eq!(room.until("2026-11-23T19:00:00Z"), "", "nobody is told");
+        let id = room.alert("web-1", "Disk").id;
+        assert_eq!((room.state("web-1", "Disk"), room.state("web-2", "Disk")), (AlertState::Archived, AlertState::Active));
+        // It is over for good: the same thing again is another one.
+        assert!(super::super::hand::act(&room.store, &id, Act::Acknowledge { take_over: false }, None, &kim(), room.now).is_err());
+        assert_eq!(room.raise("web-1", "Disk", Severity::Low), "19:00 raised team web-1/Disk\n");
+        assert_eq!(room.alerts().len(), 3);
+        let later = FixedClock::new(at("2026-11-21T12:10:00Z") + TimeDelta::days(91));
+        let later = Store::open(&room.dir.path().join("rmm.db"), Arc::new(later)).unwrap();
+        later.forget(&crate::store::Retention::default()).unwrap();
+        let left = room.alerts();
+        assert_eq!((left.len(), left.iter().any(|alert| alert.id == id)), (2, false), "what lasts stays, however old");
+    }
+}
+
+#[test]
+fn what_may_still_come_back_as_the_same_alert_is_not_archived() {
+    let mut room = room("rules: {All: {channels: [team]}}\nalerts: {archiveAfter: 1h, deduplicate: 12h}");
+    room.raise("web-1", "Disk", Severity::Low);
+    room.clear("web-1", "Disk");
+    room.until("20:00");
+    assert_eq!(room.state("web-1", "Disk"), AlertState::Resolved);
+    room.raise("web-1", "Disk", Severity::Low);
+    assert_eq!((room.alert("web-1", "Disk").count, room.state("web-1", "Disk")), (2, AlertState::Active));
+}

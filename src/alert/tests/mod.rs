@@ -210,11 +210,14 @@ impl Room {
 
     fn hand(&mut self, id: &str, act: super::hand::Act) -> String {
         let other = Store::open(&self.dir.path().join("rmm.db"), Arc::new(FixedClock::new(self.now))).unwrap();
-        let actor = Actor { user: "kim".into(), from: "cli@desk".into() };
-        super::hand::act(&other, id, act, None, &actor, self.now).unwrap();
+        super::hand::act(&other, id, act, None, &kim(), self.now).unwrap();
         self.call(|desk, now| desk.external(now).unwrap());
         self.said()
     }
+}
+
+fn kim() -> Actor {
+    Actor { user: "kim".into(), from: "cli@desk".into() }
 }
 
 fn line(delivery: &Delivery) -> String {

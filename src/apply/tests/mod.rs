@@ -6,6 +6,7 @@ mod journal;
 mod limits;
 mod restart;
 mod resumed;
+mod samples;
 mod saved;
 
 use std::collections::BTreeMap;

@@ -22,10 +22,6 @@ impl Echo {
         cell.get_or_init(|| Client::new(&Config::builder().kind(kind).build()).ok()).as_ref()
     }
 
-    pub(super) fn is_permitted(&self) -> bool {
-        self.client(false).is_some()
-    }
-
     /// So many packets, one after the other; `None` where they are not permitted.
     pub(super) async fn ping(&self, address: IpAddr, count: u8, limit: Duration) -> Option<Probed> {
         let client = self.client(address.is_ipv6())?;

@@ -118,7 +118,6 @@ fn a_device_that_cannot_be_observed_is_asked_again_soon_and_then_offline() {
     assert_eq!((first.signals.len(), &first.again[..]), (0, &[(Arc::clone(&device), at(30))][..]));
     let second = watch.collected(&device, Err(&error), at(30));
     assert!(matches!(&second.signals[..], [Signal::Raised(f)] if &*f.key.kind == REACHABLE && f.severity == Severity::High));
-    assert_eq!(watch.is_up(&device), Some(false));
     let refused = TransportError::Authentication { address: "a:22".into(), user: "root".into(), reason: "no key".into() };
     let third = watch.collected(&device, Err(&refused), at(60));
     assert!(matches!(&third.signals[..], [Signal::Cleared { .. }]));

@@ -84,3 +84,17 @@ fn mistakes_in_monitors_are_found_where_they_stand() {
         assert!(found.contains(says), "{text}: {found}");
     }
 }
+
+#[test]
+fn what_the_settings_say_of_winrm_holds_for_its_monitors() {
+    let monitors = "Plain: {winrm: {tls: false}}\nSafe: {winrm: {}, every: 20s}\nOften: {winrm: {}}\n";
+    let with = |settings: &str| {
+        let files = [("rmm.toml", settings), ("devices.yaml", "devices: {a: {}}"), ("monitors/m.yaml", monitors)];
+        compile(files.iter().map(|(path, text)| (Arc::from(*path), (*text).to_owned())).collect(), &options(), World::default())
+    };
+    let set = with("[connections]\nwinrm_timeout = \"40s\"\n").set.unwrap();
+    assert_eq!((set.monitors["Safe"].timeout.as_seconds(), set.monitors["Often"].timeout.as_seconds()), (20, 40));
+    let refused = with("[security]\nrequire_https = true\n");
+    let found: Vec<_> = refused.problems.iter().map(|p| format!("{} {}", p.code, p.place.as_ref().unwrap())).collect();
+    assert_eq!(found, ["RMM0645 monitors/m.yaml:1"]);
+}

@@ -180,8 +180,7 @@ fn a_delivery_is_claimed_once_and_finished_with_its_alert() {
     let deliveries = vec![delivery("d-1", Some("a-1"), noon()), delivery("d-2", None, minutes(9))];
     let raised = AlertBatch { deliveries, ..batch(vec![alert("a-1", on("a"))]) };
     house.store.commit_alerts(&raised).unwrap();
-    assert_eq!(house.store.due_deliveries(noon(), 10).unwrap(), [raised.deliveries[0].clone()]);
-    assert_eq!(house.store.next_delivery_at().unwrap(), Some(noon()));
+    assert_eq!(house.store.due_deliveries_to("ops", noon(), 10).unwrap(), [raised.deliveries[0].clone()]);
     assert!(house.store.claim_delivery("d-1", noon()).unwrap());
     assert!(!house.store.claim_delivery("d-1", noon()).unwrap(), "somebody has it");
     // Deciding the same thing again adds nothing, and does not set it back.
@@ -192,7 +191,7 @@ fn a_delivery_is_claimed_once_and_finished_with_its_alert() {
     assert_eq!(house.store.receipts("a-1", "ops").unwrap().as_deref(), Some("thread-7"));
     assert_eq!(code(house.store.finish_delivery("d-1", &sent)), "RMM0590");
     assert_eq!(code(house.store.finish_delivery("d-9", &sent)), "RMM0510");
-    assert_eq!(house.store.next_delivery_at().unwrap(), Some(minutes(9)));
+    assert_eq!(house.store.next_delivery_after(noon()).unwrap(), Some(minutes(9)));
     let told: String = stranger(&house.path).query_row("SELECT NotificationsSent FROM Alerts", [], |row| row.get(0)).unwrap();
     assert_eq!(told, "[\"ops\"]");
     // And writing the alert again does not forget it.
@@ -226,8 +225,7 @@ fn a_dead_delivery_is_tried_again_from_the_beginning_when_a_person_says_so() {
     house.store.retry_delivery("d-1", minutes(3), event("delivery.retried")).unwrap();
     let waits = house.store.delivery("d-1").unwrap().unwrap();
     assert_eq!((waits.state, waits.attempts, waits.due_at), (DeliveryState::Pending, 0, minutes(3)));
-    house.store.cancel_delivery("d-1", event("delivery.cancelled")).unwrap();
-    assert_eq!(house.store.audit_verify(None).unwrap().unwrap().rows, 2);
+    assert_eq!(house.store.audit_verify(None).unwrap().unwrap().rows, 1);
 }
 
 #[test]

@@ -109,12 +109,8 @@ fn failures_and_reversals_are_counted_one_after_another() {
     assert_eq!(note(ChangeOutcome::Reverted), (0, 1));
     assert_eq!(note(ChangeOutcome::Done), (0, 1), "done is not yet lasting");
     assert_eq!(note(ChangeOutcome::Reverted), (0, 2));
-    assert_eq!(note(ChangeOutcome::Lasted), (0, 0));
-    note(ChangeOutcome::Failed);
-    house.store.clear_convergence(Some("b"), None).unwrap();
-    assert_eq!(house.store.convergence("a", "Timezone").unwrap().failures, 1);
-    house.store.clear_convergence(None, None).unwrap();
-    assert_eq!(house.store.convergence("a", "Timezone").unwrap().failures, 0);
+    house.clock.set(noon() + TimeDelta::days(8));
+    assert_eq!(note(ChangeOutcome::Reverted), (0, 1), "it had lasted for a week");
 }
 
 #[test]
@@ -122,7 +118,7 @@ fn availability_follows_from_every_change_of_a_check() {
     let house = house();
     let put = |up, minute| {
         let state = CheckState { up, since: minutes(minute), at: minutes(minute), latency_ms: Some(1.5), loss_percent: None, reason: None };
-        house.store.put_check("a", "reach", &state).unwrap();
+        house.store.put_checks(&[("a", "reach", &state)]).unwrap();
     };
     put(true, 0);
     put(true, 5);

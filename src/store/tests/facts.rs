@@ -29,7 +29,7 @@ fn unchanged_sections_write_no_row_but_are_known_to_be_fresh() {
     assert_eq!(facts.sections["security.firewall"].collected_at, noon(), "what was not looked at is as old as before");
     let after = house.store.fingerprints().unwrap();
     assert_eq!((after[0].generation, after[0].hash), (before[0].generation, before[0].hash));
-    assert_eq!(after[0].oldest, noon());
+    assert_eq!(after[0].oldest, Some(noon()));
 }
 
 #[test]

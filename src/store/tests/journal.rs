@@ -88,18 +88,6 @@ fn a_run_ends_once_and_only_an_interrupted_one_is_resumed() {
 }
 
 #[test]
-fn queued_changes_of_a_device_are_found_across_runs() {
-    let house = with_run();
-    let mut waiting = run_change("r-2", 1, "a");
-    waiting.state = ChangeState::Queued;
-    house.store.create_run(&Run { started_at: minutes(1), ..run("r-2") }, &[waiting]).unwrap();
-    house.store.transition("r-1", 1, ChangeState::Queued, &Step { error: Some("offline".into()), ..Step::default() }, &actor()).unwrap();
-    let queued = house.store.queued_changes("a").unwrap();
-    assert_eq!(queued.iter().map(|c| c.run.as_str()).collect::<Vec<_>>(), ["r-1", "r-2"]);
-    assert_eq!(house.store.queued_changes("b").unwrap(), []);
-}
-
-#[test]
 fn a_device_is_leased_to_one_run_until_it_is_given_back_or_the_time_is_up() {
     let house = house();
     let (one, two, ttl) = (Owner::this_process(), Owner::this_process(), TimeDelta::seconds(30));
@@ -108,7 +96,7 @@ fn a_device_is_leased_to_one_run_until_it_is_given_back_or_the_time_is_up() {
     let error = house.store.lease_device("a", "r-2", &two, ttl).unwrap_err();
     assert!(error.to_string().contains("device a is being changed by run r-1"), "{error}");
     house.store.lease_device("b", "r-2", &two, ttl).unwrap();
-    house.store.release_device("a", &two).unwrap();
+    house.store.release_all(&Owner::this_process()).unwrap();
     assert_eq!(house.store.leases().unwrap().len(), 2, "only the holder gives back");
     house.clock.set(noon() + TimeDelta::seconds(20));
     assert_eq!(house.store.heartbeat(&one, ttl).unwrap(), 1);

@@ -224,6 +224,78 @@ fn an_archive_that_a_crash_left_whole_is_not_written_again_and_its_rows_are_forg
 }
 
 #[test]
+fn what_comes_for_a_day_after_its_file_was_written_joins_it() {
+    let house = house();
+    // Hours are archived sooner than late samples are refused: a history of one day.
+    let keep = Retention { rollups: TimeDelta::days(1), ..Retention::default() };
+    house.store.put_samples(&hour_of("a", 0, 10.0)).unwrap();
+    house.store.put_samples(&hour_of("c", 0, 30.0)).unwrap();
+    house.clock.set(noon() + TimeDelta::days(3));
+    assert_eq!(house.store.upkeep(&keep).unwrap().archived, 1);
+    let path = house.store.archive_days().unwrap().remove(0).1;
+    let rows_of = |device: &str| crate::store::archive_file::read(&path, device, "CPU", "").unwrap();
+    assert_eq!((rows_of("a").len(), rows_of("a")[0].count, rows_of("b").len()), (1, 12, 0));
+    let untouched = rows_of("c");
+    // A relay was cut off, and brings what it has kept: for an hour that is there, for another one, and of another device.
+    house
+        .store
+        .put_samples(&[measured("a", minutes(58), 100.0), measured("a", minutes(180), 5.0), measured("b", minutes(1), 7.5)])
+        .unwrap();
+    house.clock.set(noon() + TimeDelta::days(4));
+    assert_eq!(house.store.upkeep(&keep).unwrap().archived, 1, "the same file, anew");
+    let late: Vec<_> = rows_of("a").into_iter().map(|row| (row.hour - noon().timestamp_millis(), row.max, row.count)).collect();
+    assert_eq!(late, [(0, 100.0, 13), (3 * 3_600_000, 5.0, 1)]);
+    assert_eq!((rows_of("b").len(), rows_of("b")[0].avg), (1, 7.5));
+    assert_eq!(rows_of("c"), untouched);
+    assert_eq!((rows(&house, "MetricHours"), std::fs::read_dir(house.store.archive_folder()).unwrap().count()), (0, 1));
+    let hours = house.store.metric_rollups("a", "CPU", "", noon(), minutes(23 * 60)).unwrap();
+    assert_eq!(hours.iter().map(|hour| hour.count).collect::<Vec<_>>(), [13, 1]);
+}
+
+#[test]
+fn names_that_nothing_refers_to_any_more_are_forgotten_and_others_never() {
+    let house = house();
+    let keep = Retention::default();
+    let disk = |at, mount: &str| DeviceSamples { device: "a".into(), at, values: vec![(name("DiskSpace", mount), 40.0)] };
+    house.store.put_samples(&[measured("a", noon(), 10.0), disk(noon(), "/mnt/usb")]).unwrap();
+    // Another process remembers them too.
+    let other = Store::open(&house.path, house.clock.clone()).unwrap();
+    other.put_samples(&[disk(minutes(1), "/mnt/usb")]).unwrap();
+    for day in 1..=100 {
+        let now = noon() + TimeDelta::days(day);
+        house.clock.set(now);
+        house.store.put_samples(&[measured("a", now, 10.0)]).unwrap();
+        house.store.upkeep(&keep).unwrap();
+        if day == 90 {
+            assert_eq!((rows(&house, "MetricSeries"), rows(&house, "MetricLayouts")), (3, 3), "hours still refer to them");
+        }
+    }
+    assert_eq!((rows(&house, "MetricSeries"), rows(&house, "MetricLayouts")), (2, 1));
+    // Whoever remembers what is gone does not use it.
+    let at = noon() + TimeDelta::days(100) + TimeDelta::minutes(1);
+    house.store.put_samples(&[disk(at, "/mnt/usb")]).unwrap();
+    other.put_samples(&[disk(at + TimeDelta::minutes(1), "/mnt/usb")]).unwrap();
+    assert_eq!((rows(&house, "MetricSeries"), rows(&house, "MetricLayouts")), (3, 2));
+    let back = house.store.metric_samples("a", "DiskSpace", "/mnt/usb", at, at + TimeDelta::hours(1), 10).unwrap();
+    assert_eq!(back.len(), 2);
+    let first = house.store.metric_rollups("a", "DiskSpace", "/mnt/usb", noon(), minutes(60)).unwrap();
+    assert_eq!((first.len(), first[0].count), (1, 2), "the archive knows it by name");
+}
+
+#[test]
+fn the_upkeep_is_one_process_s_at_a_time_and_a_dead_one_holds_nobody_up() {
+    let house = house();
+    house.store.put_samples(&hour_of("a", 0, 10.0)).unwrap();
+    house.clock.set(minutes(70));
+    let theirs = crate::store::Owner::named("elsewhere/1/1/1/1");
+    house.store.lease_upkeep(&theirs, TimeDelta::minutes(5)).unwrap();
+    assert_eq!(house.store.upkeep(&Retention::default()).unwrap(), crate::store::Upkept::default());
+    house.clock.set(minutes(76));
+    assert_eq!(house.store.upkeep(&Retention::default()).unwrap().rolled_up, 1);
+    assert!(house.store.leases().unwrap().is_empty());
+}
+
+#[test]
 fn free_pages_are_given_back_once_a_week() {
     let house = house();
     house.store.upkeep(&Retention::default()).unwrap();

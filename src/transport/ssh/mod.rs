@@ -58,6 +58,7 @@ pub(super) struct Connected {
     channels: Arc<Semaphore>,
     running: AtomicUsize,
     used: Mutex<Instant>,
+    opened: Instant,
 }
 
 /// A channel for one command; counts as use of its connection.
@@ -89,6 +90,7 @@ impl Connected {
             channels: Arc::new(Semaphore::new(MOST_CHANNELS)),
             running: AtomicUsize::new(0),
             used: Mutex::new(Instant::now()),
+            opened: Instant::now(),
         })
     }
 
@@ -97,9 +99,14 @@ impl Connected {
     }
 
     /// Whether it can be used for another command.
-    pub(super) fn is_usable(&self, ttl: Duration) -> bool {
+    pub(super) fn is_usable(&self, options: &SessionOptions) -> bool {
         let alive = self.handles.iter().all(|h| !h.is_closed());
-        alive && (self.running.load(Ordering::Relaxed) > 0 || self.used.lock().unwrap_or_else(PoisonError::into_inner).elapsed() < ttl)
+        let fresh = || {
+            let idle = self.used.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
+            idle < options.session_ttl && self.opened.elapsed() < options.sign_in_ttl
+        };
+        // What is under way is let go on.
+        alive && (self.running.load(Ordering::Relaxed) > 0 || fresh())
     }
 
     /// Opens a channel: nothing has been run on the device when this fails.

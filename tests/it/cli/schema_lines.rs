@@ -34,8 +34,14 @@ fn every_file_that_is_written_begins_with_the_line_that_names_its_schema() {
     let local = local.into_iter().find(|name| name != "web-1" && name != "db-1").unwrap();
     fleet.rmm(&["test", "--record", &local, "--out", "tests/deep/er/here.yaml"]).code(0);
     let files = written(&fleet);
-    let expected =
-        ["rmm.toml", "devices/imported.yaml", "policies/linux-baseline.yaml", "tests/linux-baseline.yaml", "tests/deep/er/here.yaml"];
+    let expected = [
+        "rmm.toml",
+        "devices/imported.yaml",
+        "policies/linux-baseline.yaml",
+        "monitors/linux.yaml",
+        "tests/linux-baseline.yaml",
+        "tests/deep/er/here.yaml",
+    ];
     for file in expected {
         assert!(files.iter().any(|known| known == file), "{file} was not written: {files:?}");
     }

@@ -17,3 +17,13 @@ fn programs_get_the_numbers_in_their_form() {
     assert_eq!(fleet.rmm(&["status", "--output", "jsonl"]).code(0).out.lines().count(), 1);
     fleet.rmm(&["status", "nobody"]).code(3);
 }
+
+#[test]
+fn what_was_never_observed_has_no_age() {
+    let fleet = Fleet::small();
+    fleet.rmm(&["collect", "--category", "performance"]).code(0);
+    let status = fleet.rmm(&["status"]).code(0);
+    assert!(!status.out.contains(" old"), "{}", status.out);
+    let json = fleet.rmm(&["status", "--output", "json"]).code(0).json();
+    assert!(json["oldestFacts"].is_null() && json["neverObserved"] == 0, "{json}");
+}

@@ -42,3 +42,31 @@ fn a_file_system_that_tells_nothing_is_looked_at() {
     yard.wants("one", "true");
     daemon.until("the change", || yard.read("a", "app.conf").as_deref() == Some("one\n"));
 }
+
+#[test]
+fn settings_take_effect_as_they_are_written_and_those_that_cannot_are_named_once() {
+    let yard = Yard::new(&["a"]);
+    let settings = |more: &str| yard.file("rmm.toml", &format!("[limits]\nmax_percent = 100\n{more}"));
+    let later = |daemon: &Daemon| daemon.log().matches("daemon.listen has changed: that takes effect at the next start").count();
+    let daemon = yard.daemon();
+    daemon.says("at work");
+    settings("[daemon]\nlisten = \"127.0.0.1:1\"\nlog_format = \"json\"\n");
+    daemon.until("word of what comes later", || later(&daemon) == 1);
+    // No longer told by the system but looked for, and an object per line by now.
+    settings("[daemon]\nlisten = \"127.0.0.1:1\"\nlog_format = \"json\"\nwatch = \"poll\"\npoll_interval = \"1s\"\n");
+    yard.wants("one", "true");
+    daemon.until("the change", || yard.read("a", "app.conf").as_deref() == Some("one\n"));
+    daemon.says("{\"time\":");
+    assert_eq!(later(&daemon), 1, "{}", daemon.log());
+    // Nothing but errors.
+    settings("[general]\nlog_level = \"error\"\n");
+    yard.wants("two", "true");
+    daemon.until("the change", || yard.read("a", "app.conf").as_deref() == Some("two\n"));
+    let sets = daemon.log().matches("policy set in force").count();
+    yard.wants("three", "true");
+    daemon.until("the change", || yard.read("a", "app.conf").as_deref() == Some("three\n"));
+    yard.file("policies/q.yaml", "policies: [\n");
+    daemon.says("policy set refused");
+    assert_eq!(daemon.log().matches("policy set in force").count(), sets, "{}", daemon.log());
+    assert_eq!(daemon.stop().0, Some(0));
+}
