@@ -89,8 +89,7 @@ async fn exchange(connection: &mut AsyncSmtpConnection, message: &Message) -> Re
     let (beyond_ascii, eight_bits) = (knows(Extension::SmtpUtfEight), knows(Extension::EightBitMime));
     let plain = |address: &Address| AsRef::<str>::as_ref(address).is_ascii();
     let beyond = !envelope.from().into_iter().chain(envelope.to()).all(plain);
-    let (offered, left_out): (Vec<_>, Vec<_>) =
-        envelope.to().iter().cloned().partition(|address| beyond_ascii || plain(address));
+    let (offered, left_out): (Vec<_>, Vec<_>) = envelope.to().iter().cloned().partition(|address| beyond_ascii || plain(address));
     let mut without: Vec<(Address, Not)> = left_out.into_iter().map(|address| (address, Not::Plain)).collect();
     let mut parameters = Vec::new();
     if beyond_ascii && beyond {

@@ -60,20 +60,21 @@ pub(super) fn insert(tx: &Transaction<'_>, delivery: &Delivery) -> Result<bool, 
         let what = format!("delivery {}", delivery.id);
         return Err(StoreError::TooLarge { what, size: format!("{} bytes", message.len()), most: MOST_MESSAGE as u64 }.into());
     }
-    let added = tx.prepare_cached(
-        "INSERT INTO Deliveries (Id, Channel, Recipient, Alert, Message, State, Attempts, DueAt, CreatedAt)
+    let added = tx
+        .prepare_cached(
+            "INSERT INTO Deliveries (Id, Channel, Recipient, Alert, Message, State, Attempts, DueAt, CreatedAt)
          VALUES (?1, ?2, ?3, ?4, ?5, 'Pending', ?6, ?7, ?8) ON CONFLICT (Id) DO NOTHING",
-    )?
-    .execute(params![
-        delivery.id,
-        delivery.channel,
-        delivery.recipient,
-        delivery.alert,
-        message,
-        delivery.attempts,
-        moment::text(delivery.due_at),
-        moment::text(delivery.created_at)
-    ])?;
+        )?
+        .execute(params![
+            delivery.id,
+            delivery.channel,
+            delivery.recipient,
+            delivery.alert,
+            message,
+            delivery.attempts,
+            moment::text(delivery.due_at),
+            moment::text(delivery.created_at)
+        ])?;
     Ok(added == 1)
 }
 
@@ -85,8 +86,11 @@ fn insert_rest(tx: &Transaction<'_>, rest: &Delivery) -> Result<(), Failure> {
             step(tx, &rest.id, rest.state)?;
         }
         let error = rest.error.as_deref().map(|text| super::clip(text, MOST_TEXT).to_owned());
-        tx.prepare_cached("UPDATE Deliveries SET State = ?2, Error = ?3 WHERE Id = ?1")?
-            .execute(params![rest.id, rest.state.as_str(), error])?;
+        tx.prepare_cached("UPDATE Deliveries SET State = ?2, Error = ?3 WHERE Id = ?1")?.execute(params![
+            rest.id,
+            rest.state.as_str(),
+            error
+        ])?;
     }
     Ok(())
 }

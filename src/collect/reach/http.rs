@@ -56,7 +56,7 @@ impl Trust {
 
 /// What was seen of the first server.
 #[derive(Debug, Default)]
-struct Seen {
+pub(super) struct Seen {
     certificate: Mutex<Option<Vec<u8>>>,
     refused: Mutex<Option<String>>,
 }

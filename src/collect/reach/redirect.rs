@@ -115,11 +115,12 @@ impl Redirects {
         if self.most == 0 {
             return client.redirect(Policy::none());
         }
-        client.redirect(Policy::custom(move |attempt| match self.refuses(&attempt) {
-            Some(why) => attempt.error(why),
-            None => attempt.follow(),
-        }))
-        .dns_resolver(Arc::new(Resolver(self.nearest)))
+        client
+            .redirect(Policy::custom(move |attempt| match self.refuses(&attempt) {
+                Some(why) => attempt.error(why),
+                None => attempt.follow(),
+            }))
+            .dns_resolver(Arc::new(Resolver(self.nearest)))
     }
 
     fn refuses(self, attempt: &Attempt<'_>) -> Option<String> {
@@ -173,7 +174,9 @@ mod tests {
         for public in ["93.184.216.34", "2606:2800:220:1::1", "172.32.0.1", "100.128.0.1", "64:ff9b::5db8:d822"] {
             assert_eq!(of(public), Nearness::Public, "{public}");
         }
-        for private in ["10.1.2.3", "172.16.0.1", "192.168.1.1", "100.64.0.1", "fd00::1", "::ffff:10.0.0.1", "64:ff9b::a00:1", "2002:a00:1::"] {
+        for private in
+            ["10.1.2.3", "172.16.0.1", "192.168.1.1", "100.64.0.1", "fd00::1", "::ffff:10.0.0.1", "64:ff9b::a00:1", "2002:a00:1::"]
+        {
             assert_eq!(of(private), Nearness::Private, "{private}");
         }
         for here in ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "::127.0.0.1"] {

@@ -230,7 +230,9 @@ async fn who_was_refused_is_seen_in_the_queue_and_who_is_to_be_asked_again_is_as
     assert!(dead.iter().any(|dead| dead.error.as_ref().unwrap().contains("no such user")), "{dead:?}");
     let [waits] = house.in_state(DeliveryState::Pending).try_into().unwrap();
     assert_eq!((waits.recipient.as_deref(), waits.attempts, waits.due_at), (Some("y@later.example.com"), 1, again));
-    assert!(house.signals.lock().unwrap().iter().any(|signal| matches!(signal, Signal::Raised(found) if &*found.key.kind == "Notification")));
+    assert!(
+        house.signals.lock().unwrap().iter().any(|signal| matches!(signal, Signal::Raised(found) if &*found.key.kind == "Notification"))
+    );
     // The server has made up its mind: this one gets it, and nobody gets it twice.
     drop(smtp);
     smtp = Smtp::start_with(&house, "starttls", "kind");
