@@ -9,6 +9,7 @@ mod engine;
 mod entry;
 mod fleet;
 pub mod hand;
+mod incoming;
 pub mod kind;
 mod outbox;
 mod people;

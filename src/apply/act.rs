@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Parts;
 use super::asked::{Acted, Allowed, Ask, End, Part};
+use super::blocking::{self, blocking};
 use super::host::{Doing, LiveHost};
 use super::limits::needs_permission;
 use super::once::Receipts;
@@ -16,7 +17,7 @@ use crate::access::Secrets as _;
 use crate::catalog::ActionDef;
 use crate::diagnose::{Category, Diagnose as _};
 use crate::model::action::By;
-use crate::model::{Device, Facts, Platform, Reboot, Risk};
+use crate::model::{ActionCall, Device, Facts, Platform, Reboot, Risk};
 use crate::plan::{Deed, Planner, holds_secret, placeholders, resolved};
 use crate::script::{HostError, Program, ScriptError, SharedHost};
 use crate::store::{AuditEvent, Owner, StoreError};
@@ -42,7 +43,7 @@ pub async fn act(parts: &Parts, ask: &Ask<'_>, cancel: &CancellationToken) -> Re
     if let Part::Rollback { .. } = ask.part {
         details["rollback"] = true.into();
     }
-    parts.store.audit(&AuditEvent {
+    let event = AuditEvent {
         at: parts.clock.now(),
         user: Some(parts.actor.user.clone()),
         action: "action.run".into(),
@@ -50,7 +51,9 @@ pub async fn act(parts: &Parts, ask: &Ask<'_>, cancel: &CancellationToken) -> Re
         details,
         ip: Some(parts.actor.from.clone()),
         success: end == End::Done,
-    })?;
+    };
+    let store = parts.store.clone();
+    blocking(move || store.audit(&event)).await?;
     let because = ask.because;
     if end == End::Done {
         tracing::info!(device, action = &**action, because, "action done: {text}");
@@ -82,7 +85,8 @@ struct Ready {
 
 async fn attempt(parts: &Parts, ask: &Ask<'_>, cancel: &CancellationToken) -> Result<Acted, StoreError> {
     // Read before the device is leased: an error leaves nothing behind.
-    let ready = match ready(parts, ask)? {
+    let (of, device, call, allowed) = (parts.clone(), ask.device.to_owned(), ask.call.clone(), ask.allowed);
+    let ready = match blocking(move || ready(&of, &device, &call, allowed)).await? {
         Ok(ready) => ready,
         Err(refused) => return Ok(*refused),
     };
@@ -91,7 +95,8 @@ async fn attempt(parts: &Parts, ask: &Ask<'_>, cancel: &CancellationToken) -> Re
     }
     let owner = Owner::this_process();
     let run = format!("action {}", ask.call.action);
-    match parts.store.lease_device(ask.device, &run, &owner, LEASE) {
+    let (store, device, of) = (parts.store.clone(), ask.device.to_owned(), owner.clone());
+    match blocking(move || store.lease_device(&device, &run, &of, LEASE)).await {
         Ok(()) => {}
         Err(StoreError::Leased { run, .. }) => {
             let refused = Acted::refused(&ask.call.action, &format!("run {run} is at work on the device"));
@@ -104,26 +109,30 @@ async fn attempt(parts: &Parts, ask: &Ask<'_>, cancel: &CancellationToken) -> Re
     let acted = loop {
         tokio::select! {
             acted = &mut work => break acted,
-            () = tokio::time::sleep(BEAT) => drop(parts.store.heartbeat(&owner, LEASE)?),
+            () = tokio::time::sleep(BEAT) => {
+                let (store, of) = (parts.store.clone(), owner.clone());
+                blocking(move || store.heartbeat(&of, LEASE)).await?;
+            }
         }
     };
-    parts.store.release_all(&owner)?;
+    let store = parts.store.clone();
+    blocking(move || store.release_all(&owner)).await?;
     Ok(acted)
 }
 
 /// Everything that is looked at before the device is.
-fn ready(parts: &Parts, ask: &Ask<'_>) -> Result<Result<Ready, Box<Acted>>, StoreError> {
-    let action = &*ask.call.action;
+fn ready(parts: &Parts, name: &str, call: &ActionCall, allowed: Allowed) -> Result<Result<Ready, Box<Acted>>, StoreError> {
+    let action = &*call.action;
     let refused = |why: &str| Ok(Err(Box::new(Acted::refused(action, why))));
-    let Some(device) = parts.set.devices.get(ask.device) else { return refused("the device is not declared") };
+    let Some(device) = parts.set.devices.get(name) else { return refused("the device is not declared") };
     let Some(def) = parts.set.catalog.actions.get(action) else { return refused("there is no such action") };
     if def.by == By::Engine {
         return refused("it is not carried out on a device: a workflow can have it as a step");
     }
-    if let Some(why) = forbidden(parts, def, ask.allowed) {
+    if let Some(why) = forbidden(parts, def, allowed) {
         return refused(why);
     }
-    let facts = Arc::new(parts.store.facts(ask.device, None)?);
+    let facts = Arc::new(parts.store.facts(name, None)?);
     if let Some(platform) = facts.platform().or(device.os)
         && !def.platforms.is_empty()
         && !def.platforms.contains(&platform)
@@ -133,7 +142,7 @@ fn ready(parts: &Parts, ask: &Ask<'_>) -> Result<Result<Ready, Box<Acted>>, Stor
     // Selectors are made ready only where there is something to ask them.
     let suspended = super::suspended(&parts.set, &parts.store)?;
     let guards = parts.set.policies.iter().any(|policy| policy.guards.iter().any(|guard| !guard.allow));
-    let given = Value::Object(ask.call.with.iter().map(|(k, v)| (k.clone(), v.clone())).collect());
+    let given = Value::Object(call.with.iter().map(|(k, v)| (k.clone(), v.clone())).collect());
     let none = |_: &str| None;
     let planner = (guards || !suspended.all().is_empty() || templated(&given)).then(|| Planner::new(&parts.set, &none));
     let deed = Deed::of_action(def);
@@ -242,16 +251,16 @@ async fn perform(parts: &Parts, ask: &Ask<'_>, ready: Ready, session: Arc<dyn Se
     let live = Arc::new(Mutex::new(host));
     let host: SharedHost = live.clone();
     let (program, part) = (def.program.clone(), ask.part.clone());
-    let done = tokio::task::spawn_blocking(move || script(&program, &host, &parameters, &part)).await;
+    let done = blocking::script(move || script(&program, &host, &parameters, &part)).await;
     let ran = live.lock().unwrap_or_else(PoisonError::into_inner).take_ran();
     let acted = match done {
-        Ok(Ok(value)) => {
+        Some(Ok(value)) => {
             let shown = if value.is_null() { String::new() } else { format!(": {value}") };
             let what = if ask.part == Part::Run { "was carried out" } else { "was undone" };
             Acted { value, ..Acted::new(End::Done, Category::Transient, format!("{} {what}{shown}", ask.call.action)) }
         }
-        Ok(Err(error)) => failed(ask, &def, lasting, !ran.is_empty(), &error),
-        Err(_) => Acted::new(End::Failed, Category::Configuration, format!("{} ended early", ask.call.action)),
+        Some(Err(error)) => failed(ask, &def, lasting, !ran.is_empty(), &error),
+        None => Acted::new(End::Failed, Category::Configuration, format!("{} ended early", ask.call.action)),
     };
     Acted { ran, ..acted }
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
+use super::blocking;
 use super::executor::Executor;
 use super::host::LiveHost;
 use super::retry;
@@ -37,7 +38,7 @@ type Answers = (Map<String, Value>, DateTime<Utc>);
 
 /// The work on one device.
 pub(super) struct Work<'a> {
-    executor: &'a Executor,
+    executor: Arc<Executor>,
     device: &'a Device,
     session: Arc<dyn Session>,
     facts: Arc<Facts>,
@@ -80,7 +81,7 @@ impl Trouble {
 }
 
 impl<'a> Work<'a> {
-    pub(super) fn new(executor: &'a Executor, device: &'a Device, session: Arc<dyn Session>, facts: Facts, changed: Vec<String>) -> Self {
+    pub(super) fn new(executor: Arc<Executor>, device: &'a Device, session: Arc<dyn Session>, facts: Facts, changed: Vec<String>) -> Self {
         Self { executor, device, session, facts: Arc::new(facts), observed: BTreeMap::new(), answers: BTreeMap::new(), changed }
     }
 
@@ -95,13 +96,13 @@ impl<'a> Work<'a> {
     pub(super) async fn carry_out(&mut self, mut change: RunChange) -> Result<After, StoreError> {
         let fail = |error: String| Step { error: Some(error), ..Step::default() };
         let Some(def) = self.executor.set.catalog.settings.get(&change.change.setting).cloned() else {
-            self.executor.step(&change, ChangeState::Failed, fail("the setting is no longer in the catalog".into()))?;
+            self.executor.step(&change, ChangeState::Failed, fail("the setting is no longer in the catalog".into())).await?;
             return Ok(After::Failed);
         };
         let desired = match self.desired(&change, &def) {
             Ok(desired) => desired,
             Err(error) => {
-                self.executor.step(&change, ChangeState::Failed, fail(error))?;
+                self.executor.step(&change, ChangeState::Failed, fail(error)).await?;
                 return Ok(After::Failed);
             }
         };
@@ -123,7 +124,7 @@ impl<'a> Work<'a> {
                     _ => Some(ChangeState::Cancelled),
                 };
                 if let Some(next) = next {
-                    self.executor.step(&change, next, fail("the run was stopped".into()))?;
+                    self.executor.step(&change, next, fail("the run was stopped".into())).await?;
                 }
                 return Ok(After::Fine);
             }
@@ -139,7 +140,7 @@ impl<'a> Work<'a> {
                     }
                 }
                 Category::Transient | Category::Device => {
-                    self.executor.step(&change, ChangeState::Queued, fail(text.clone()))?;
+                    self.executor.step(&change, ChangeState::Queued, fail(text.clone())).await?;
                     return Ok(After::DeviceLost(text));
                 }
                 Category::Configuration | Category::Fatal => return self.failed(&change, &def, &text).await,
@@ -155,7 +156,7 @@ impl<'a> Work<'a> {
         desired: &Value,
         recovering: bool,
     ) -> Result<Result<After, Trouble>, StoreError> {
-        let executor = self.executor;
+        let executor = Arc::clone(&self.executor);
         let before = match self.look(change, def).await {
             Ok(verdict) => verdict,
             Err(error) => return Ok(Err(Trouble::Transport(error))),
@@ -166,13 +167,13 @@ impl<'a> Work<'a> {
         match before.state {
             State::Compliant if restart && (recovering || change.change.restart_on.iter().any(|label| self.changed.contains(label))) => {}
             State::Compliant if recovering => {
-                executor.step(change, ChangeState::Done, Step { after: Some(seen), ..Step::default() })?;
+                executor.step(change, ChangeState::Done, Step { after: Some(seen), ..Step::default() }).await?;
                 self.changed.push(change.change.label());
                 return Ok(Ok(After::Fine));
             }
             State::Compliant => {
                 let error = restart.then(|| "nothing that it depends on was changed".to_owned());
-                executor.step(change, ChangeState::Skipped, Step { before: Some(seen), error, ..Step::default() })?;
+                executor.step(change, ChangeState::Skipped, Step { before: Some(seen), error, ..Step::default() }).await?;
                 return Ok(Ok(After::Fine));
             }
             // Somebody has changed the service meanwhile, and nothing asks for a restart: starting it was not in the plan.
@@ -180,7 +181,7 @@ impl<'a> Work<'a> {
                 if restart && !recovering && !change.change.restart_on.iter().any(|label| self.changed.contains(label)) =>
             {
                 let error = Some("the observed value is no longer the one in the plan".to_owned());
-                executor.step(change, ChangeState::Stale, Step { before: Some(seen), error, ..Step::default() })?;
+                executor.step(change, ChangeState::Stale, Step { before: Some(seen), error, ..Step::default() }).await?;
                 return Ok(Ok(After::Fine));
             }
             State::Unknown | State::Unsupported => {
@@ -190,13 +191,13 @@ impl<'a> Work<'a> {
             State::Change | State::Report | State::Held | State::Conflict => {}
         }
         let keep_before = change.before.is_none();
-        *change = executor.step(change, ChangeState::Started, Step { before: keep_before.then_some(seen), ..Step::default() })?;
+        *change = executor.step(change, ChangeState::Started, Step { before: keep_before.then_some(seen), ..Step::default() }).await?;
         if let Err(error) = self.act(change, def, desired, before.observed).await {
             return Ok(Err(Trouble::Script(error)));
         }
         if change.change.reboot == Reboot::Always {
             // The device goes away now; what it looks like afterwards the next collection tells.
-            executor.step(change, ChangeState::Done, Step::default())?;
+            executor.step(change, ChangeState::Done, Step::default()).await?;
             return Ok(Ok(After::DeviceLost("it is restarting".into())));
         }
         let after = match self.look(change, def).await {
@@ -205,7 +206,7 @@ impl<'a> Work<'a> {
         };
         let seen = evidence(after.observed.as_ref(), secret);
         if after.state == State::Compliant {
-            executor.step(change, ChangeState::Done, Step { after: Some(seen), ..Step::default() })?;
+            executor.step(change, ChangeState::Done, Step { after: Some(seen), ..Step::default() }).await?;
             self.changed.push(change.change.label());
             return Ok(Ok(After::Fine));
         }
@@ -235,7 +236,7 @@ impl<'a> Work<'a> {
                 Err(other) => step.error = Some(format!("{error}; undoing it failed too: {}", self.redact(&other.to_string()))),
             }
         }
-        self.executor.step(change, state, step)?;
+        self.executor.step(change, state, step).await?;
         Ok(After::Failed)
     }
 
@@ -276,7 +277,7 @@ impl<'a> Work<'a> {
             });
             if let Some(seen) = stale {
                 let error = Some("the observed value is no longer the one in the plan".to_owned());
-                self.executor.step(&change, ChangeState::Stale, Step { before: Some(seen), error, ..Step::default() })?;
+                self.executor.step(&change, ChangeState::Stale, Step { before: Some(seen), error, ..Step::default() }).await?;
             } else {
                 fresh.push(change);
             }
@@ -291,7 +292,7 @@ impl<'a> Work<'a> {
     }
 
     async fn observe(&mut self, request: &Request) -> Result<(), TransportError> {
-        let executor = self.executor;
+        let executor = Arc::clone(&self.executor);
         let connections = &executor.set.config.connections;
         let limits = Limits { timeout: connections.command_timeout.duration(), max_output: connections.max_output_bytes };
         let seen = Collector::collect(self.session.as_ref(), request, None, executor.clock.as_ref(), &executor.abort, limits).await?;
@@ -323,7 +324,7 @@ impl<'a> Work<'a> {
 
     /// Judges by what was observed.
     fn judge(&self, change: &RunChange, def: &Arc<SettingDef>) -> Verdict {
-        let (executor, change) = (self.executor, &change.change);
+        let (executor, change) = (&self.executor, &change.change);
         let lookup = |name: &str| executor.secrets.resolve(name).ok().map(|s| secrecy::ExposeSecret::expose_secret(&s).to_owned());
         let platform = self.facts.platform().or(self.device.os);
         let question = Question { def, key: change.key.as_deref(), desired: &change.desired, platform };
@@ -351,8 +352,8 @@ impl<'a> Work<'a> {
             self.executor.abort.clone(),
             self.executor.redactor.clone(),
         )));
-        let done = tokio::task::spawn_blocking(move || work(&host)).await;
-        done.unwrap_or_else(|error| Err(ScriptError::Runtime { message: format!("the script ended early: {error}"), line: 0 }))
+        let done = blocking::script(move || work(&host)).await;
+        done.unwrap_or_else(|| Err(ScriptError::Runtime { message: "the script broke off: this is a defect of rmm".into(), line: 0 }))
     }
 
     /// The desired value with its secrets, for acting. Key and value are checked once more: a secret may hold what the

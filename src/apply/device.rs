@@ -1,7 +1,9 @@
 //! One device of a run: a session, then its changes one after another.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use super::blocking::blocking;
 use super::change::{After, Work};
 use super::events::Event;
 use super::executor::{DeviceOutcome, Executor};
@@ -17,7 +19,7 @@ const ASK_AGAIN: chrono::TimeDelta = chrono::TimeDelta::seconds(1);
 impl Executor {
     /// Carries out what is left to do on one device, of which `changes` are all in this run. Only a failing database is
     /// an error.
-    pub(super) async fn device(&self, name: &str, mut changes: Vec<RunChange>) -> Result<DeviceOutcome, StoreError> {
+    pub(super) async fn device(self: &Arc<Self>, name: &str, mut changes: Vec<RunChange>) -> Result<DeviceOutcome, StoreError> {
         let mut outcome = DeviceOutcome::default();
         let begun = changes.iter().any(|c| c.attempts > 0);
         let done = changes.iter().filter(|c| c.state == ChangeState::Done && !c.change.restart).map(|c| c.change.label()).collect();
@@ -26,13 +28,14 @@ impl Executor {
             return Ok(outcome);
         }
         if self.stop.is_cancelled() {
-            self.cancel_rest(&changes, super::waiting::STOPPED)?;
+            self.cancel_rest(&changes, super::waiting::STOPPED).await?;
             return Ok(outcome);
         }
-        self.requeue(&mut changes)?;
+        self.requeue(&mut changes).await?;
         let Some(device) = self.set.devices.get(name).cloned() else {
             for change in &changes {
-                self.step(change, ChangeState::Failed, Step { error: Some("the device is no longer declared".into()), ..Step::default() })?;
+                self.step(change, ChangeState::Failed, Step { error: Some("the device is no longer declared".into()), ..Step::default() })
+                    .await?;
             }
             outcome.failed = true;
             return Ok(outcome);
@@ -41,38 +44,39 @@ impl Executor {
         let target = super::survey::target(&self.set, &device);
         let session = match self.sessions.open(&target, &self.abort).await {
             Ok(session) => session,
-            Err(error) => return self.unopened(name, &changes, &error),
+            Err(error) => return self.unopened(name, &changes, &error).await,
         };
-        let facts = self.store.facts(name, None)?;
-        let mut work = Work::new(self, &device, session, facts, done);
+        let (store, of) = (self.store.clone(), name.to_owned());
+        let facts = blocking(move || store.facts(&of, None)).await?;
+        let mut work = Work::new(Arc::clone(self), &device, session, facts, done);
         // What this run has done may change what its other changes see. Where its process died, what it saw last is not
         // known, and whether somebody else has been at work cannot be told any more.
         let lost = begun && self.crashed.load(std::sync::atomic::Ordering::SeqCst);
         if !lost && !self.stop.is_cancelled() {
             changes = match work.leave_out_stale(changes, begun).await? {
                 Ok(fresh) => fresh,
-                Err((changes, error)) => return self.unopened(name, &changes, &error),
+                Err((changes, error)) => return self.unopened(name, &changes, &error).await,
             };
         }
         let mut asked_at = self.clock.now();
-        let mut held = self.held(&changes)?;
+        let mut held = self.held(changes.clone()).await?;
         let mut rest = changes.into_iter();
         while let Some(change) = rest.next() {
             // Windows close while a run goes on.
             if self.clock.now() - asked_at >= ASK_AGAIN {
                 asked_at = self.clock.now();
-                held = self.held(std::slice::from_ref(&change))?;
-                held.extend(self.held(rest.as_slice())?);
+                held = self.held(std::iter::once(&change).chain(rest.as_slice()).cloned().collect()).await?;
             }
             if change.attempts == 0
                 && let Some(held) = held.get(&change.seq)
             {
-                self.step(&change, ChangeState::Cancelled, Step { error: Some(format!("held: {}", held.reason)), ..Step::default() })?;
+                self.step(&change, ChangeState::Cancelled, Step { error: Some(format!("held: {}", held.reason)), ..Step::default() })
+                    .await?;
                 continue;
             }
             if self.stop.is_cancelled() {
                 let left: Vec<RunChange> = std::iter::once(change).chain(rest).collect();
-                self.cancel_rest(&left, super::waiting::STOPPED)?;
+                self.cancel_rest(&left, super::waiting::STOPPED).await?;
                 break;
             }
             match work.carry_out(change).await? {
@@ -81,57 +85,64 @@ impl Executor {
                 After::DeviceLost(error) => {
                     outcome.unreachable = true;
                     let left: Vec<RunChange> = rest.collect();
-                    self.queue(&left, &error)?;
-                    self.store.set_status(name, Status::Offline, Some(&error), self.clock.now())?;
+                    self.queue(&left, &error).await?;
+                    self.status(name, Status::Offline, error).await?;
                     break;
                 }
             }
         }
         let sections = work.into_observed();
         if !sections.is_empty() {
-            self.store.put_observations(&[Observation { device: name.to_owned(), sections, merge: Merge::Probes }])?;
+            let (store, device) = (self.store.clone(), name.to_owned());
+            blocking(move || store.put_observations(&[Observation { device, sections, merge: Merge::Probes }])).await?;
         }
         Ok(outcome)
     }
 
     /// What a window, guard or exception holds back by now.
-    fn held(&self, changes: &[RunChange]) -> Result<BTreeMap<i64, Held>, StoreError> {
-        super::saved::held_now(&self.set, &self.store, &self.secrets, self.clock.now(), changes)
+    async fn held(self: &Arc<Self>, changes: Vec<RunChange>) -> Result<BTreeMap<i64, Held>, StoreError> {
+        let this = Arc::clone(self);
+        blocking(move || super::saved::held_now(&this.set, &this.store, &this.secrets, this.clock.now(), &changes)).await
+    }
+
+    async fn status(&self, name: &str, status: Status, why: String) -> Result<(), StoreError> {
+        let (store, name, now) = (self.store.clone(), name.to_owned(), self.clock.now());
+        blocking(move || store.set_status(&name, status, Some(&why), now)).await.map(drop)
     }
 
     /// What waited or was cancelled before gets its turn again.
-    fn requeue(&self, changes: &mut [RunChange]) -> Result<(), StoreError> {
+    async fn requeue(self: &Arc<Self>, changes: &mut [RunChange]) -> Result<(), StoreError> {
         for change in changes.iter_mut().filter(|c| matches!(c.state, ChangeState::Queued | ChangeState::Cancelled)) {
-            *change = self.step(change, ChangeState::Pending, Step::default())?;
+            *change = self.step(change, ChangeState::Pending, Step::default()).await?;
         }
         Ok(())
     }
 
     /// The session could not be opened: the category decides.
-    fn unopened(&self, name: &str, changes: &[RunChange], error: &TransportError) -> Result<DeviceOutcome, StoreError> {
+    async fn unopened(self: &Arc<Self>, name: &str, changes: &[RunChange], error: &TransportError) -> Result<DeviceOutcome, StoreError> {
         if *error == TransportError::Cancelled {
-            self.cancel_rest(changes, super::waiting::STOPPED)?;
+            self.cancel_rest(changes, super::waiting::STOPPED).await?;
             return Ok(DeviceOutcome::default());
         }
         let text = error.to_string();
         let away = matches!(error.category(), Category::Device | Category::Transient);
         let status = if away { Status::Offline } else { Status::Error };
-        self.store.set_status(name, status, Some(&text), self.clock.now())?;
+        self.status(name, status, text.clone()).await?;
         if away {
-            self.queue(changes, &text)?;
+            self.queue(changes, &text).await?;
             return Ok(DeviceOutcome { unreachable: true, failed: false });
         }
         for change in changes {
             let next = if change.state == ChangeState::Started { ChangeState::Interrupted } else { ChangeState::Failed };
-            self.step(change, next, Step { error: Some(text.clone()), ..Step::default() })?;
+            self.step(change, next, Step { error: Some(text.clone()), ..Step::default() }).await?;
         }
         Ok(DeviceOutcome { failed: true, unreachable: false })
     }
 
     /// Changes wait for the device's return.
-    fn queue(&self, changes: &[RunChange], why: &str) -> Result<(), StoreError> {
+    async fn queue(self: &Arc<Self>, changes: &[RunChange], why: &str) -> Result<(), StoreError> {
         for change in changes.iter().filter(|c| matches!(c.state, ChangeState::Pending | ChangeState::Started)) {
-            self.step(change, ChangeState::Queued, Step { error: Some(why.to_owned()), ..Step::default() })?;
+            self.step(change, ChangeState::Queued, Step { error: Some(why.to_owned()), ..Step::default() }).await?;
         }
         Ok(())
     }

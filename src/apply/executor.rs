@@ -9,7 +9,9 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::blocking::blocking;
 use super::events::Event;
+use super::heart::Heart;
 use super::limits::Refused;
 use super::stages::Stage;
 use crate::access::{Redactor, SecretStore};
@@ -22,7 +24,7 @@ use crate::time::Clock;
 use crate::transport::Sessions;
 
 /// How long a lease holds without a sign of life. The process's end frees it at once on the same machine.
-const LEASE: chrono::TimeDelta = chrono::TimeDelta::minutes(2);
+pub(super) const LEASE: chrono::TimeDelta = chrono::TimeDelta::minutes(2);
 
 /// How a run is carried out. Kept with the run, so that a resumed one goes on in the same way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -161,19 +163,22 @@ impl Executor {
     /// run's final state written.
     pub async fn carry_out(self: Arc<Self>, task: Task, stages: Vec<Stage>) -> Result<Finished, ApplyError> {
         let owner = Owner::this_process();
-        let held = self.lease(&owner, task.changes())?;
-        let beating = CancellationToken::new();
-        let heart = tokio::spawn(Arc::clone(&self).heartbeat(owner.clone(), held, beating.clone()));
-        let worked = match self.begin(task) {
+        let (this, of) = (Arc::clone(&self), owner.clone());
+        let (held, task) = blocking(move || this.lease(&of, task.changes()).map(|held| (held, task))).await?;
+        let heart = Heart::start(Arc::clone(&self), owner.clone(), held);
+        let this = Arc::clone(&self);
+        let worked = match blocking(move || this.begin(task)).await {
             Ok(devices) => Arc::clone(&self).stages(devices, stages).await,
             Err(error) => Err(error.into()),
         };
-        beating.cancel();
-        let _ = heart.await;
-        let finished = worked.and_then(|finished| self.finish(finished));
-        // Where the database is gone the leases end with the process.
-        let _ = self.store.release_all(&owner);
-        finished
+        heart.stop().await;
+        blocking(move || {
+            let finished = worked.and_then(|finished| self.finish(finished));
+            // Where the database is gone the leases end with the process.
+            let _ = self.store.release_all(&owner);
+            finished
+        })
+        .await
     }
 
     /// All devices, or none: a run that would meet another one does not begin.
@@ -218,7 +223,7 @@ impl Executor {
                 for change in self.store.run_changes(&self.run)? {
                     if expired && change.state == ChangeState::Queued {
                         let error = format!("given up: the device did not return before {}", run.expires_at.format("%F %H:%M UTC"));
-                        self.step(&change, ChangeState::Failed, Step { error: Some(error), ..Step::default() })?;
+                        self.step_now(&change, ChangeState::Failed, &Step { error: Some(error), ..Step::default() })?;
                     } else if change.state.is_final() || wanted.contains(&change.seq) {
                         devices.entry(change.device.clone()).or_default().push(change);
                     }
@@ -227,28 +232,6 @@ impl Executor {
         }
         devices.retain(|_, changes| changes.iter().any(|c| !c.state.is_final()));
         Ok(devices)
-    }
-
-    /// Renews the leases; where they cannot be renewed, nothing further is begun. Where another has taken one over, since
-    /// this process gave no sign of life for too long, what is in flight is ended too.
-    async fn heartbeat(self: Arc<Self>, owner: Owner, held: usize, until: CancellationToken) {
-        let mut every = tokio::time::interval((LEASE / 4).to_std().unwrap_or_default());
-        every.tick().await;
-        loop {
-            tokio::select! {
-                () = until.cancelled() => return,
-                _ = every.tick() => {
-                    let renewed = self.store.heartbeat(&owner, LEASE);
-                    if !matches!(renewed, Ok(n) if n >= held) {
-                        self.stop.cancel();
-                    }
-                    if matches!(renewed, Ok(n) if n < held) {
-                        tracing::error!(run = self.run, "another process has taken over devices of this run");
-                        self.abort.cancel();
-                    }
-                }
-            }
-        }
     }
 
     async fn stages(self: Arc<Self>, mut devices: BTreeMap<String, Vec<RunChange>>, stages: Vec<Stage>) -> Result<Finished, ApplyError> {
@@ -280,7 +263,7 @@ impl Executor {
         }
         // What no stage named has been left out by the plan; nothing may be lost in silence.
         for (_, changes) in devices {
-            self.cancel_rest(&changes, "not part of any stage")?;
+            self.cancel_rest(&changes, "not part of any stage").await?;
         }
         Ok(finished)
     }
@@ -381,15 +364,21 @@ impl Executor {
     }
 
     /// Marks changes that will not have their turn.
-    pub(super) fn cancel_rest(&self, changes: &[RunChange], why: &str) -> Result<(), StoreError> {
+    pub(super) async fn cancel_rest(self: &Arc<Self>, changes: &[RunChange], why: &str) -> Result<(), StoreError> {
         for change in changes.iter().filter(|c| matches!(c.state, ChangeState::Pending | ChangeState::Queued)) {
-            self.step(change, ChangeState::Cancelled, Step { error: Some(why.to_owned()), ..Step::default() })?;
+            self.step(change, ChangeState::Cancelled, Step { error: Some(why.to_owned()), ..Step::default() }).await?;
         }
         Ok(())
     }
 
     /// One step in the journal, and its event.
-    pub(super) fn step(&self, change: &RunChange, next: ChangeState, step: Step) -> Result<RunChange, StoreError> {
+    pub(super) async fn step(self: &Arc<Self>, change: &RunChange, next: ChangeState, step: Step) -> Result<RunChange, StoreError> {
+        let (this, change) = (Arc::clone(self), change.clone());
+        blocking(move || this.step_now(&change, next, &step)).await
+    }
+
+    /// The same, blocking.
+    fn step_now(&self, change: &RunChange, next: ChangeState, step: &Step) -> Result<RunChange, StoreError> {
         let error = step.error.clone();
         let (device, label) = (change.device.as_str(), change.change.label());
         if let (Some(error), ChangeState::Failed | ChangeState::RolledBack | ChangeState::Interrupted) = (&error, next) {
@@ -397,7 +386,7 @@ impl Executor {
         } else {
             tracing::info!(device, run = self.run.as_str(), setting = label, "change {next}");
         }
-        let now = self.store.transition(&self.run, change.seq, next, &step, &self.actor)?;
+        let now = self.store.transition(&self.run, change.seq, next, step, &self.actor)?;
         (self.on)(Event::Change { device: change.device.clone(), setting: change.change.label(), state: next, error });
         Ok(now)
     }

@@ -4,11 +4,13 @@
 
 mod act;
 mod asked;
+mod blocking;
 mod change;
 mod declare;
 mod device;
 mod events;
 mod executor;
+mod heart;
 mod host;
 pub mod limits;
 mod once;
@@ -28,6 +30,7 @@ mod waiting;
 
 pub use act::act;
 pub use asked::{Acted, Allowed, Ask, End, Part, Ran};
+pub use blocking::{MOST_SCRIPTS, blocking};
 pub use declare::declare;
 pub use events::{EVENTS_SCHEMA, Event, OnEvent};
 pub use executor::{ApplyError, ApplyOptions, Executor, Finished, Task};

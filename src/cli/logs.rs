@@ -34,19 +34,19 @@ pub(super) struct Form {
     pub(super) aloud: bool,
 }
 
-/// Begins logging into `state_dir/logs`. A folder that cannot be written costs the log, not the work.
+/// Begins logging into `state_dir/logs`. A folder that cannot be written costs the files, not the work, and not what is said
+/// aloud.
 pub(super) fn begin(state_dir: &Path, level: LogLevel, form: Form, redactor: Redactor, clock: Arc<dyn Clock>) {
     let folder = state_dir.join("logs");
-    if std::fs::create_dir_all(folder.join("devices")).is_err() {
-        return;
-    }
+    let made = std::fs::create_dir_all(folder.join("devices")).is_ok();
     let main = tracing_appender::rolling::Builder::new()
         .rotation(tracing_appender::rolling::Rotation::DAILY)
         .filename_prefix("rmm")
         .filename_suffix("log")
         .max_log_files(DAYS)
-        .build(&folder);
-    let Ok(main) = main else { return };
+        .build(&folder)
+        .ok()
+        .filter(|_| made);
     set(level, form.json);
     let layer = Lines { main: std::sync::Mutex::new(main), devices: folder.join("devices"), aloud: form.aloud, redactor, clock };
     // A second command in the same process (a test) keeps the first log.
@@ -88,7 +88,7 @@ fn is_wanted(level: Level) -> bool {
 }
 
 struct Lines {
-    main: std::sync::Mutex<tracing_appender::rolling::RollingFileAppender>,
+    main: std::sync::Mutex<Option<tracing_appender::rolling::RollingFileAppender>>,
     devices: PathBuf,
     aloud: bool,
     redactor: Redactor,
@@ -112,7 +112,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
             object.insert("level".into(), level.as_str().to_lowercase().into());
             object.insert("target".into(), event.metadata().target().into());
             for (name, value) in &fields.all {
-                object.insert(name.clone(), self.redactor.redact(value).into_owned().into());
+                // What every line has is not replaced.
+                object.entry(name.as_str()).or_insert_with(|| self.redactor.redact(value).into_owned().into());
             }
             format!("{}\n", serde_json::Value::Object(object))
         } else {
@@ -122,7 +123,9 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
             let _ = std::io::stderr().lock().write_all(line.as_bytes());
         }
         // A full disk must not stop the work that is being logged.
-        if let Ok(mut main) = self.main.lock() {
+        if let Ok(mut main) = self.main.lock()
+            && let Some(main) = main.as_mut()
+        {
             let _ = main.write_all(line.as_bytes());
         }
         if let Some(device) = fields.device
@@ -162,7 +165,11 @@ impl Visit for Fields {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        self.all.push((field.name().to_owned(), format!("{value:?}")));
+        let text = format!("{value:?}");
+        if field.name() == "device" {
+            self.device = Some(text.clone());
+        }
+        self.all.push((field.name().to_owned(), text));
         if field.name() == "message" {
             self.text = format!("{value:?}{}{}", if self.text.is_empty() { "" } else { " " }, self.text);
         } else {

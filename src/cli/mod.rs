@@ -12,6 +12,7 @@ mod config;
 mod confirm;
 mod context;
 mod devices;
+mod devices_lists;
 mod eval;
 mod exec;
 mod exit;

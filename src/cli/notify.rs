@@ -188,7 +188,10 @@ fn test(global: &Global, context: &Context, store: &Store, name: &str, to: Optio
     let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     let said = |text: &str| context.redactor.redact(text).into_owned();
     let details = match &result {
-        Ok(answer) => json!({ "to": to, "id": id, "said": said(&answer.said) }),
+        Ok(answer) => {
+            let missed: Vec<&str> = answer.missed.iter().map(|missed| missed.recipient.as_str()).collect();
+            json!({ "to": to, "id": id, "said": said(&answer.said), "missed": missed })
+        }
         Err(error) => json!({ "to": to, "id": id, "error": said(&error.to_string()) }),
     };
     store.audit(&event(context, "notify.tested", name, details, result.is_ok()))?;
@@ -198,15 +201,30 @@ fn test(global: &Global, context: &Context, store: &Store, name: &str, to: Optio
         Failure::new(Exit::Error, problem)
     })?;
     let kind = declared.kind.map(|kind| kind.to_string()).unwrap_or_default();
+    let missed: Vec<(String, Diagnostic)> = answer
+        .missed
+        .iter()
+        .map(|missed| {
+            let mut problem = missed.error.diagnostic();
+            problem.message = said(&format!("'{name}' did not take it for {}: {}", clean(&missed.recipient), missed.error));
+            (missed.recipient.clone(), problem)
+        })
+        .collect();
     let answer = clean(&said(&answer.said));
     if global.output == Output::Table {
         super::print(&format!("{} ({kind}) took it after {millis} ms: {answer}\n", paint(Tone::Good, name)))?;
     } else {
-        let shown =
-            json!({ "schema": "rmm.notifyTest/1", "channel": name, "type": kind, "id": id, "milliseconds": millis, "said": answer });
+        let to: Vec<&String> = missed.iter().map(|(to, _)| to).collect();
+        let shown = json!({
+            "schema": "rmm.notifyTest/1", "channel": name, "type": kind, "id": id, "milliseconds": millis, "said": answer, "missed": to,
+        });
         super::print(&document(&shown, global.output)?)?;
     }
-    Ok(Exit::Done)
+    if missed.is_empty() {
+        return Ok(Exit::Done);
+    }
+    let problems = missed.into_iter().map(|(_, problem)| problem).collect();
+    Err(Failure { exit: Exit::Error, problems, sources: std::sync::Arc::default() })
 }
 
 fn list(global: &Global, deliveries: &[Delivery]) -> Result<Exit, Failure> {

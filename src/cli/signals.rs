@@ -7,6 +7,9 @@ use super::exit::Exit;
 use super::failure::Failure;
 use crate::diagnose::Diagnostic;
 
+/// Most threads for what blocks: those of scripts, and some for everything else. They only exist while they are needed.
+const THREADS: usize = crate::apply::MOST_SCRIPTS + 128;
+
 /// What asks work to end.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Signals {
@@ -29,12 +32,13 @@ pub(super) fn block_on_changes<T, E: Into<Failure>>(work: impl AsyncFnOnce(&Sign
 fn run<T, E: Into<Failure>>(said: &'static str, work: impl AsyncFnOnce(&Signals) -> Result<T, E>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
+        .max_blocking_threads(THREADS)
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Error, Diagnostic::error("RMM0001", format!("threads cannot be started: {error}"))))?;
     let signals = Signals::default();
     let result = runtime.block_on(async {
-        let listener = tokio::spawn(listen(signals.clone(), said));
+        let listener = tokio::spawn(listen(signals.clone(), said, false));
         let result = work(&signals).await;
         listener.abort();
         result
@@ -49,13 +53,14 @@ fn run<T, E: Into<Failure>>(said: &'static str, work: impl AsyncFnOnce(&Signals)
 pub(super) fn serve<E: Into<Failure>>(work: impl AsyncFnOnce(crate::reconcile::Signals) -> Result<(), E>) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 4))
+        .max_blocking_threads(THREADS)
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Error, Diagnostic::error("RMM0001", format!("threads cannot be started: {error}"))))?;
     let asked = crate::reconcile::Signals::default();
     let result = runtime.block_on(async {
         let signals = Signals { stop: asked.stop.clone(), abort: asked.abort.clone() };
-        let listener = tokio::spawn(listen(signals, "\nStopping: what is in flight is finished first. Once more stops at once."));
+        let listener = tokio::spawn(listen(signals, "\nStopping: what is in flight is finished first. Once more stops at once.", true));
         let hangups = tokio::spawn(hang_ups(std::sync::Arc::clone(&asked.reload)));
         let result = work(asked).await;
         listener.abort();
@@ -78,14 +83,17 @@ async fn hang_ups(reload: std::sync::Arc<tokio::sync::Notify>) {
 #[cfg(not(unix))]
 async fn hang_ups(_: std::sync::Arc<tokio::sync::Notify>) {}
 
-async fn listen(signals: Signals, said: &str) {
+async fn listen(signals: Signals, said: &str, quiet: bool) {
     let mut asked = 0;
     let Some(mut interrupts) = Interrupts::new() else { return };
     while interrupts.next().await {
         asked += 1;
         signals.stop.cancel();
         if asked == 1 {
-            super::say(said);
+            // Of a service the log says so, in its own form.
+            if std::io::IsTerminal::is_terminal(&std::io::stderr()) || !quiet {
+                super::say(said);
+            }
         } else {
             signals.abort.cancel();
         }

@@ -8,8 +8,8 @@ use super::args::Global;
 use super::context::STATE_DIR;
 use super::exit::Exit;
 use super::failure::Failure;
-use crate::diagnose::Diagnostic;
-use crate::store::Store;
+use crate::diagnose::{Diagnose as _, Diagnostic};
+use crate::store::{Store, StoreError};
 use crate::time::SystemClock;
 
 /// Arguments of `rmm uninstall`.
@@ -41,9 +41,19 @@ pub(super) fn run(global: &Global, args: UninstallArgs) -> Result<Exit, Failure>
     }
     // A repository that is not valid can be removed too, so nothing but the database is read.
     let db = global.db.clone().unwrap_or_else(|| state.join("rmm.db"));
-    let store = if db.is_file() { Store::open(&db, Arc::new(SystemClock)).ok() } else { None };
-    let busy = store.as_ref().map(Store::leases).transpose()?.and_then(|leases| leases.into_iter().next());
-    if let Some(run) = busy.map(|lease| lease.run) {
+    let store = match db.is_file().then(|| Store::open(&db, Arc::new(SystemClock))) {
+        Some(Ok(store)) => Some(store),
+        // Whoever holds it would go on writing into a file that is gone.
+        Some(Err(error @ StoreError::Locked { .. })) => return Err(error.into()),
+        Some(Err(_)) | None => None,
+    };
+    let leases = store.as_ref().map(Store::leases).transpose()?.unwrap_or_default();
+    if let Some(daemon) = store.as_ref().map(Store::daemon).transpose()?.flatten() {
+        let problem = StoreError::DaemonRuns { until: daemon.expires_at }.diagnostic();
+        let advice = "end it first: systemctl disable --now rmm-reconcile, or Ctrl-C where it runs; nothing was removed";
+        return Err(Failure::new(Exit::Refused, problem.advice(advice)));
+    }
+    if let Some(run) = leases.into_iter().next().map(|lease| lease.run) {
         let problem = Diagnostic::error("RMM0305", format!("run {run} is being carried out"));
         return Err(Failure::new(Exit::Refused, problem.advice("wait for it to end, or stop it with Ctrl-C")));
     }

@@ -4,6 +4,7 @@
 mod http;
 mod icmp;
 mod port;
+mod redirect;
 #[cfg(test)]
 mod tests;
 

@@ -309,6 +309,9 @@ pub struct Repository {
     pub interval: Span,
     /// Time for one fetch.
     pub timeout: Span,
+    /// Most bytes that what is fetched may take on disk, with its history. A fetch that brings more is stopped.
+    #[schemars(range(min = 1_048_576))]
+    pub max_bytes: u64,
     /// Take only commits signed by a trusted key.
     pub require_signed_commits: bool,
     /// File of trusted SSH keys, in the form of `ssh-keygen -Y verify`: outside of what is followed.
@@ -327,6 +330,7 @@ impl Default for Repository {
             folder: None,
             interval: Span::seconds(60),
             timeout: Span::seconds(120),
+            max_bytes: 1024 * 1024 * 1024,
             require_signed_commits: false,
             allowed_signers: None,
             trusted_keys: None,

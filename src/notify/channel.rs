@@ -35,6 +35,17 @@ pub struct Answer {
     pub said: String,
     /// What later messages about the same alert need: a thread, a message id.
     pub receipt: Option<String>,
+    /// Recipients who did not get it while others did.
+    pub missed: Vec<Missed>,
+}
+
+/// A recipient whom a message did not reach that others got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missed {
+    /// Address within the channel.
+    pub recipient: String,
+    /// Why, and whether trying again may help.
+    pub error: SendError,
 }
 
 /// A way to reach people or systems.
@@ -87,7 +98,12 @@ impl Surroundings {
 
 /// The key of a parcel where only plain characters may stand: its id, or a digest of it.
 pub(super) fn key(id: &str) -> String {
-    use sha2::{Digest, Sha256};
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    if !id.is_empty() && id.len() <= 100 && id.chars().all(plain) { id.to_owned() } else { hex::encode(&Sha256::digest(id)[..20]) }
+    if !id.is_empty() && id.len() <= 100 && id.chars().all(plain) { id.to_owned() } else { digest(id) }
+}
+
+/// Stands for a text that may hold anything: 40 hexadecimal digits.
+pub(super) fn digest(text: &str) -> String {
+    use sha2::{Digest, Sha256};
+    hex::encode(&Sha256::digest(text)[..20])
 }

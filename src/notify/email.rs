@@ -1,4 +1,5 @@
-//! Mail over SMTP: HTML and text, the alerts as a file where asked for, threads by `References`.
+//! Mail over SMTP: HTML and text, the alerts as a file where asked for, threads by `References`. How it is handed over is in
+//! `smtp.rs`.
 
 use std::time::Duration;
 
@@ -8,11 +9,11 @@ use lettre::message::{Attachment, Mailbox, MessageBuilder, MultiPart};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
-use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 use secrecy::ExposeSecret;
 
-use super::channel::{Answer, Channel, Parcel, Surroundings, key};
+use super::channel::{Answer, Channel, Missed, Parcel, Surroundings, key};
 use super::letter::{Letter, rfc3339};
+use super::smtp::{Failed, Not, Server, good_bye};
 use super::{SendError, http, text};
 use crate::model::channel::{Attach, Email, MailTls};
 use crate::model::delivery::{Message, Occasion};
@@ -47,7 +48,8 @@ impl Mail {
         Ok(Self { options, house, tls, port })
     }
 
-    fn compose(&self, parcel: &Parcel<'_>) -> Result<lettre::Message, SendError> {
+    /// The mail, and those of its recipients whose address is none.
+    fn compose(&self, parcel: &Parcel<'_>) -> Result<(lettre::Message, Vec<Missed>), SendError> {
         let letter = Letter { message: parcel.message, base_url: self.house.base_url.as_deref() };
         let from = mailbox("from", &self.options.from)?;
         let domain = from.email.domain().to_owned();
@@ -58,13 +60,23 @@ impl Mail {
         if to.is_empty() {
             return Err(SendError::Unwritable("there is nobody to send it to: 'to' is empty".into()));
         }
-        for address in to {
-            builder = builder.to(mailbox("to", address)?);
-        }
-        if own.is_none() {
-            for address in &self.options.cc.0 {
-                builder = builder.cc(mailbox("cc", address)?);
+        let mut missed = Vec::new();
+        let mut good = 0;
+        let copies = if own.is_none() { self.options.cc.0.as_slice() } else { &[] };
+        let all = to.iter().map(|address| ("to", address)).chain(copies.iter().map(|address| ("cc", address)));
+        for (key, address) in all {
+            match mailbox(key, address) {
+                Ok(known) => {
+                    builder = if key == "to" { builder.to(known) } else { builder.cc(known) };
+                    good += 1;
+                }
+                Err(error) => missed.push(Missed { recipient: address.clone(), error }),
             }
+        }
+        if good == 0
+            && let Some(first) = missed.pop()
+        {
+            return Err(first.error);
         }
         if let Some(address) = &self.options.reply_to {
             builder = builder.reply_to(mailbox("reply_to", address)?);
@@ -79,7 +91,32 @@ impl Mail {
             };
         }
         let builder = builder.subject(letter.headline()).header(AutoSubmitted).header(Delivery(key(parcel.id)));
-        body(builder, &letter, self.wants_file(parcel.message))
+        Ok((body(builder, &letter, self.wants_file(parcel.message))?, missed))
+    }
+
+    /// Why a recipient did not get it.
+    fn missed(&self, address: &lettre::Address, why: &Not) -> Missed {
+        let error = match why {
+            Not::Said(error) => self.failed(error),
+            Not::Plain => SendError::Refused {
+                host: self.options.server.clone(),
+                said: "the server takes no addresses with letters beyond a to z (SMTPUTF8)".into(),
+            },
+        };
+        Missed { recipient: address.to_string(), error }
+    }
+
+    /// Nobody got it. As long as one of them may get it later, it is tried again for all: none of them has it.
+    fn nobody(&self, without: &[(lettre::Address, Not)]) -> SendError {
+        let missed: Vec<Missed> = without.iter().map(|(address, why)| self.missed(address, why)).collect();
+        let host = self.options.server.clone();
+        let said: Vec<String> = missed.iter().map(|one| format!("{}: {}", one.recipient, words(&one.error))).collect();
+        let said = text::line(&said.join("; "), MOST_SAID);
+        if missed.iter().any(|one| one.error.may_pass()) {
+            SendError::Later { host, said, after: None }
+        } else {
+            SendError::Refused { host, said }
+        }
     }
 
     fn wants_file(&self, message: &Message) -> bool {
@@ -118,29 +155,37 @@ impl Mail {
 #[async_trait]
 impl Channel for Mail {
     async fn send(&self, parcel: &Parcel<'_>) -> Result<Answer, SendError> {
-        let message = self.compose(parcel)?;
+        let (message, mut missed) = self.compose(parcel)?;
         let id = message.headers().get_raw("Message-ID").unwrap_or_default().to_owned();
         let timeout = self.options.common.timeout();
-        let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&self.options.server)
-            .port(self.port)
-            .tls(self.tls.clone())
-            .timeout(Some(timeout))
-            .hello_name(ClientId::Domain(self.house.host.clone()));
+        let mut credentials = None;
         if let (Some(user), Some(password)) = (&self.options.user, &self.options.password) {
             let password = self.house.secret(password)?;
-            builder = builder.credentials(Credentials::new(user.clone(), password.expose_secret().to_owned()));
+            credentials = Some(Credentials::new(user.clone(), password.expose_secret().to_owned()));
         }
-        // Each command has its time; the whole conversation has one too.
+        let hello = ClientId::Domain(self.house.host.clone());
+        let server = Server { host: &self.options.server, port: self.port, tls: &self.tls, timeout, hello, credentials };
+        // Connecting has its time; the whole conversation has one too.
         let whole = timeout.saturating_mul(3).min(Duration::from_mins(5));
-        match tokio::time::timeout(whole, builder.build().send(message)).await {
+        match tokio::time::timeout(whole, server.hand_over(&message)).await {
             Err(_) => Err(SendError::TimedOut { host: self.options.server.clone(), after: whole }),
-            Ok(Err(error)) => Err(self.failed(&error)),
-            Ok(Ok(response)) => {
-                let words: Vec<&str> = response.message().collect();
-                let said = format!("{} {}", response.code(), words.join(" "));
-                Ok(Answer { said: text::line(&self.house.redactor.redact(&said), MOST_SAID), receipt: Some(id) })
+            Ok(Err(Failed::Whole(error))) => Err(self.failed(&error)),
+            Ok(Err(Failed::Everybody(without))) => Err(self.nobody(&without)),
+            Ok(Ok((taken, connection))) => {
+                good_bye(connection).await;
+                missed.extend(taken.without.iter().map(|(address, why)| self.missed(address, why)));
+                let said = text::line(&self.house.redactor.redact(&taken.said), MOST_SAID);
+                Ok(Answer { said, receipt: Some(id), missed })
             }
         }
+    }
+}
+
+/// What was said of one recipient, without the server's name.
+fn words(error: &SendError) -> String {
+    match error {
+        SendError::Later { said, .. } | SendError::Refused { said, .. } => said.clone(),
+        other => other.to_string(),
     }
 }
 

@@ -67,7 +67,7 @@ impl Channel for Records {
             Ok(Ok(output)) => {
                 let said = [output.stdout, output.stderr].concat();
                 let said = text::line(&self.house.redactor.redact(&String::from_utf8_lossy(&said)), 300);
-                if output.status.success() { Ok(Answer { said, receipt: None }) } else { Err(SendError::Refused { host, said }) }
+                if output.status.success() { Ok(Answer { said, ..Answer::default() }) } else { Err(SendError::Refused { host, said }) }
             }
         }
     }

@@ -35,7 +35,7 @@ impl Events {
         let api = self.options.api_url.as_deref().unwrap_or(API).trim_end_matches('/');
         let request = self.http.request(Method::POST, &format!("{api}/v2/enqueue"))?.json(&event);
         let reply = self.http.send(request, &self.house, parcel.at).await?;
-        Ok(Answer { said: reply.said, receipt: event["dedup_key"].as_str().map(str::to_owned) })
+        Ok(Answer { said: reply.said, receipt: event["dedup_key"].as_str().map(str::to_owned), ..Answer::default() })
     }
 }
 

@@ -70,7 +70,7 @@ impl Post {
             });
         }
         let root = thread.map(|(_, ts)| ts.to_owned()).or_else(|| answer["ts"].as_str().map(str::to_owned));
-        Ok(Answer { said: "ok".into(), receipt: root.map(|ts| format!("{channel} {}", text::line(&ts, 64))) })
+        Ok(Answer { said: "ok".into(), receipt: root.map(|ts| format!("{channel} {}", text::line(&ts, 64))), ..Answer::default() })
     }
 
     async fn by_webhook(&self, parcel: &Parcel<'_>, letter: &Letter<'_>) -> Result<Answer, SendError> {
@@ -86,7 +86,7 @@ impl Post {
         }
         let request = self.http.request(Method::POST, url.expose_secret())?.json(&body);
         let reply = self.http.send(request, &self.house, parcel.at).await?;
-        Ok(Answer { said: reply.said, receipt: None })
+        Ok(Answer { said: reply.said, ..Answer::default() })
     }
 }
 

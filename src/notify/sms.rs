@@ -1,15 +1,12 @@
 //! Text messages through Twilio: short, and one for each number.
 
-use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use async_trait::async_trait;
 use reqwest::Method;
 use secrecy::ExposeSecret;
 use serde_json::Value;
 
 use super::SendError;
-use super::channel::{Answer, Channel, Parcel, Surroundings};
+use super::channel::{Answer, Channel, Missed, Parcel, Surroundings};
 use super::http::Http;
 use super::letter::{Letter, encoded};
 use super::text;
@@ -20,22 +17,18 @@ const API: &str = "https://api.twilio.com";
 const LONGEST: usize = 1600;
 /// A text message is paid by the piece: what is known beyond the headline has to be short.
 const MESSAGE: usize = 300;
-/// Most that is remembered of what was taken.
-const MOST_TAKEN: usize = 1000;
 
 /// A channel for text messages.
 pub(super) struct TextMessage {
     options: Sms,
     house: Surroundings,
     http: Http,
-    /// Numbers that took a message which other numbers have not: the vendor cannot recognise a repeated one.
-    taken: Mutex<VecDeque<(String, String)>>,
 }
 
 impl TextMessage {
     pub(super) fn new(options: Sms, house: Surroundings) -> Result<Self, SendError> {
         let http = Http::new(&house, options.ca_file.as_deref(), options.common.timeout())?;
-        Ok(Self { options, house, http, taken: Mutex::default() })
+        Ok(Self { options, house, http })
     }
 }
 
@@ -54,11 +47,8 @@ impl Channel for TextMessage {
         }
         let user = self.options.api_key.as_deref().unwrap_or(&self.options.account);
         let mut said = Vec::new();
-        let mut failed: Option<SendError> = None;
+        let mut missed: Vec<Missed> = Vec::new();
         for number in numbers {
-            if self.has(parcel.id, number) {
-                continue;
-            }
             let sent = match self.form(number, &body) {
                 Ok(form) => {
                     let request = self
@@ -73,22 +63,19 @@ impl Channel for TextMessage {
             };
             match sent {
                 Ok(reply) => {
-                    self.note(parcel.id, number);
                     let answer: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
                     said.push(text::line(answer["sid"].as_str().unwrap_or(&reply.said), 64));
                 }
                 // The others hear of it all the same. What may pass is worth another try for this number alone.
-                Err(error) => {
-                    if failed.as_ref().is_none_or(|known| !known.may_pass()) {
-                        failed = Some(error);
-                    }
-                }
+                Err(error) => missed.push(Missed { recipient: number.clone(), error }),
             }
         }
-        match failed {
-            Some(error) => Err(error),
-            None => Ok(Answer { said: said.join(" "), receipt: None }),
+        if said.is_empty() {
+            // Nobody has it: as long as it may pass for one of them, it is tried again for all.
+            let at = missed.iter().position(|one| one.error.may_pass()).unwrap_or_default();
+            return Err(missed.swap_remove(at).error);
         }
+        Ok(Answer { said: said.join(" "), receipt: None, missed })
     }
 }
 
@@ -105,23 +92,6 @@ impl TextMessage {
         };
         let form = [("To", number), ("Body", body), sender].map(|(name, value)| format!("{name}={}", encoded(value)));
         Ok(form.join("&"))
-    }
-
-    /// Whether an earlier try has reached this number.
-    fn has(&self, id: &str, number: &str) -> bool {
-        self.taken().iter().any(|(known, of)| known == id && of == number)
-    }
-
-    fn note(&self, id: &str, number: &str) {
-        let mut taken = self.taken();
-        if taken.len() >= MOST_TAKEN {
-            taken.pop_front();
-        }
-        taken.push_back((id.to_owned(), number.to_owned()));
-    }
-
-    fn taken(&self) -> MutexGuard<'_, VecDeque<(String, String)>> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -112,7 +112,7 @@ impl Channel for Log {
         match done {
             Err(_) => Err(SendError::TimedOut { host, after }),
             Ok(Err(error)) => Err(SendError::Unreachable { host, why: error.to_string() }),
-            Ok(Ok(())) => Ok(Answer { said: "handed over; the system log does not answer".into(), receipt: None }),
+            Ok(Ok(())) => Ok(Answer { said: "handed over; the system log does not answer".into(), ..Answer::default() }),
         }
     }
 }

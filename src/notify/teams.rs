@@ -37,7 +37,7 @@ impl Channel for Card {
         let request =
             self.http.request(reqwest::Method::POST, url.expose_secret())?.header("Idempotency-Key", key(parcel.id)).json(&envelope);
         let reply = self.http.send(request, &self.house, parcel.at).await?;
-        Ok(Answer { said: reply.said, receipt: None })
+        Ok(Answer { said: reply.said, ..Answer::default() })
     }
 }
 

@@ -114,7 +114,7 @@ impl Channel for Hook {
         };
         let request = self.http.request(method, url.expose_secret())?.headers(headers).body(body);
         let reply = self.http.send(request, &self.house, parcel.at).await?;
-        Ok(Answer { said: reply.said, receipt: None })
+        Ok(Answer { said: reply.said, ..Answer::default() })
     }
 }
 

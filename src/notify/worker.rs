@@ -14,16 +14,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::channel::{Answer, Channel, Parcel, Surroundings};
 use super::lane::{ChannelCounts, LOOK_AT, Lanes};
-use super::{SendError, backoff, merge, text};
+use super::{SendError, merge};
 use crate::access::{Redactor, Secrets};
 use crate::diagnose::Diagnose;
-use crate::model::alert::Subject;
-use crate::model::{AlertKey, Config, Delivery, DeliveryState, Finding, Severity, Signal};
+use crate::model::{Config, Delivery, Severity, Signal};
 use crate::store::{AlertBatch, DeliveryResult, Store, StoreError};
 use crate::time::Clock;
 
-/// Kind of the alert about a channel that does not take messages.
-pub const ALERT_KIND: &str = "Notification";
 /// The queue is looked at this often even where nobody says that something is due: a clock may have been set.
 const LOOK: Duration = Duration::from_secs(5);
 /// How long what is on its way may take to arrive when the worker is to stop.
@@ -55,7 +52,7 @@ pub struct Parts {
 
 /// Empties the queue. One for each database.
 pub struct Worker {
-    parts: Parts,
+    pub(super) parts: Parts,
     house: RwLock<Surroundings>,
     lanes: Mutex<Lanes>,
     /// By the clock, when the queue was last looked at.
@@ -69,9 +66,9 @@ impl std::fmt::Debug for Worker {
 }
 
 /// A delivery that was tried.
-struct Tried {
-    delivery: Delivery,
-    result: Result<Answer, SendError>,
+pub(super) struct Tried {
+    pub(super) delivery: Delivery,
+    pub(super) result: Result<Answer, SendError>,
 }
 
 impl Worker {
@@ -153,7 +150,7 @@ impl Worker {
         self.lanes().by_name.values().map(|lane| lane.counts.clone()).collect()
     }
 
-    fn lanes(&self) -> MutexGuard<'_, Lanes> {
+    pub(super) fn lanes(&self) -> MutexGuard<'_, Lanes> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -305,32 +302,6 @@ impl Worker {
         Tried { delivery, result }
     }
 
-    /// What follows from a try.
-    fn judge(&self, tried: &Tried) -> DeliveryResult {
-        let now = self.parts.clock.now();
-        let delivery = &tried.delivery;
-        let error = match &tried.result {
-            Ok(answer) => {
-                let receipt = answer.receipt.clone();
-                return DeliveryResult { state: DeliveryState::Sent, error: None, receipt, due_at: None, sent_at: Some(now) };
-            }
-            Err(error) => error,
-        };
-        let said = text::line(&self.parts.redactor.redact(&format!("{}: {error}", error.code())), 1000);
-        let attempts = delivery.attempts + 1;
-        let (tries, longest) = {
-            let mut lanes = self.lanes();
-            let common = lanes.of(&delivery.channel).options().map(|options| options.common().clone()).unwrap_or_default();
-            (common.tries, common.give_up_after.delta())
-        };
-        let too_old = attempts > 1 && now - delivery.created_at >= longest;
-        if !error.may_pass() || attempts >= tries || too_old {
-            return DeliveryResult { state: DeliveryState::Dead, error: Some(said), receipt: None, due_at: None, sent_at: None };
-        }
-        let due = now + backoff::pause(&delivery.id, attempts, error.retry_after());
-        DeliveryResult { state: DeliveryState::Pending, error: Some(said), receipt: None, due_at: Some(due), sent_at: None }
-    }
-
     /// Writes it down. Where that fails for long, the delivery stays uncertain and goes again after the next start: that is
     /// put off for as long as a database may be busy.
     async fn record(&self, id: &str, outcome: DeliveryResult) {
@@ -341,47 +312,6 @@ impl Worker {
                 Ok(()) => return,
                 Err(error) => tracing::error!(code = error.code(), "what came of a notification cannot be recorded: {error}"),
             }
-        }
-    }
-
-    /// Log, figures, and the alert about the channel.
-    fn tell(&self, tried: &Tried, outcome: &DeliveryResult) {
-        let delivery = &tried.delivery;
-        let channel = &delivery.channel;
-        let now = self.parts.clock.now();
-        let key = AlertKey { subject: Subject::System, kind: ALERT_KIND.into(), instance: Arc::clone(channel) };
-        let error = outcome.error.clone().unwrap_or_default();
-        let signal = {
-            let mut lanes = self.lanes();
-            let lane = lanes.of(channel);
-            lane.counts.last_error.clone_from(&outcome.error);
-            match outcome.state {
-                DeliveryState::Sent => {
-                    lane.counts.sent += 1;
-                    lane.counts.last_sent_at = Some(now);
-                    std::mem::take(&mut lane.alarmed).then(|| Signal::Cleared { key, at: now, reason: "it takes messages again".into() })
-                }
-                DeliveryState::Dead => {
-                    lane.counts.failed += 1;
-                    lane.counts.dead += 1;
-                    lane.alarmed = true;
-                    // A message about this channel that does not get through this channel says nothing new.
-                    let itself = delivery.message.alerts.iter().any(|alert| alert.key == key);
-                    (!itself).then(|| Signal::Raised(dead(key, delivery, &error, now)))
-                }
-                _ => {
-                    lane.counts.failed += 1;
-                    None
-                }
-            }
-        };
-        match outcome.state {
-            DeliveryState::Sent => tracing::info!(delivery = %delivery.id, channel = %channel, "sent"),
-            DeliveryState::Dead => tracing::error!(delivery = %delivery.id, channel = %channel, "given up: {error}"),
-            _ => tracing::warn!(delivery = %delivery.id, channel = %channel, again = ?outcome.due_at, "not sent: {error}"),
-        }
-        if let Some(signal) = signal {
-            (self.parts.signals)(signal);
         }
     }
 }
@@ -407,18 +337,4 @@ async fn guarded(
         _ => Err(SendError::Unwritable("this is a defect of rmm: the channel broke off".into())),
     };
     (result, kept)
-}
-
-/// The alert about a channel that did not take a message.
-fn dead(key: AlertKey, delivery: &Delivery, error: &str, at: DateTime<Utc>) -> Finding {
-    Finding {
-        title: text::line(&format!("a notification to {} was given up: {error}", key.instance), 300),
-        message: format!("`rmm notify list --state dead` shows it, `rmm notify retry {}` has it tried again.", delivery.id),
-        source: "notify".into(),
-        severity: Severity::High,
-        value: None,
-        unit: None,
-        key,
-        at,
-    }
 }

@@ -19,12 +19,13 @@ use super::desk::DeskWay;
 use super::enforce::{self, Attempt};
 use super::keeper::Seen;
 use super::kinds::{self, Kind, Kinds};
+use super::resume;
 use super::timers::{self, Timers};
 use super::visits::Visit;
 use super::vitals::Vitals;
 use super::watched::Watched;
 use super::wheel::{self, Wheel};
-use crate::apply::Parts;
+use crate::apply::{Parts, Waiting};
 use crate::collect::Request;
 use crate::model::alert::Signal;
 use crate::model::plan::{Change, State};
@@ -91,6 +92,8 @@ pub(super) struct Conductor {
     edges: BTreeSet<(DateTime<Utc>, String)>,
     /// Devices with a run of ours.
     running: BTreeSet<String>,
+    /// Devices that a run waits for which could go on, but for the runs that there are.
+    put_off: BTreeSet<String>,
     /// Not before.
     patience: HashMap<String, (Duration, u32)>,
     /// Policies whose moment has come and is not over, and that moment.
@@ -140,6 +143,7 @@ impl Conductor {
             wanting: BTreeMap::new(),
             edges: BTreeSet::new(),
             running: BTreeSet::new(),
+            put_off: BTreeSet::new(),
             patience: HashMap::new(),
             due_policies: BTreeMap::new(),
             unseen: BTreeMap::new(),
@@ -338,13 +342,13 @@ impl Conductor {
         self.data_version = version;
         self.vitals.figures.suspended.set(suspensions.len() as i64);
         self.desk.external().await;
-        self.heed(suspensions);
+        self.heed(suspensions).await;
         Ok(())
     }
 
     /// What is suspended now. Another try is given to what no longer is, and to nothing else: what is suspended here for one
     /// device says nothing of how often the others have failed.
-    fn heed(&mut self, now: BTreeSet<Suspended>) {
+    async fn heed(&mut self, now: BTreeSet<Suspended>) {
         let before = std::mem::replace(&mut self.suspensions, now);
         // One that came and went between two looks shows by what is held because of nothing.
         let many = self.suspensions.iter().any(|(kind, ..)| matches!(kind, SuspensionKind::Group | SuspensionKind::Policy));
@@ -369,8 +373,9 @@ impl Conductor {
         let devices = &self.parts.set.devices;
         let touched = touched.unwrap_or_else(|| devices.keys().cloned().collect());
         if !over.is_empty() {
-            let mut breaker = self.breaker.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            breaker.forgive(&touched);
+            let (breaker, forgiven) = (Arc::clone(&self.breaker), touched.clone());
+            // A run that ends may hold it while it writes.
+            blocking(move || breaker.lock().unwrap_or_else(std::sync::PoisonError::into_inner).forgive(&forgiven)).await;
             self.patience.retain(|device, _| !touched.contains(device));
         }
         self.dirty.extend(touched.into_iter().filter(|device| devices.contains_key(device)));
@@ -524,13 +529,14 @@ impl Conductor {
     /// Goes on with what waits for these devices; without any, with everything that can go on.
     async fn go_on(&mut self, devices: Option<BTreeSet<String>>) -> Result<(), StoreError> {
         let parts = self.parts.clone();
-        for waiting in blocking(move || crate::apply::waiting(&parts, devices.as_ref())).await? {
-            let devices: BTreeSet<String> = waiting.changes.iter().map(|change| change.device.clone()).collect();
-            if devices.iter().any(|device| self.running.contains(device)) {
-                continue;
-            }
+        let waiting = blocking(move || crate::apply::waiting(&parts, devices.as_ref())).await?;
+        let of = |run: &Waiting| run.changes.iter().map(|change| change.device.clone()).collect();
+        let waiting = waiting.into_iter().map(|run| (of(&run), run)).collect();
+        let turns = resume::choose(waiting, &self.running, MOST_RUNS.saturating_sub(self.runs.len()));
+        self.put_off.extend(turns.put_off);
+        for (devices, waiting) in turns.now {
             tracing::info!(run = waiting.run.id, devices = devices.len(), "goes on");
-            self.running.extend(devices.iter().cloned());
+            self.running.extend(devices);
             let attempt = enforce::resume(self.parts.clone(), waiting, (self.stop.clone(), self.abort.clone()), Arc::clone(&self.breaker));
             self.runs.spawn(attempt);
         }
@@ -679,10 +685,15 @@ impl Conductor {
             }
         }
         self.say(attempt.signals).await;
-        match attempt.fatal {
-            Some(error) => Err(error),
-            None => Ok(()),
+        if let Some(error) = attempt.fatal {
+            return Err(error);
         }
+        // There is room for another one.
+        if self.put_off.is_empty() || self.stop.is_cancelled() {
+            return Ok(());
+        }
+        let devices = std::mem::take(&mut self.put_off);
+        self.go_on(Some(devices)).await
     }
 
     async fn say(&self, signals: Vec<Signal>) {

@@ -134,7 +134,9 @@ async fn carry_out(
 }
 
 async fn work(parts: &Parts, run: &str, task: Task, options: ApplyOptions, stops: Stops) -> Result<Finished, ApplyError> {
-    let stages = crate::apply::stages_of(&parts.set, &parts.store, &options.stages, task.changes())?;
+    let (of, names) = (parts.clone(), options.stages.clone());
+    let (stages, task) =
+        blocking(move || crate::apply::stages_of(&of.set, &of.store, &names, task.changes()).map(|stages| (stages, task))).await?;
     let stop = stops.0.child_token();
     parts.executor(run, options, (stop, stops.1.child_token()), Box::new(|_| {})).carry_out(task, stages).await
 }

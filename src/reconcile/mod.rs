@@ -17,6 +17,7 @@ mod http;
 mod keeper;
 mod kinds;
 mod reload;
+mod resume;
 mod service;
 mod sets;
 mod timers;

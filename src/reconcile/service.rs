@@ -42,15 +42,33 @@ pub(super) fn stopping(drain: Duration) {
 /// Says that the loop is alive as often as the service manager wants to hear it, and only while that is true.
 pub(super) async fn watchdog(vitals: Arc<Vitals>, stop: CancellationToken) {
     let Some(every) = sd_notify::watchdog_enabled() else { return };
-    let mut every = tokio::time::interval(every / 3);
+    // Something that is always due would keep everything else from its turn.
+    let mut every = tokio::time::interval((every / 3).max(Duration::from_millis(10)));
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             _ = every.tick() => {
+                // Not a sign that this task lives, but that the loop does.
                 if vitals.alive() {
                     tell(&[NotifyState::Watchdog]);
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::vitals::SILENCE;
+    use super::*;
+
+    #[test]
+    fn the_watchdog_hears_nothing_of_a_loop_that_does_not_come_round() {
+        let vitals = Vitals::default();
+        vitals.beat();
+        assert!(vitals.alive() && vitals.alive_after(SILENCE / 2));
+        assert!(!vitals.alive_after(SILENCE * 2), "whatever else of the process is alive");
+        vitals.beat();
+        assert!(vitals.alive());
     }
 }

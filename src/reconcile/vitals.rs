@@ -139,8 +139,13 @@ impl Vitals {
 
     /// Whether the loop is alive.
     pub fn alive(&self) -> bool {
+        self.alive_after(self.begun.elapsed())
+    }
+
+    /// Whether it is, so long after the start.
+    pub(super) fn alive_after(&self, elapsed: Duration) -> bool {
         let last = Duration::from_millis(self.beat.load(Ordering::Relaxed));
-        self.begun.elapsed().saturating_sub(last) < SILENCE
+        elapsed.saturating_sub(last) < SILENCE
     }
 
     /// Whether it is at work; the error says why not.

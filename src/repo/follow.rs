@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::compile::{LoadOptions, Loaded};
+use super::disk::Disk;
 use super::git::Git;
 use super::revision::{Repository, RevisionError};
 use super::signed::{Signers, verify};
@@ -58,6 +59,16 @@ pub enum FollowError {
         /// Why.
         reason: String,
     },
+    /// What it brings is more than the repository here may take on disk.
+    #[error("branch {branch} of {remote} is too large: with it the repository here takes more than {most} bytes (repository.max_bytes)")]
+    TooLarge {
+        /// Its address, without what may be a password in it.
+        remote: String,
+        /// The branch.
+        branch: String,
+        /// Most bytes.
+        most: u64,
+    },
     /// More than is taken at once.
     #[error("branch {branch} is more than {MOST_COMMITS} commits ahead of what is in force")]
     TooMany {
@@ -76,6 +87,7 @@ impl Diagnose for FollowError {
             Self::Remote { .. } => "RMM0663",
             Self::Rewritten { .. } | Self::TooMany { .. } => "RMM0664",
             Self::Unsigned { .. } => "RMM0665",
+            Self::TooLarge { .. } => "RMM0669",
             Self::Git(error) => error.code(),
         }
     }
@@ -90,6 +102,7 @@ impl Diagnose for FollowError {
             Self::Rewritten { to, .. } => Some(format!("if that was meant: rmm reconcile --accept-history {to}")),
             Self::TooMany { .. } => Some("if that is right, name its head: rmm reconcile --accept-history COMMIT".into()),
             Self::Unsigned { .. } => Some("sign it with a trusted key, or add the key on this machine".into()),
+            Self::TooLarge { .. } => Some("take large files out of the branch, or allow more on this machine".into()),
             Self::Settings { .. } => None,
             Self::Git(error) => error.advice(),
         }
@@ -105,6 +118,8 @@ pub struct Follower {
     branch: String,
     folder: Option<String>,
     timeout: Duration,
+    most: u64,
+    disk: Disk,
     signers: Option<Signers>,
 }
 
@@ -134,6 +149,8 @@ impl Follower {
         let dir = std::path::absolute(state.join("repository.git")).unwrap_or_else(|_| state.join("repository.git"));
         let follower = Self {
             git: Git::new(&dir),
+            most: settings.max_bytes,
+            disk: Disk::new(&dir, settings.max_bytes),
             dir,
             remote,
             branch: settings.branch.clone(),
@@ -180,17 +197,38 @@ impl Follower {
         let git = git
             .with("fetch.fsckObjects=true")
             .with("fetch.recurseSubmodules=false")
+            // One file for each fetch: many small ones would be many places on the disk.
+            .with("fetch.unpackLimit=1")
             .with("core.askPass=")
             .variable("GIT_SSH_COMMAND", "ssh -oBatchMode=yes -oConnectTimeout=20");
         let refspec = format!("+refs/heads/{}:{INCOMING}", self.branch);
         let arguments = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--prune", "--end-of-options", &self.remote, &refspec];
-        let answer = git.wait(&arguments, self.timeout, cancelled).map_err(|error| refused(error.to_string()))?;
+        if let Err(error) = self.disk.tidy(&self.git, self.timeout, cancelled) {
+            // It is tried again next time, and what is too much is noticed without.
+            tracing::warn!(%error, "what was fetched cannot be packed");
+        }
+        let full = self.disk.watch();
+        let answer = git.wait(&arguments, self.timeout, &|| full() || cancelled());
+        if self.disk.is_full() {
+            return Err(self.too_large(cancelled));
+        }
+        let answer = answer.map_err(|error| refused(error.to_string()))?;
         if !answer.success {
             let said = answer.err.lines().find(|line| line.starts_with("fatal:") || line.starts_with("error:"));
             return Err(refused(said.or_else(|| answer.err.lines().next()).unwrap_or("git says nothing").to_owned()));
         }
         let head = self.git.line(&["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{INCOMING}^{{commit}}")]);
         head.ok_or_else(|| refused("it has no such branch".into()))
+    }
+
+    /// It brought too much: what is not in force is taken away again.
+    fn too_large(&self, cancelled: &dyn Fn() -> bool) -> FollowError {
+        let forgotten = self.git.ask(&["update-ref", "-d", "--end-of-options", INCOMING]);
+        let done = forgotten.and_then(|_| self.disk.throw_away(&self.git, self.timeout, cancelled));
+        if let Err(error) = done {
+            tracing::warn!(%error, "what was fetched cannot be taken away");
+        }
+        FollowError::TooLarge { remote: self.shown(), branch: self.branch.clone(), most: self.most }
     }
 
     /// Whether `to` may follow what is in force: it contains that, and every commit between them is signed as it has to be.

@@ -17,6 +17,7 @@ mod decode;
 mod depends;
 pub mod devices_csv;
 pub mod devices_file;
+mod disk;
 mod duties;
 mod fleet;
 pub mod fmt;

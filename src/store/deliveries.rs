@@ -20,7 +20,7 @@ pub(super) const DELIVERY: &str = "SELECT Id, Channel, Recipient, Alert, Message
     FROM Deliveries";
 
 /// What came of a try.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct DeliveryResult {
     /// Where it stands now: `Sent`, `Pending` (to be tried again) or `Dead`.
     pub state: DeliveryState,
@@ -32,6 +32,8 @@ pub struct DeliveryResult {
     pub due_at: Option<DateTime<Utc>>,
     /// When the channel took it.
     pub sent_at: Option<DateTime<Utc>>,
+    /// For those whom it did not reach while others got it: a delivery for each, which waits (`Pending`) or is `Dead`.
+    pub rest: Vec<Delivery>,
 }
 
 /// Which deliveries are asked for; all members must hold.
@@ -47,8 +49,8 @@ pub struct DeliveryFilter {
     pub limit: usize,
 }
 
-/// Adds a delivery within a transaction, unless there is one of that id.
-pub(super) fn insert(tx: &Transaction<'_>, delivery: &Delivery) -> Result<(), Failure> {
+/// Adds a delivery within a transaction, unless there is one of that id. Whether it was added.
+pub(super) fn insert(tx: &Transaction<'_>, delivery: &Delivery) -> Result<bool, Failure> {
     if delivery.state != DeliveryState::Pending {
         let (name, to) = (delivery.id.clone(), delivery.state.as_str());
         return Err(StoreError::Step { what: "delivery", name, from: "new", to }.into());
@@ -58,20 +60,38 @@ pub(super) fn insert(tx: &Transaction<'_>, delivery: &Delivery) -> Result<(), Fa
         let what = format!("delivery {}", delivery.id);
         return Err(StoreError::TooLarge { what, size: format!("{} bytes", message.len()), most: MOST_MESSAGE as u64 }.into());
     }
-    tx.prepare_cached(
-        "INSERT INTO Deliveries (Id, Channel, Recipient, Alert, Message, State, Attempts, DueAt, CreatedAt)
+    let added = tx
+        .prepare_cached(
+            "INSERT INTO Deliveries (Id, Channel, Recipient, Alert, Message, State, Attempts, DueAt, CreatedAt)
          VALUES (?1, ?2, ?3, ?4, ?5, 'Pending', ?6, ?7, ?8) ON CONFLICT (Id) DO NOTHING",
-    )?
-    .execute(params![
-        delivery.id,
-        delivery.channel,
-        delivery.recipient,
-        delivery.alert,
-        message,
-        delivery.attempts,
-        moment::text(delivery.due_at),
-        moment::text(delivery.created_at)
-    ])?;
+        )?
+        .execute(params![
+            delivery.id,
+            delivery.channel,
+            delivery.recipient,
+            delivery.alert,
+            message,
+            delivery.attempts,
+            moment::text(delivery.due_at),
+            moment::text(delivery.created_at)
+        ])?;
+    Ok(added == 1)
+}
+
+/// Adds what is left of a delivery for one of its recipients, waiting or given up.
+fn insert_rest(tx: &Transaction<'_>, rest: &Delivery) -> Result<(), Failure> {
+    let waiting = Delivery { state: DeliveryState::Pending, ..rest.clone() };
+    if insert(tx, &waiting)? {
+        if rest.state != DeliveryState::Pending {
+            step(tx, &rest.id, rest.state)?;
+        }
+        let error = rest.error.as_deref().map(|text| super::clip(text, MOST_TEXT).to_owned());
+        tx.prepare_cached("UPDATE Deliveries SET State = ?2, Error = ?3 WHERE Id = ?1")?.execute(params![
+            rest.id,
+            rest.state.as_str(),
+            error
+        ])?;
+    }
     Ok(())
 }
 
@@ -110,6 +130,9 @@ impl Store {
         self.write(|tx| {
             for (id, result) in results {
                 step(tx, id, result.state)?;
+                for rest in &result.rest {
+                    insert_rest(tx, rest)?;
+                }
                 let short = |text: &Option<String>| text.as_deref().map(|text| super::clip(text, MOST_TEXT).to_owned());
                 tx.prepare_cached(
                     "UPDATE Deliveries SET State = ?2, Error = ?3, Receipt = coalesce(?4, Receipt), DueAt = coalesce(?5, DueAt),

@@ -19,7 +19,7 @@ async fn a_change_that_was_interrupted_waits_for_its_device_like_any_other() {
     let executor = house.executor(&run, options(), nothing());
     let device = Arc::clone(&house.set.devices["d"]);
     let facts = house.store.facts("d", None).unwrap();
-    let mut work = Work::new(&executor, &device, Arc::new(Silent), facts, Vec::new());
+    let mut work = Work::new(Arc::clone(&executor), &device, Arc::new(Silent), facts, Vec::new());
     let change = house.store.run_changes(&run).unwrap().remove(0);
     let after = work.carry_out(change).await.unwrap();
     assert!(matches!(after, After::DeviceLost(why) if why.contains("no answer within 1 s")));

@@ -10,6 +10,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, SignatureScheme};
 
+use super::redirect::Redirects;
 use super::{answered, failed};
 use crate::collect::watch::{Assigned, Probed};
 use crate::model::monitor::Http;
@@ -38,7 +39,7 @@ impl Trust {
 
     /// Encryption that notes what it sees. Without `verify` every certificate will do, but for the proof that the server
     /// holds its key.
-    fn config(&self, verify: bool) -> Result<(ClientConfig, Arc<Seen>), String> {
+    pub(super) fn config(&self, verify: bool) -> Result<(ClientConfig, Arc<Seen>), String> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let seen = Arc::new(Seen::default());
         let inner = if verify { Some(self.verifier()?) } else { None };
@@ -55,7 +56,7 @@ impl Trust {
 
 /// What was seen of the first server.
 #[derive(Debug, Default)]
-struct Seen {
+pub(super) struct Seen {
     certificate: Mutex<Option<Vec<u8>>>,
     refused: Mutex<Option<String>>,
 }
@@ -149,22 +150,9 @@ pub(super) async fn look(trust: &Trust, http: &Http, assigned: &Assigned, now: D
         Ok(config) => config,
         Err(why) => return failed(format!("no encryption: {why}")),
     };
-    let most = usize::from(http.redirects);
-    let policy = Policy::custom(move |attempt| {
-        let was = attempt.previous().last().map(reqwest::Url::scheme).unwrap_or_default();
-        if most == 0 {
-            attempt.stop()
-        } else if was != attempt.url().scheme() && !(was == "http" && attempt.url().scheme() == "https") {
-            let (to, was) = (attempt.url().scheme().to_owned(), was.to_owned());
-            attempt.error(format!("it redirects from {was} to {to}"))
-        } else if attempt.previous().len() > most {
-            attempt.error(format!("it redirects more than {most} times"))
-        } else {
-            attempt.follow()
-        }
-    });
     // What is reached from here is looked at: a proxy would answer for itself.
-    let client = reqwest::Client::builder().no_proxy().redirect(policy).tls_backend_preconfigured(config).build();
+    let redirects = Redirects::from(&url, http.redirects).await;
+    let client = redirects.govern(reqwest::Client::builder().no_proxy().tls_backend_preconfigured(config)).build();
     let client = match client {
         Ok(client) => client,
         Err(error) => return failed(format!("it cannot be asked: {error}")),
@@ -267,7 +255,7 @@ fn in_url(host: &str) -> String {
 }
 
 /// The innermost of what went wrong: the outer ones repeat the address.
-fn reason(error: &reqwest::Error) -> String {
+pub(super) fn reason(error: &reqwest::Error) -> String {
     let mut inner: &dyn std::error::Error = error;
     while let Some(source) = inner.source() {
         inner = source;

@@ -133,6 +133,36 @@ async fn a_redirect_is_an_answer_unless_it_is_to_be_followed_and_never_leads_els
     assert!(probed.reason.contains("more than 3 times"), "{probed:?}");
 }
 
+/// A server that redirects everything to this address.
+async fn redirecting(to: String) -> u16 {
+    let answer = format!("HTTP/1.1 302 Found\r\nlocation: {to}\r\ncontent-length: 0\r\n\r\n");
+    server(answer.leak(), true).await
+}
+
+#[tokio::test]
+async fn a_redirect_to_what_is_no_nearer_is_followed_and_one_to_what_is_nearer_is_not() {
+    let inside = server("HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nall fine", true).await;
+    // This machine is monitored: it may send us to another port of its own.
+    let port = redirecting(format!("http://localhost:{inside}/")).await;
+    let url = format!("http://127.0.0.1:{port}/");
+    let probed = look(Check::Http(Http { redirects: 3, contains: Some("fine".into()), ..http(url) }), 22).await;
+    assert!(probed.ok, "{probed:?}");
+    // But not to the service that hands out the keys of a cloud.
+    let port = redirecting("http://169.254.169.254/latest/meta-data/".into()).await;
+    let probed = look(Check::Http(Http { redirects: 3, ..http(format!("http://127.0.0.1:{port}/")) }), 22).await;
+    assert!(!probed.ok && probed.reason.contains("169.254.169.254, a link-local address"), "{probed:?}");
+    // As a site of the internet would be: neither by number, in whatever spelling, nor by name.
+    for host in ["127.0.0.1", "0x7f.1", "[::ffff:127.0.0.1]", "localhost"] {
+        let port = redirecting(format!("http://{host}:{inside}/")).await;
+        let (config, _) = http::Trust::default().config(false).unwrap();
+        let client = reqwest::Client::builder().no_proxy().tls_backend_preconfigured(config);
+        let client = redirect::Redirects::new(3, redirect::Nearness::Public).govern(client).build().unwrap();
+        let error = client.get(format!("http://127.0.0.1:{port}/")).send().await.unwrap_err();
+        let reason = http::reason(&error);
+        assert!(reason.contains("this machine, which is not followed"), "{host}: {reason}");
+    }
+}
+
 /// A server with a certificate of its own that is valid between these days from now.
 async fn encrypted(days: i64) -> u16 {
     use chrono::Datelike as _;

@@ -68,7 +68,7 @@ fn batch(alerts: Vec<Alert>) -> AlertBatch {
 }
 
 fn result(state: DeliveryState) -> DeliveryResult {
-    DeliveryResult { state, error: None, receipt: None, due_at: None, sent_at: None }
+    DeliveryResult { state, error: None, receipt: None, due_at: None, sent_at: None, rest: Vec::new() }
 }
 
 #[test]

@@ -5,6 +5,8 @@ mod breaker;
 mod clock;
 mod hook;
 mod kills;
+mod large;
+mod notified;
 mod once;
 mod reload;
 mod service;

@@ -39,6 +39,22 @@ fn a_standby_takes_over_when_the_other_one_dies() {
 }
 
 #[test]
+fn the_database_is_not_taken_away_from_under_a_daemon() {
+    let yard = Yard::new(&["a"]);
+    yard.wants("one", "true");
+    let daemon = yard.daemon();
+    daemon.says("at work");
+    yard.rmm(&["uninstall", "--yes"]).ends(6).says("RMM0592").says("systemctl disable --now");
+    daemon.until("the first change", || yard.read("a", "app.conf").is_some());
+    assert!(yard.repo().join(".rmm/rmm.db").is_file());
+    yard.wants("two", "true");
+    daemon.until("its work", || yard.read("a", "app.conf").as_deref() == Some("two\n"));
+    assert_eq!(daemon.stop().0, Some(0));
+    yard.rmm(&["uninstall", "--yes"]).ends(0);
+    assert!(!yard.repo().join(".rmm").exists());
+}
+
+#[test]
 fn only_this_machine_may_ask_how_it_is() {
     let yard = Yard::new(&["a"]);
     yard.file("rmm.toml", "[daemon]\nlisten = \"0.0.0.0:0\"\n");

@@ -3,13 +3,13 @@
 use super::*;
 
 /// A remote with a work tree, and a folder that follows it.
-struct Team {
-    yard: Yard,
+pub(super) struct Team {
+    pub(super) yard: Yard,
     variables: Vec<(String, String)>,
 }
 
 impl Team {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let yard = Yard::new(&["a"]);
         let work = yard.beside("work");
         std::fs::create_dir_all(work.join("policies")).unwrap();
@@ -46,7 +46,7 @@ impl Team {
 
     /// A commit that wants this text, with these options of Git's.
     #[track_caller]
-    fn commit(&self, text: &str, options: &[&str]) -> String {
+    pub(super) fn commit(&self, text: &str, options: &[&str]) -> String {
         std::fs::write(self.yard.beside("work").join("policies/p.yaml"), policy(text, "true")).unwrap();
         self.git(&["add", "-A"]);
         self.git(&[options, &["commit", "--quiet", "-m", text]].concat());
@@ -54,7 +54,7 @@ impl Team {
     }
 
     /// `rmm.toml` of the machine that follows.
-    fn follow(&self, more: &str) {
+    pub(super) fn follow(&self, more: &str) {
         let remote = self.yard.beside("work").display().to_string();
         self.yard.file("rmm.toml", &format!("[repository]\nremote = \"file://{remote}\"\ninterval = \"1s\"\n{more}"));
     }
@@ -65,7 +65,7 @@ impl Team {
         path
     }
 
-    fn has(&self, text: &str) -> bool {
+    pub(super) fn has(&self, text: &str) -> bool {
         self.yard.read("a", "app.conf").as_deref() == Some(&format!("{text}\n"))
     }
 }

@@ -93,6 +93,7 @@ async fn what_was_given_up_is_listed_and_can_be_retried() {
         receipt: None,
         due_at: None,
         sent_at: None,
+        rest: Vec::new(),
     };
     store.finish_delivery("d-1", &dead).unwrap();
 

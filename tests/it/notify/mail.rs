@@ -25,6 +25,11 @@ impl Drop for Smtp {
 impl Smtp {
     /// Starts it, and writes the certificate of its authority to `ca.pem` of the house.
     fn start(house: &House, mode: &str) -> Self {
+        Self::start_with(house, mode, "strict")
+    }
+
+    /// The same; one that is `kind` refuses nobody.
+    fn start_with(house: &House, mode: &str, manner: &str) -> Self {
         let (ca, leaf, key) = certificates();
         let file = |name: &str, text: &str| {
             let path = house.dir.path().join(name);
@@ -35,7 +40,7 @@ impl Smtp {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/notify/receiver.py");
         // The interpreter that the packages of the system belong to.
         let mut command = Command::new("/usr/bin/python3");
-        command.arg(script).arg(mode).arg(file("leaf.pem", &leaf)).arg(file("key.pem", &key));
+        command.arg(script).arg(mode).arg(file("leaf.pem", &leaf)).arg(file("key.pem", &key)).arg(manner);
         let mut child = command.stdout(Stdio::piped()).spawn().expect("python3-aiosmtpd is installed by tests/run");
         let mut lines = BufReader::new(child.stdout.take().unwrap());
         let mut port = String::new();
@@ -192,4 +197,75 @@ async fn a_server_that_never_speaks_costs_a_bounded_time() {
     );
     let error = send(&house, &toml, &critical(), None, None).await.unwrap_err();
     assert!(matches!(error, SendError::TimedOut { .. }), "{error:?}");
+}
+
+const MIXED: &str = "user = \"rmm\"\npassword = { secret = \"PASSWORD\" }\nto = [\"ops@example.com\", \"x@refused.example.com\"]\ncc = [\"y@later.example.com\", \"kim@example.com\", \"no address\"]\n";
+
+#[tokio::test]
+async fn a_recipient_who_is_refused_keeps_nobody_else_from_getting_the_mail() {
+    let house = House::new("");
+    let mut smtp = Smtp::start(&house, "starttls");
+    let answer = send(&house, &smtp.toml(MIXED), &critical(), None, None).await.unwrap();
+    assert_eq!(smtp.message()["to"], serde_json::json!(["ops@example.com", "kim@example.com"]));
+    let mut missed: Vec<(&str, bool)> = answer.missed.iter().map(|one| (one.recipient.as_str(), one.error.may_pass())).collect();
+    missed.sort_unstable();
+    assert_eq!(missed, [("no address", false), ("x@refused.example.com", false), ("y@later.example.com", true)]);
+}
+
+#[tokio::test]
+async fn who_was_refused_is_seen_in_the_queue_and_who_is_to_be_asked_again_is_asked_alone() {
+    let house = House::new("");
+    let mut smtp = Smtp::start(&house, "starttls");
+    house.worker.configure(&config(&smtp.toml(MIXED)));
+    house.queue(vec![raised("d-1", "m", "a-1")]);
+    let again = house.worker.settle().await.unwrap().expect("one is asked again");
+    assert_eq!(smtp.message()["to"].as_array().unwrap().len(), 2);
+    let sent = house.delivery("d-1");
+    assert_eq!(sent.state, DeliveryState::Sent);
+    assert!(sent.error.unwrap().contains("x@refused.example.com"));
+    let dead = house.in_state(DeliveryState::Dead);
+    let mut to: Vec<&str> = dead.iter().filter_map(|dead| dead.recipient.as_deref()).collect();
+    to.sort_unstable();
+    assert_eq!(to, ["no address", "x@refused.example.com"]);
+    assert!(dead.iter().any(|dead| dead.error.as_ref().unwrap().contains("no such user")), "{dead:?}");
+    let [waits] = house.in_state(DeliveryState::Pending).try_into().unwrap();
+    assert_eq!((waits.recipient.as_deref(), waits.attempts, waits.due_at), (Some("y@later.example.com"), 1, again));
+    assert!(
+        house.signals.lock().unwrap().iter().any(|signal| matches!(signal, Signal::Raised(found) if &*found.key.kind == "Notification"))
+    );
+    // The server has made up its mind: this one gets it, and nobody gets it twice.
+    drop(smtp);
+    smtp = Smtp::start_with(&house, "starttls", "kind");
+    house.worker.configure(&config(&smtp.toml(MIXED)));
+    house.play(3).await;
+    assert_eq!(smtp.message()["to"], serde_json::json!(["y@later.example.com"]));
+    assert_eq!(house.in_state(DeliveryState::Pending), []);
+    assert_eq!(house.in_state(DeliveryState::Sent).len(), 2);
+    // A person has looked after the mailbox: only its owner hears of it.
+    let id = dead.iter().find(|dead| dead.recipient.as_deref() == Some("x@refused.example.com")).unwrap().id.clone();
+    let event = rmm::store::AuditEvent {
+        at: noon(),
+        user: None,
+        action: "notify.retried".into(),
+        target: None,
+        details: serde_json::json!({}),
+        ip: None,
+        success: true,
+    };
+    house.store.retry_delivery(&id, house.clock.now(), event).unwrap();
+    house.play(1).await;
+    assert_eq!(smtp.message()["to"], serde_json::json!(["x@refused.example.com"]));
+}
+
+#[tokio::test]
+async fn where_nobody_gets_it_one_who_may_get_it_later_keeps_it_alive() {
+    let house = House::new("");
+    let smtp = Smtp::start(&house, "starttls");
+    let signed = "user = \"rmm\"\npassword = { secret = \"PASSWORD\" }\n";
+    let both = format!("{signed}to = [\"x@refused.example.com\", \"y@later.example.com\"]\n");
+    let error = send(&house, &smtp.toml(&both), &critical(), None, None).await.unwrap_err();
+    assert!(matches!(&error, SendError::Later { said, .. } if said.contains("x@refused") && said.contains("try again later")), "{error}");
+    let none = format!("{signed}to = [\"x@refused.example.com\", \"z@refused.example.com\"]\n");
+    let error = send(&house, &smtp.toml(&none), &critical(), None, None).await.unwrap_err();
+    assert!(matches!(&error, SendError::Refused { said, .. } if said.contains("x@refused") && said.contains("z@refused")), "{error}");
 }

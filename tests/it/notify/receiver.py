@@ -1,7 +1,7 @@
 """A real SMTP server (aiosmtpd) on a free port of this machine. First line of its output: the port; then each message.
 
-Arguments: starttls | tls | plain, certificate, key. With starttls and tls, it asks for user `rmm`, password `value-of-PASSWORD`.
-A recipient at refused.example.com is refused for good, one at later.example.com for now.
+Arguments: starttls | tls | plain, certificate, key, strict | kind. With starttls and tls, it asks for user `rmm`, password `value-of-PASSWORD`.
+Where it is strict, a recipient at refused.example.com is refused for good, one at later.example.com for now.
 """
 
 import asyncio
@@ -11,14 +11,14 @@ import sys
 
 from aiosmtpd.smtp import SMTP, AuthResult
 
-mode, certificate, key = sys.argv[1:4]
+mode, certificate, key, manner = sys.argv[1:5]
 
 
 class Handler:
     async def handle_RCPT(self, server, session, envelope, address, options):
-        if address.endswith("@refused.example.com"):
+        if manner == "strict" and address.endswith("@refused.example.com"):
             return "550 5.1.1 no such user"
-        if address.endswith("@later.example.com"):
+        if manner == "strict" and address.endswith("@later.example.com"):
             return "451 4.7.1 try again later"
         envelope.rcpt_tos.append(address)
         return "250 OK"
