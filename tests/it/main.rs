@@ -16,6 +16,7 @@ mod hostile;
 mod kill;
 mod mistakes;
 mod notify;
+mod once;
 mod pages;
 mod quickstart;
 mod recipes;
