@@ -20,6 +20,7 @@ mod once;
 mod pages;
 mod quickstart;
 mod recipes;
+mod run;
 mod schemas;
 mod ssh;
 mod sshd;
