@@ -56,7 +56,7 @@ CREATE TABLE Jobs (
     Priority INTEGER NOT NULL,
     State TEXT NOT NULL CHECK (State IN ('pending', 'waiting', 'running', 'succeeded', 'failed', 'skipped', 'cancelled', 'expired',
                                          'interrupted')),
-    WaitsFor TEXT CHECK (WaitsFor IN ('retry', 'device', 'window', 'busy', 'restart') AND (State = 'waiting')),
+    WaitsFor TEXT CHECK (WaitsFor IS NULL OR (WaitsFor IN ('retry', 'device', 'window', 'busy', 'restart') AND State = 'waiting')),
     Phase TEXT NOT NULL CHECK (Phase IN ('act', 'restart', 'return')),
     Attempt INTEGER NOT NULL DEFAULT 0,
     Retries INTEGER NOT NULL DEFAULT 0,
