@@ -11,14 +11,13 @@ use super::Parts;
 use super::asked::{Acted, Allowed, Ask, End, Part};
 use super::blocking::{self, blocking};
 use super::host::{Doing, LiveHost};
-use super::limits::needs_permission;
 use super::once::Receipts;
+use super::permit::{Looked, look};
 use crate::access::Secrets as _;
 use crate::catalog::ActionDef;
 use crate::diagnose::{Category, Diagnose as _};
-use crate::model::action::By;
-use crate::model::{ActionCall, Device, Facts, Platform, Reboot, Risk};
-use crate::plan::{Deed, Planner, holds_secret, placeholders, resolved};
+use crate::model::{ActionCall, Device, Facts, Platform};
+use crate::plan::{holds_secret, placeholders, resolved};
 use crate::script::{HostError, Program, ScriptError, SharedHost};
 use crate::store::{AuditEvent, Owner, StoreError};
 use crate::transport::{Session, TransportError};
@@ -124,43 +123,14 @@ async fn attempt(parts: &Parts, ask: &Ask<'_>, cancel: &CancellationToken) -> Re
 fn ready(parts: &Parts, name: &str, call: &ActionCall, allowed: Allowed) -> Result<Result<Ready, Box<Acted>>, StoreError> {
     let action = &*call.action;
     let refused = |why: &str| Ok(Err(Box::new(Acted::refused(action, why))));
-    let Some(device) = parts.set.devices.get(name) else { return refused("the device is not declared") };
-    let Some(def) = parts.set.catalog.actions.get(action) else { return refused("there is no such action") };
-    if def.by == By::Engine {
-        return refused("it is not carried out on a device: a workflow can have it as a step");
-    }
-    if let Some(why) = forbidden(parts, def, allowed) {
-        return refused(why);
-    }
-    let facts = Arc::new(parts.store.facts(name, None)?);
-    if let Some(platform) = facts.platform().or(device.os)
-        && !def.platforms.is_empty()
-        && !def.platforms.contains(&platform)
-    {
-        return refused(&format!("it does not exist on {platform}"));
-    }
-    // Selectors are made ready only where there is something to ask them.
-    let suspended = super::suspended(&parts.set, &parts.store)?;
-    let guards = parts.set.policies.iter().any(|policy| policy.guards.iter().any(|guard| !guard.allow));
-    let given = Value::Object(call.with.iter().map(|(k, v)| (k.clone(), v.clone())).collect());
-    let none = |_: &str| None;
-    let planner = (guards || !suspended.all().is_empty() || templated(&given)).then(|| Planner::new(&parts.set, &none));
-    let deed = Deed::of_action(def);
-    if let Some(held) = planner.as_ref().and_then(|planner| planner.hold(device, &facts, &suspended, deed, parts.clock.now())) {
+    let Looked { device, def, facts, given, held } = match look(parts, name, call, allowed)? {
+        Ok(looked) => looked,
+        Err(why) => return refused(&why),
+    };
+    if let Some(held) = held {
         let why = if held.by == "suspended" { "the device is suspended" } else { &format!("held: {}", held.reason) };
         let refused = Acted::refused(action, why);
         return Ok(Err(Box::new(Acted { held: Some(held), category: Category::Transient, ..refused })));
-    }
-    let filled = match &planner {
-        Some(planner) => planner.fill(device, &facts, &given),
-        None => Ok(given),
-    };
-    let given = match filled {
-        Ok(given) => given,
-        Err(why) => return refused(&why),
-    };
-    if let Some((pointer, why)) = def.check(&given).into_iter().next() {
-        return refused(&format!("{} {why}", pointer.trim_start_matches('/')));
     }
     let secrets = Mutex::new(Vec::new());
     let parameters = if holds_secret(&given) {
@@ -182,34 +152,11 @@ fn ready(parts: &Parts, name: &str, call: &ActionCall, allowed: Allowed) -> Resu
         given
     };
     let secrets = secrets.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Ok(Ok(Ready { device: Arc::clone(device), def: Arc::clone(def), facts, parameters, secrets }))
+    Ok(Ok(Ready { device, def, facts, parameters, secrets }))
 }
 
 /// The shortest secret that is looked for among arguments.
 const SHORTEST_SECRET: usize = 4;
-
-fn templated(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.contains("{{"),
-        Value::Array(list) => list.iter().any(templated),
-        Value::Object(map) => map.values().any(templated),
-        _ => false,
-    }
-}
-
-/// Why an action must not be carried out, whatever the device.
-fn forbidden(parts: &Parts, def: &ActionDef, allowed: Allowed) -> Option<&'static str> {
-    let daemon = &parts.set.config.daemon;
-    let destroys = def.risk == Risk::Destructive && !daemon.allow_destructive;
-    let restarts = def.reboot == Reboot::Always && !daemon.allow_reboots;
-    match allowed {
-        Allowed::Unattended if def.confirm || needs_permission(def.risk, def.reboot) && (destroys || restarts) => {
-            Some("it interrupts people, destroys data or restarts the device, and nobody was asked")
-        }
-        Allowed::Workflow if destroys => Some("it destroys data, and daemon.allow_destructive does not allow that"),
-        _ => None,
-    }
-}
 
 async fn carry_out(parts: &Parts, ask: &Ask<'_>, ready: Ready, cancel: &CancellationToken) -> Acted {
     let target = super::survey::target(&parts.set, &ready.device);
@@ -283,7 +230,7 @@ fn failed(ask: &Ask<'_>, def: &ActionDef, lasting: bool, begun: bool, error: &Sc
 }
 
 /// The functions of the script, one after another.
-fn script(program: &Program, host: &SharedHost, parameters: &Value, part: &Part) -> Result<Value, ScriptError> {
+pub(super) fn script(program: &Program, host: &SharedHost, parameters: &Value, part: &Part) -> Result<Value, ScriptError> {
     if let Part::Rollback { result } = part {
         return program.undo(host, parameters, result);
     }

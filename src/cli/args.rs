@@ -98,6 +98,8 @@ pub(super) enum Command {
     Eval(super::eval::EvalArgs),
     /// What is known of the fleet, in one file for reviewing elsewhere
     State(super::state::StateArgs),
+    /// Carry out an action of the catalogue on devices
+    Run(super::run::RunArgs),
     /// Run a command on devices, ad hoc
     Exec(super::exec::ExecArgs),
     /// What is wrong: list, show, ack, resolve, silence

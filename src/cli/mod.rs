@@ -37,6 +37,9 @@ mod progress;
 mod reconcile;
 mod restore;
 mod review;
+mod run;
+mod run_parameters;
+mod run_text;
 mod schema;
 mod signals;
 mod silences;
@@ -116,6 +119,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Why(args) => why::run(&global, &args),
         Command::Eval(args) => eval::run(&global, &args),
         Command::State(args) => state::run(&global, &args),
+        Command::Run(args) => run::run(&global, &args),
         Command::Exec(args) => exec::run(&global, args),
         Command::Alerts(args) => alerts::run(&global, args),
         Command::Notify(args) => notify::run(&global, args),

@@ -181,7 +181,7 @@ fn no_target(action: &ActionDef, at: &Place) -> Diagnostic {
 }
 
 /// A word as the kind of value that a parameter takes; as a text where it is none, for the schema to say so.
-fn typed(word: &str, schema: &Value) -> Value {
+pub fn typed(word: &str, schema: &Value) -> Value {
     let text = || Value::String(word.to_owned());
     match schema["type"].as_str() {
         Some("integer") => word.parse::<i64>().map_or_else(|_| text(), Value::from),

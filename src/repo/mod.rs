@@ -49,6 +49,7 @@ mod workflow_doc;
 mod workflows;
 pub mod yaml;
 
+pub use action_call::typed;
 pub use blame::{Blame, blame};
 pub use check::unknown_facts_in;
 pub use compile::{LoadOptions, Loaded, World, builtin_packs, compile};

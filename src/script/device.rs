@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::failure::{host, thrown};
 use super::own::own;
 use super::value::to_dynamic;
+use super::variables::with_variables;
 use super::{Host, HostError, SharedHost, edit, engine};
 use crate::model::operation::{Operation, Reply};
 
@@ -46,6 +47,16 @@ impl DeviceObject {
         must(&program, self.attempt(argv, input)?)
     }
 
+    fn run_env(&self, argv: &Array, variables: &Map, input: &str) -> Fallible<Map> {
+        let program = argv.first().map(Dynamic::to_string).unwrap_or_default();
+        let mut pairs = Vec::with_capacity(variables.len());
+        for (name, value) in variables {
+            let [text] = <[String; 1]>::try_from(words(&vec![value.clone()])?).map_err(|_| thrown("a variable has one value"))?;
+            pairs.push((name.as_str(), text));
+        }
+        must(&program, self.perform(&with_variables(words(argv)?, &pairs, input).map_err(thrown)?)?)
+    }
+
     fn write_file(&self, path: &str, content: &str, options: &Map) -> Fallible<()> {
         let [mode, owner, group] = ownership("write_file", path, options)?;
         let operation = Operation::WriteFile { path: path.to_owned(), content: content.to_owned(), mode, owner, group };
@@ -80,6 +91,10 @@ pub(super) fn register(engine: &mut Engine) {
     engine.register_fn("run", |device: &mut DeviceObject, argv: Array| device.run(&argv, None));
     engine.register_fn("try_run", |device: &mut DeviceObject, argv: Array| device.attempt(&argv, None).map(answer));
     engine.register_fn("run_input", |device: &mut DeviceObject, argv: Array, input: &str| device.run(&argv, Some(input)));
+    engine.register_fn("run_env", |device: &mut DeviceObject, argv: Array, variables: Map| device.run_env(&argv, &variables, ""));
+    engine.register_fn("run_env", |device: &mut DeviceObject, argv: Array, variables: Map, input: &str| {
+        device.run_env(&argv, &variables, input)
+    });
     engine.register_fn("write_file", |device: &mut DeviceObject, path: &str, content: &str| device.write_file(path, content, &Map::new()));
     engine.register_fn("write_file", |device: &mut DeviceObject, path: &str, content: &str, options: Map| {
         device.write_file(path, content, &options)

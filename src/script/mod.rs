@@ -21,6 +21,7 @@ mod step_condition;
 #[cfg(test)]
 mod tests;
 mod value;
+mod variables;
 mod version;
 
 pub use condition::{Answer, Condition};

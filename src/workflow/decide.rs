@@ -330,7 +330,8 @@ fn running(view: &View<'_>, i: usize, now: DateTime<Utc>, wake: &mut Option<Date
         None if late.is_some_and(|at| at <= now) && c.cancelled > 0 => {
             Some(format!("it took longer than {}", declared.timeout.unwrap_or_default()))
         }
-        None if c.succeeded + c.skipped == 0 && c.offline + c.expired > 0 => {
+        // What a person asks for waits in the queue until the device returns.
+        None if c.succeeded + c.skipped == 0 && c.offline + c.expired > 0 && view.run.cause.kind != "hand" => {
             Some(format!("none of its {} could be reached", devices(c.total())))
         }
         None if c.succeeded + c.skipped == 0 && c.cancelled > 0 => Some("everything in it was cancelled".into()),

@@ -1,7 +1,8 @@
 # Where receipts are ($r), and whether the process group of a receipt ($d) is still there.
 umask 077
 me=$(id -u)
-if [ "$me" = 0 ]; then r=/var/lib/rmm/receipts
+if [ -n "${RMM_RECEIPTS:-}" ]; then r=$RMM_RECEIPTS
+elif [ "$me" = 0 ]; then r=/var/lib/rmm/receipts
 elif [ -n "${HOME:-}" ] && [ -d "$HOME" ] && [ -w "$HOME" ]; then r=$HOME/.local/state/rmm/receipts
 else r=/var/tmp/rmm-receipts-$me; fi
 d=$r/$k

@@ -42,3 +42,94 @@ fn an_answer_is_read_exactly_or_not_at_all() {
         assert!(matches!(read(text), Err(OnceError::Unreadable(_))), "{text}");
     }
 }
+
+/// Runs the program with a shell that is not the system's own.
+fn under(shell: &str, receipts: &std::path::Path, key: &str, line: &str, input: &str) -> Result<Option<Output>, OnceError> {
+    use std::io::Write as _;
+    let limit = Duration::from_secs(20);
+    let rendered = Rendered { line: line.into(), input: Some(input.into()).filter(|i: &Vec<u8>| !i.is_empty()) };
+    let command = waiting(key, &rendered, limit);
+    // As the transport does it: from a file.
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(&command.input).unwrap();
+    std::io::Seek::rewind(&mut file).unwrap();
+    let mut words = shell.split(' ');
+    let mut child = std::process::Command::new(words.next().unwrap());
+    child.args(words).arg("-c").arg(command.line.replace("/bin/sh -c", &format!("{shell} -c")));
+    let output = child.env("RMM_RECEIPTS", receipts).stdin(file).output().unwrap();
+    read(&Output { code: 0, stdout: output.stdout, stderr: output.stderr }, limit)
+}
+
+#[test]
+fn the_small_shells_know_every_word_of_it() {
+    let there = |shell: &str| std::process::Command::new(shell.split(' ').next().unwrap()).args(["-c", "true"]).output().is_ok();
+    for shell in ["dash", "busybox sh", "bash"].into_iter().filter(|shell| there(shell)) {
+        let folder = tempfile::tempdir().unwrap();
+        let receipts = folder.path().join("a folder/receipts");
+        let count = folder.path().join("count");
+        let line = format!("echo once >>{}; printf out; cat; printf err >&2; exit 7", quote(count.to_str().unwrap()));
+        for _ in 0..2 {
+            let output = under(shell, &receipts, "k.1", &line, "input\n").unwrap().unwrap();
+            assert_eq!((output.code, &*output.stdout, &*output.stderr), (7, &b"outinput\n"[..], &b"err"[..]), "{shell}");
+        }
+        assert_eq!(std::fs::read_to_string(&count).unwrap(), "once\n", "{shell}");
+        let changed = under(shell, &receipts, "k.1", "true", "");
+        assert!(matches!(changed, Err(OnceError::Interrupted(why)) if why.contains("another command")), "{shell}: {changed:?}");
+        let killed = under(shell, &receipts, "k.2", "kill -KILL 0", "");
+        assert!(matches!(killed, Err(OnceError::Interrupted(why)) if why.contains("neither its end")), "{shell}: {killed:?}");
+        let long = under(shell, &receipts, "k.3", "yes x | head -c 3000000", "").unwrap().unwrap();
+        assert!((1 << 20..=1 << 21).contains(&long.stdout.len()) && long.code == 0, "{shell}: {}", long.stdout.len());
+        // What a command leaves behind in the background does not keep its end from being told.
+        let left = under(shell, &receipts, "k.4", "sleep 77 & echo $!", "").unwrap().unwrap();
+        let left: i32 = String::from_utf8(left.stdout).unwrap().trim().parse().unwrap();
+        rustix::process::kill_process(rustix::process::Pid::from_raw(left).unwrap(), rustix::process::Signal::KILL).unwrap();
+    }
+}
+
+#[test]
+fn receipts_are_kept_nowhere_but_in_a_folder_of_ones_own() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let try_in = |name: &str| under("sh", &path(name), "k.1", &format!("echo x >>{}", path("count").display()), "");
+    let refused = |name: &str| matches!(try_in(name), Err(OnceError::Unsafe(why)) if why.contains(name));
+    std::fs::create_dir(path("real")).unwrap();
+    std::fs::set_permissions(path("real"), PermissionsExt::from_mode(0o700)).unwrap();
+    symlink(path("real"), path("link")).unwrap();
+    assert!(refused("link"));
+    std::fs::create_dir(path("open")).unwrap();
+    std::fs::set_permissions(path("open"), PermissionsExt::from_mode(0o777)).unwrap();
+    assert!(refused("open"));
+    std::fs::write(path("file"), "").unwrap();
+    assert!(refused("file"));
+    if rustix::process::getuid().is_root() {
+        std::fs::create_dir(path("foreign")).unwrap();
+        std::fs::set_permissions(path("foreign"), PermissionsExt::from_mode(0o700)).unwrap();
+        std::os::unix::fs::chown(path("foreign"), Some(65534), None).unwrap();
+        assert!(refused("foreign"));
+    }
+    assert!(!path("count").exists());
+    assert_eq!(try_in("real").unwrap().unwrap().code, 0);
+    let mode = |name: &str| std::fs::metadata(path(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode("real/k.1"), mode("real/k.1/out")), (0o700, 0o600));
+}
+
+#[test]
+fn receipts_of_a_month_ago_are_removed_by_the_next_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let receipts = folder.path().join("receipts");
+    for key in ["old.1", "young.1"] {
+        under("sh", &receipts, key, "true", "").unwrap().unwrap();
+    }
+    let gone = |key: &str| !receipts.join(key).exists();
+    let touched = std::process::Command::new("touch").args(["-d", "31 days ago"]).arg(receipts.join("old.1")).status().unwrap();
+    assert!(touched.success());
+    under("sh", &receipts, "next.1", "true", "").unwrap().unwrap();
+    // Nobody waits for the removal, so it comes a moment later.
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while !gone("old.1") {
+        assert!(std::time::Instant::now() < deadline, "it is never removed");
+        std::thread::yield_now();
+    }
+    assert!(!gone("young.1") && !gone("next.1"));
+}

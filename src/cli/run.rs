@@ -1,0 +1,218 @@
+//! `rmm run`: an action of the catalogue on devices, asked for by hand. It goes through the queue of jobs, like the steps of workflows.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use clap::Args;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::args::Global;
+use super::context::Context;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::progress::Progress;
+use super::run_parameters::parameters;
+use super::run_text::{Ended, conclude, line, preview};
+use super::style::{clean, count};
+use super::table::Output;
+use crate::apply::Parts;
+use crate::catalog::ActionDef;
+use crate::diagnose::{Diagnostic, did_you_mean};
+use crate::model::action::ActsOn;
+use crate::model::config::Amount;
+use crate::model::job::WaitsFor;
+use crate::model::selector::Match;
+use crate::model::workflow::Concurrency;
+use crate::model::{ActionCall, Job, JobState, Reboot, Risk, Selector};
+use crate::plan::Scope;
+use crate::store::JobFilter;
+use crate::time::Span;
+use crate::workflow::{Driver, Event, Options, Which, by_hand, start};
+
+/// Arguments of `rmm run`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  rmm run FlushDNS --on web-1\n  rmm run ServiceControl --on 'Web Servers' -p name=nginx -p state=reload --dry-run\n  rmm run ClearTemp --on os=linux -p days=30 --yes\n  rmm run Reboot --on tag=lab --stagger 30m --max-failures 2 --wait-for-reboot\n\n`rmm explain actions` lists what there is, `rmm explain ACTION` its parameters. A value may be {secret: NAME}."
+)]
+pub(super) struct RunArgs {
+    /// The action: `ServiceControl`, or `Service-Control`
+    #[arg(value_name = "ACTION")]
+    pub(super) action: String,
+    /// Devices, groups or key=value selectors; may be repeated
+    #[arg(long, value_name = "SELECTOR")]
+    pub(super) on: Vec<String>,
+    /// A parameter: name=value; may be repeated
+    #[arg(short, long = "param", value_name = "NAME=VALUE")]
+    pub(super) param: Vec<String>,
+    /// Show what would run on each device, and do nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub(super) yes: bool,
+    /// Devices at once
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=500))]
+    pub(super) concurrency: Option<u32>,
+    /// Time for all of it; what is not done by then is ended
+    #[arg(long, value_name = "DURATION")]
+    pub(super) timeout: Option<Span>,
+    /// How long a device that is away, or held, keeps its turn
+    #[arg(long, value_name = "DURATION")]
+    pub(super) expires: Option<Span>,
+    /// 1 (before everything else that waits for the device) to 9
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=9))]
+    pub(super) priority: Option<u8>,
+    /// Begin the devices one by one, spread over this time
+    #[arg(long, value_name = "DURATION")]
+    pub(super) stagger: Option<Span>,
+    /// Failed devices after which no further one is begun: 3, or 5%
+    #[arg(long, value_name = "N|P%")]
+    pub(super) max_failures: Option<Amount>,
+    /// How often an idempotent action that failed is tried again
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(super) retries: u32,
+    /// Restart devices that ask for it afterwards, and wait for them
+    #[arg(long)]
+    pub(super) wait_for_reboot: bool,
+}
+
+/// Up to so many devices are named one by one to the run: exactly those that were confirmed.
+const NAMED: usize = 500;
+
+pub(super) fn run(global: &Global, args: &RunArgs) -> Result<Exit, Failure> {
+    let context = Context::open(global)?;
+    let store = context.store()?;
+    let def = action(&context, &args.action)?;
+    let with = parameters(&def, &args.param)?;
+    let scope = Scope::parse(&context.set, &args.on, &[])?;
+    let parts = context.parts(&store);
+    let devices: Vec<String> = match (def.on, args.on.is_empty()) {
+        (ActsOn::Nothing, true) => Vec::new(),
+        (ActsOn::Nothing, false) => {
+            return Err(Failure::usage(format!("{} does not act on devices", def.name), "leave --on out"));
+        }
+        (_, true) => return Err(Failure::usage(format!("{} needs devices to act on", def.name), "name them: --on SELECTOR")),
+        (_, false) => parts.survey().devices(&scope)?.iter().map(|device| device.name.clone()).collect(),
+    };
+    if devices.is_empty() && def.on != ActsOn::Nothing {
+        super::print("No device matches.\n")?;
+        return Ok(Exit::Done);
+    }
+    let named = |name: &String| Selector::Match(Match { device: Some(name.clone()), ..Match::default() });
+    let on = if devices.len() <= NAMED { devices.iter().map(named).collect() } else { scope.selectors };
+    let call = ActionCall { action: Arc::clone(&def.name), with, on };
+    if args.dry_run {
+        return preview(global, &parts, &call, &devices);
+    }
+    permit(args, &def, &devices)?;
+    let options = Options {
+        timeout: args.timeout,
+        retries: args.retries,
+        max_parallel: args.concurrency,
+        max_failures: args.max_failures,
+        wait_for_reboot: args.wait_for_reboot,
+        expires: args.expires,
+        stagger: args.stagger,
+        priority: args.priority,
+        delay: None,
+    };
+    carry_out(global, &parts, call, &options, devices.len().max(1))
+}
+
+/// The action that is meant.
+fn action(context: &Context, name: &str) -> Result<Arc<ActionDef>, Failure> {
+    context.set.catalog.action(name).cloned().ok_or_else(|| {
+        let known = context.set.catalog.actions.keys().map(|name| &**name);
+        let advice = match did_you_mean(name, known) {
+            Some(near) => format!("did you mean '{near}'?"),
+            None => "rmm explain actions lists what there is".to_owned(),
+        };
+        Failure::new(Exit::Usage, Diagnostic::error("RMM0131", format!("there is no action '{name}'")).advice(advice))
+    })
+}
+
+/// Asks before what may disturb somebody, and before anything on several devices.
+fn permit(args: &RunArgs, def: &ActionDef, devices: &[String]) -> Result<(), Failure> {
+    let harmless = def.risk == Risk::None || (def.risk == Risk::Low && devices.len() == 1);
+    if args.yes || devices.is_empty() || (harmless && !def.confirm && def.reboot != Reboot::Always) {
+        return Ok(());
+    }
+    super::confirm::ask(&format!("carry out {} on {}", def.name, count(devices.len(), "device", "devices")), devices, "--yes")
+}
+
+/// Puts the action into the queue and drives it. What waits for a window stays there for the daemon.
+fn carry_out(global: &Global, parts: &Parts, call: ActionCall, options: &Options, total: usize) -> Result<Exit, Failure> {
+    let run = by_hand(&parts.set, call, options, &parts.actor, parts.clock.now(), rand::random());
+    start(&parts.store, &run, Concurrency::Parallel)?;
+    let progress = Arc::new(Progress::new(global, "running"));
+    progress.at(0, total);
+    if global.output == Output::Jsonl {
+        super::print(&format!("{}\n", json!({ "schema": "rmm.jobs/1", "run": run.id })))?;
+    }
+    let over = CancellationToken::new();
+    let jobs: Arc<Mutex<BTreeMap<String, Job>>> = Arc::default();
+    let on = {
+        let (progress, jobs, over, output) = (Arc::clone(&progress), Arc::clone(&jobs), over.clone(), global.output);
+        move |event: Event| {
+            let Event::Job(job) = event else { return };
+            let mut jobs = jobs.lock().unwrap_or_else(PoisonError::into_inner);
+            if job.state != JobState::Running {
+                if output == Output::Jsonl {
+                    // A reader that went away does not stop the work.
+                    let _ = super::print(&format!("{}\n", json!({ "event": "job", "job": *job })));
+                } else {
+                    progress.line(&line(&job));
+                }
+            }
+            jobs.insert(job.id.clone(), *job);
+            let settled = |job: &&Job| job.state.is_final() || waits_long(job);
+            let ready = jobs.values().filter(settled).count();
+            progress.at(ready, total);
+            if ready >= total && jobs.values().any(waits_long) {
+                over.cancel();
+            }
+        }
+    };
+    let finished = super::signals::block_on_changes(async |signals| {
+        let parts_of = parts.clone();
+        let driver = Arc::new(Driver {
+            parts: Box::new(move || parts_of.clone()),
+            which: Which::One(run.id.clone()),
+            stop: over.clone(),
+            abort: signals.abort.clone(),
+            on: Box::new(on),
+        });
+        let stopped = async {
+            signals.stop.cancelled().await;
+            // Nobody else is to go on with what somebody has stopped.
+            if let Err(error) = parts.store.ask_to_cancel(&run.id, "stopped by hand", &parts.actor) {
+                tracing::error!(%error, "the run cannot be cancelled");
+                over.cancel();
+            }
+            signals.abort.cancelled().await;
+            over.cancel();
+            std::future::pending::<()>().await;
+        };
+        let driven = tokio::select! {
+            driven = driver.run() => driven,
+            () = stopped => Ok(None),
+        };
+        driven.map(|_| signals.stop.is_cancelled())
+    });
+    progress.finish();
+    let interrupted = finished?;
+    // What was cancelled all at once was not told one by one.
+    let jobs = parts.store.jobs(&JobFilter { run: Some(run.id.clone()), ..JobFilter::default() })?;
+    conclude(global, &parts.store, Ended { run: &run.id, jobs: &jobs, interrupted })
+}
+
+/// Whether it waits for something that nobody sits and waits for.
+pub(super) fn waits_long(job: &Job) -> bool {
+    job.state == JobState::Waiting && matches!(job.waits_for, Some(WaitsFor::Window | WaitsFor::Device))
+}
+
+/// A value in a few words, for a line.
+pub(super) fn brief(value: &Value) -> String {
+    clean(&value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+}

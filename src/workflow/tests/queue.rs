@@ -1,0 +1,131 @@
+//! The queue: order on a device, devices that are away, cancelling, runs of one workflow beside each other.
+
+use super::*;
+use crate::model::job::WaitsFor;
+use crate::store::{JobChange, Owner};
+
+fn cause(kind: &str, key: Option<&str>, device: Option<&str>) -> Cause {
+    Cause { kind: kind.into(), key: key.map(str::to_owned), device: device.map(Into::into), ..Cause::default() }
+}
+
+#[test]
+fn what_is_seen_twice_starts_one_run() {
+    let one = count("one", "All");
+    let house = House::new(1, &format!("W:\n  concurrency: parallel\n  steps:\n    - {{name: One, {one}}}\n"));
+    let (first, started) = house.start("W", cause("alert", Some("alert:a-1"), None));
+    assert_eq!(started, Started::Begun(WorkflowState::Running));
+    assert_eq!(house.start("W", cause("alert", Some("alert:a-1"), None)).1, Started::Known(first));
+    assert_eq!(house.start("W", cause("alert", Some("alert:a-2"), None)).1, Started::Begun(WorkflowState::Running));
+}
+
+#[tokio::test]
+async fn a_second_start_is_left_out_queued_or_replaces_as_the_workflow_says() {
+    let one = count("one", "All");
+    let flow =
+        |name: &str, more: &str| format!("{name}:\n  {more}steps:\n    - {{name: Sign-off, approval: {{}}}}\n    - {{name: One, {one}}}\n");
+    let text = ["Skip", "Queue", "Replace"].map(|name| flow(name, &format!("concurrency: {}\n  ", name.to_lowercase()))).concat();
+    let house = House::new(1, &text);
+    let manual = || cause("manual", None, None);
+
+    let (first, _) = house.start("Skip", manual());
+    assert_eq!(house.start("Skip", manual()).1, Started::Skipped(first));
+    assert_eq!(
+        house.start("Skip", cause("manual", None, Some("d1"))).1,
+        Started::Begun(WorkflowState::Running),
+        "it is about another device"
+    );
+
+    let (first, _) = house.start("Queue", manual());
+    let (second, started) = house.start("Queue", manual());
+    assert_eq!(started, Started::Begun(WorkflowState::Queued));
+    house.drive(Which::One(first.clone()), waits).await;
+    house.store.decide_step(&first, 0, true, "", &kim()).unwrap();
+    house.to_the_end(&first).await;
+    assert_eq!(house.store.workflow_run(&second).unwrap().unwrap().state, WorkflowState::Running);
+
+    let (first, _) = house.start("Replace", manual());
+    let (second, started) = house.start("Replace", manual());
+    assert_eq!(started, Started::Begun(WorkflowState::Queued));
+    ended(&house.to_the_end(&first).await, WorkflowState::Cancelled, "replaced by run");
+    assert_eq!(house.store.workflow_run(&second).unwrap().unwrap().state, WorkflowState::Running);
+}
+
+#[tokio::test]
+async fn what_is_cancelled_never_runs() {
+    let (one, two) = (count("one", "All"), count("two", "All"));
+    let house = House::new(2, &format!("W:\n  steps:\n    - {{name: One, {one}}}\n    - {{name: Two, {two}, delay: 1h}}\n"));
+    let run = house.by_hand("W");
+    house.drive(Which::One(run.clone()), waits).await;
+    house.store.ask_to_cancel(&run, "wrong workflow", &kim()).unwrap();
+    house.later(TimeDelta::hours(2));
+    ended(&house.to_the_end(&run).await, WorkflowState::Cancelled, "wrong workflow");
+    assert_eq!(house.states(&run), [StepState::Succeeded, StepState::Cancelled]);
+    assert_eq!(house.log("d1"), ["one"]);
+    assert!(house.store.ask_to_cancel(&run, "again", &kim()).is_err(), "it has ended");
+    // Resumed, it goes on.
+    house.store.resume_workflow(&run, &kim()).unwrap();
+    house.drive(Which::One(run.clone()), waits).await;
+    house.later(TimeDelta::hours(1));
+    ended(&house.to_the_end(&run).await, WorkflowState::Succeeded, "");
+    assert_eq!(house.log("d1"), ["one", "two"]);
+}
+
+#[test]
+fn jobs_of_a_device_keep_their_order_and_the_more_important_come_first() {
+    let one = count("one", "All");
+    let house = House::new(1, &format!("W:\n  concurrency: parallel\n  steps:\n    - {{name: One, {one}}}\n"));
+    let parts = house.parts();
+    let begin = |priority: u8| {
+        let workflow = &house.set.workflows["W"];
+        let mut run = new_run(&house.set, workflow, cause("manual", None, None), &kim(), noon(), rand::random());
+        run.priority = priority;
+        house.store.start_workflow(&run, rule(workflow, &run.cause)).unwrap();
+        let mut led = super::super::led::Led::read(&house.store, &run.id).unwrap().unwrap();
+        led.advance(&parts, &|_| {}, &mut super::super::led::Aside::default()).unwrap();
+        run.id
+    };
+    let (first, second, urgent) = (begin(5), begin(5), begin(1));
+    let due = |run: &str| house.store.due_jobs(run, 0, crate::model::job::JobPart::Run, noon(), 10).unwrap();
+    assert_eq!((due(&first).len(), due(&second).len(), due(&urgent).len()), (0, 0, 1));
+    let owner = Owner::this_process();
+    let job = due(&urgent).remove(0);
+    let step = |id: &str, state| house.store.move_jobs(&[JobChange::to(id, state)], &owner, &kim()).unwrap();
+    step(&job.id, JobState::Running);
+    assert_eq!(due(&first).len(), 0, "a device does one thing at a time");
+    // It waits for its window: whoever comes later need not.
+    let waits = JobChange {
+        waits_for: Some(WaitsFor::Window),
+        wake_at: Some(noon() + TimeDelta::hours(9)),
+        ..JobChange::to(&job.id, JobState::Waiting)
+    };
+    house.store.move_jobs(&[waits], &owner, &kim()).unwrap();
+    assert_eq!((due(&first).len(), due(&second).len()), (1, 0));
+    // It waits for its device: so does everything after it.
+    let job = due(&first).remove(0);
+    step(&job.id, JobState::Running);
+    let away = JobChange {
+        waits_for: Some(WaitsFor::Device),
+        wake_at: Some(noon() + TimeDelta::hours(1)),
+        ..JobChange::to(&job.id, JobState::Waiting)
+    };
+    house.store.move_jobs(&[away], &owner, &kim()).unwrap();
+    assert_eq!(due(&second).len(), 0);
+    // It is back.
+    house.store.wake_jobs("d1").unwrap();
+    assert_eq!((due(&first).len(), due(&second).len()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_device_that_another_run_changes_is_waited_for() {
+    let one = count("one", "All");
+    let house = House::new(1, &format!("W:\n  steps:\n    - {{name: One, {one}}}\n"));
+    let other = Owner::this_process();
+    house.store.lease_device("d1", "r-1", &other, TimeDelta::hours(1)).unwrap();
+    let run = house.by_hand("W");
+    let events = house.drive(Which::One(run.clone()), job_waits).await;
+    assert!(events.iter().any(|event| matches!(event, Event::Job(job) if job.waits_for == Some(WaitsFor::Busy))));
+    assert_eq!(house.log("d1"), Vec::<String>::new());
+    house.store.release_all(&other).unwrap();
+    house.later(TimeDelta::minutes(1));
+    ended(&house.to_the_end(&run).await, WorkflowState::Succeeded, "");
+}
