@@ -78,6 +78,8 @@ pub(super) fn run(global: &Global, args: &ReconcileArgs) -> Result<Exit, Failure
         secrets: Arc::clone(&context.secrets),
         redactor: context.redactor.clone(),
         clock: Arc::clone(&context.clock),
+        sessions: crate::apply::sessions(&context.set, &context.secrets),
+        open: Arc::new(crate::notify::open),
         actor: context.actor.clone(),
         host: super::context::hostname(),
     };

@@ -76,13 +76,18 @@ pub(super) struct Conductor {
     /// What is in flight is ended too.
     pub(super) abort: CancellationToken,
     begun: Instant,
+    /// What the wall clock showed then.
+    anchor: Duration,
     wheels: BTreeMap<&'static str, (Kind, Wheel)>,
     timers: Timers,
     /// Visits that have been decided on and not yet begun, by device.
     wanted: BTreeMap<Arc<str>, Kinds>,
     /// Visits by the time of day, spread.
     later: BTreeSet<(Duration, Arc<str>, &'static str)>,
-    asked: HashSet<Arc<str>>,
+    /// Being asked, and what for.
+    asked: HashMap<Arc<str>, Kinds>,
+    /// Scans whose moment has come, that moment, and the devices that have not been asked yet.
+    scans: BTreeMap<&'static str, (DateTime<Utc>, HashSet<Arc<str>>)>,
     needs: HashMap<Arc<str>, Arc<Request>>,
     /// How often a device was asked because its policies look at what nobody has observed, under this policy set.
     missing: HashMap<String, u8>,
@@ -124,6 +129,7 @@ impl Conductor {
         vitals: Arc<Vitals>,
         (stop, abort): (CancellationToken, CancellationToken),
     ) -> Self {
+        let anchor = (parts.clock.now() - DateTime::UNIX_EPOCH).to_std().unwrap_or_default();
         Self {
             parts,
             visits,
@@ -134,11 +140,13 @@ impl Conductor {
             stop,
             abort,
             begun: Instant::now(),
+            anchor,
             wheels: BTreeMap::new(),
             timers: Timers::default(),
             wanted: BTreeMap::new(),
             later: BTreeSet::new(),
-            asked: HashSet::new(),
+            asked: HashMap::new(),
+            scans: BTreeMap::new(),
             needs: HashMap::new(),
             missing: HashMap::new(),
             dirty: BTreeSet::new(),
@@ -160,9 +168,10 @@ impl Conductor {
         }
     }
 
-    /// Time since the start, on a clock that nobody sets.
+    /// A clock that nobody sets. It begins where the wall clock stands at the start, so that devices keep their places in a turn of
+    /// the wheel over a restart.
     fn steady(&self) -> Duration {
-        self.begun.elapsed()
+        self.anchor + self.begun.elapsed()
     }
 
     fn now(&self) -> DateTime<Utc> {

@@ -35,7 +35,7 @@ impl Conductor {
             let kinds = self.wanted.entry(name).or_default();
             *kinds = by_name.get(kind).map_or(*kinds, |kind| kinds.with(Kinds::of(*kind)));
         }
-        let ready: Vec<Arc<str>> = self.wanted.keys().filter(|name| !self.asked.contains(*name)).cloned().collect();
+        let ready: Vec<Arc<str>> = self.wanted.keys().filter(|name| !self.asked.contains_key(*name)).cloned().collect();
         if ready.is_empty() {
             return Ok(());
         }
@@ -52,6 +52,7 @@ impl Conductor {
             }
             if request.is_empty() {
                 self.wanted.remove(&name);
+                self.scanned(&name, kinds);
                 continue;
             }
             let visit = Visit {
@@ -66,7 +67,7 @@ impl Conductor {
                 break;
             }
             self.wanted.remove(&name);
-            self.asked.insert(name);
+            self.asked.insert(name, kinds);
         }
         Ok(())
     }
@@ -90,7 +91,9 @@ impl Conductor {
     pub(super) async fn heard(&mut self, group: Vec<Seen>) -> Result<(), StoreError> {
         let mut returned = BTreeSet::new();
         for seen in group {
-            self.asked.remove(&seen.device);
+            if let Some(kinds) = self.asked.remove(&seen.device) {
+                self.scanned(&seen.device, kinds);
+            }
             if seen.changed {
                 self.needs.remove(&seen.device);
             }
@@ -99,9 +102,11 @@ impl Conductor {
             }
             if let Some(at) = seen.again {
                 let wait = (at - self.parts.clock.now()).to_std().unwrap_or_default();
-                self.later.insert((self.begun.elapsed() + wait, Arc::clone(&seen.device), Kind::Status.name()));
+                self.later.insert((self.steady() + wait, Arc::clone(&seen.device), Kind::Status.name()));
             }
             if seen.returned {
+                // What could not be looked at while it was away is looked at now.
+                self.missing.remove(&*seen.device);
                 returned.insert(seen.device.to_string());
             }
         }

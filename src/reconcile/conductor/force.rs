@@ -14,6 +14,7 @@ use super::super::wheel::{self, Wheel};
 use super::{Conductor, PACE, POLICY};
 use crate::repo::PolicySet;
 use crate::store::StoreError;
+use crate::time::Ran;
 
 impl Conductor {
     pub(super) async fn begin(&mut self) -> Result<(), StoreError> {
@@ -48,7 +49,10 @@ impl Conductor {
             Some((Arc::clone(&policy.name), due))
         };
         self.due_policies = begun.filter_map(scheduled).collect();
-        let claimed: BTreeMap<String, DateTime<Utc>> = rows.into_iter().map(|row| (row.name, row.due)).collect();
+        // What was begun and not ended, and may be done again.
+        let broken_off: Vec<(String, DateTime<Utc>)> =
+            rows.iter().filter(|row| first && row.finished_at.is_none()).map(|row| (row.name.clone(), row.due)).collect();
+        let claimed: BTreeMap<String, Ran> = rows.into_iter().map(|row| (row.name, row.ran)).collect();
         self.say(over).await;
         self.desk.set(Arc::clone(&self.parts.set)).await;
         let (set, now, steady) = (Arc::clone(&self.parts.set), self.now(), self.steady());
@@ -86,7 +90,11 @@ impl Conductor {
         self.missing.clear();
         self.dirty = set.devices.keys().cloned().collect();
         self.vitals.figures.devices.set(set.devices.len() as i64);
+        for scan in self.scans.values_mut() {
+            scan.1.retain(|name| set.devices.contains_key(&**name));
+        }
         if first {
+            self.make_up(broken_off, now).await?;
             // What has never been seen, or not for long, is not left to the next turn of the wheel.
             self.catch_up().await?;
         }
