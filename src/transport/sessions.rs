@@ -57,6 +57,7 @@ impl Sessions {
     }
 
     /// With other limits, the same secrets, and the same simulated devices, which keep what was changed on them.
+    #[must_use]
     pub fn renewed(&self, options: SessionOptions) -> Self {
         let secrets = Arc::clone(&self.inner.secrets);
         Self { inner: Arc::new(Inner::new(options, secrets, Arc::clone(&self.inner.simulator))) }

@@ -45,13 +45,16 @@ impl Clock for Wall {
     }
 }
 
+/// Messages, and when they were sent.
+type Told = Vec<(DateTime<Utc>, String)>;
+
 /// Where messages end.
 struct Ends {
     wall: Arc<Wall>,
     name: &'static str,
     /// From when to when it asks to be left alone.
     refuses: (DateTime<Utc>, DateTime<Utc>),
-    told: Arc<Mutex<Vec<(DateTime<Utc>, String)>>>,
+    told: Arc<Mutex<Told>>,
 }
 
 #[async_trait::async_trait]
@@ -91,7 +94,7 @@ pub(super) enum Happens {
 pub(super) struct Played {
     folder: tempfile::TempDir,
     wall: Arc<Wall>,
-    told: Arc<Mutex<Vec<(DateTime<Utc>, String)>>>,
+    told: Arc<Mutex<Told>>,
     sessions: Arc<Sessions>,
     refuses: (DateTime<Utc>, DateTime<Utc>),
 }
