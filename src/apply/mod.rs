@@ -40,7 +40,7 @@ pub use parts::Parts;
 pub use permit::{Preview, preview};
 pub use request::{from_plan, new_run};
 pub use saved::{check_fresh, held_now, reassure, stages_of};
-pub use sessions::sessions;
+pub use sessions::{renewed, sessions};
 pub use suspended::{holding_and_over, suspended};
 pub use together::act_together;
 pub use waiting::{Waiting, waiting};

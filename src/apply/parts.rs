@@ -51,7 +51,7 @@ impl Parts {
     pub fn take(&mut self, set: Arc<PolicySet>) {
         let old = std::mem::replace(&mut self.set, set);
         if old.config.connections != self.set.config.connections || old.config.security != self.set.config.security {
-            self.sessions = super::sessions(&self.set, &self.secrets);
+            self.sessions = super::renewed(&self.sessions, &self.set);
         }
     }
 

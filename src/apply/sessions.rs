@@ -8,8 +8,17 @@ use crate::transport::{SessionOptions, Sessions};
 
 /// Sessions under a repository's `[connections]` and `[security]`. Make them once per command: they are reused.
 pub fn sessions(set: &PolicySet, secrets: &Arc<SecretStore>) -> Arc<Sessions> {
+    Arc::new(Sessions::new(options(set), Arc::clone(secrets) as _))
+}
+
+/// The same for another policy set of the same repository. Simulated devices stay as they are.
+pub fn renewed(sessions: &Sessions, set: &PolicySet) -> Arc<Sessions> {
+    Arc::new(sessions.renewed(options(set)))
+}
+
+fn options(set: &PolicySet) -> SessionOptions {
     let connections = &set.config.connections;
-    let options = SessionOptions {
+    SessionOptions {
         ssh_timeout: connections.ssh_timeout.duration(),
         command_timeout: connections.command_timeout.duration(),
         session_ttl: connections.session_ttl.duration(),
@@ -17,6 +26,5 @@ pub fn sessions(set: &PolicySet, secrets: &Arc<SecretStore>) -> Arc<Sessions> {
         max_output_bytes: connections.max_output_bytes,
         host_key: set.config.security.host_key,
         ..SessionOptions::default()
-    };
-    Arc::new(Sessions::new(options, Arc::clone(secrets) as _))
+    }
 }

@@ -20,8 +20,8 @@ use crate::plan::{PlanOptions, Scope, Unattended};
 use crate::reconcile::{Breaker, Reloaded, Sets, Signals, Source, Start};
 use crate::store::{Owner, Store};
 
-/// For so long at most a round holds the database without a sign of life; its end frees it at once.
-const LEASE: chrono::TimeDelta = chrono::TimeDelta::hours(1);
+/// How long a round holds the database without a sign of life; its end frees it at once.
+const LEASE: chrono::TimeDelta = chrono::TimeDelta::minutes(1);
 
 /// Arguments of `rmm reconcile`.
 #[derive(Debug, Args)]
@@ -78,6 +78,8 @@ pub(super) fn run(global: &Global, args: &ReconcileArgs) -> Result<Exit, Failure
         secrets: Arc::clone(&context.secrets),
         redactor: context.redactor.clone(),
         clock: Arc::clone(&context.clock),
+        sessions: crate::apply::sessions(&context.set, &context.secrets),
+        open: Arc::new(crate::notify::open),
         actor: context.actor.clone(),
         host: super::context::hostname(),
     };
@@ -123,7 +125,20 @@ fn sets(global: &Global, context: &Context, args: &ReconcileArgs) -> Result<Arc<
 fn once(global: &Global, context: &Context, store: &Store) -> Result<Exit, Failure> {
     let owner = Owner::this_process();
     store.lease_daemon(&owner, LEASE)?;
+    let (ended, until) = std::sync::mpsc::channel::<()>();
+    let (of, holder) = (store.clone(), owner.clone());
+    let beating = std::thread::spawn(move || {
+        let every = (LEASE / 4).to_std().unwrap_or_default();
+        while until.recv_timeout(every) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+            if let Err(error) = of.lease_daemon(&holder, LEASE) {
+                tracing::warn!(%error, "the lease cannot be renewed");
+            }
+        }
+    });
     let result = round(global, &context.parts(store));
+    drop(ended);
+    // It only sleeps.
+    let _ = beating.join();
     store.release_all(&owner)?;
     result
 }

@@ -8,6 +8,9 @@ use sha2::{Digest, Sha256};
 const FIRST: u64 = 10;
 const LONGEST: u64 = 3600;
 
+/// No message waits longer for its next try.
+pub(super) const MOST: TimeDelta = TimeDelta::seconds(LONGEST as i64);
+
 /// How long to wait after try number `attempts` (the first is 1). The spread comes from the id, so that what fails together is
 /// not tried together, and the same day plays the same way twice.
 pub(super) fn pause(id: &str, attempts: u32, asked: Option<Duration>) -> TimeDelta {

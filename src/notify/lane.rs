@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::channel::{Channel, Surroundings};
 use super::rate::Minute;
-use super::{SendError, setup};
+use super::{Opener, SendError};
 use crate::model::channel::Options;
 use crate::model::config::Channel as Declared;
 use crate::model::notification::ChannelType;
@@ -49,6 +49,7 @@ pub(super) struct Lane {
     declared: Option<Declared>,
     options: Result<Arc<Options>, SendError>,
     sender: Option<Arc<dyn Channel>>,
+    open: Opener,
     pub(super) minute: Minute,
     /// What is on its way, by alert and recipient, so that nothing overtakes what is said about the same alert.
     busy: BTreeMap<String, Turn>,
@@ -65,7 +66,7 @@ fn turn(delivery: &Delivery) -> Turn {
 }
 
 impl Lane {
-    pub(super) fn new(name: Arc<str>) -> Self {
+    pub(super) fn new(name: Arc<str>, open: Opener) -> Self {
         let counts = ChannelCounts {
             channel: Arc::clone(&name),
             kind: None,
@@ -81,6 +82,7 @@ impl Lane {
             declared: None,
             options: Err(SendError::NoChannel(name.to_string())),
             sender: None,
+            open,
             minute: Minute::default(),
             busy: BTreeMap::new(),
             // An alert of the time before the start may be open.
@@ -111,7 +113,8 @@ impl Lane {
         if let Some(sender) = &self.sender {
             return Ok(Arc::clone(sender));
         }
-        let sender: Arc<dyn Channel> = setup::open(Options::clone(self.options.as_deref().map_err(Clone::clone)?), house)?.into();
+        let options = Options::clone(self.options.as_deref().map_err(Clone::clone)?);
+        let sender: Arc<dyn Channel> = (self.open)(options, house)?.into();
         self.sender = Some(Arc::clone(&sender));
         Ok(sender)
     }
@@ -150,13 +153,18 @@ impl Lane {
 }
 
 /// The lanes of all channels.
-#[derive(Default)]
 pub(super) struct Lanes {
     pub(super) by_name: BTreeMap<Arc<str>, Lane>,
     base_url: Option<Value>,
+    open: Opener,
 }
 
 impl Lanes {
+    /// None yet; channels are opened like this.
+    pub(super) fn new(open: Opener) -> Self {
+        Self { by_name: BTreeMap::new(), base_url: None, open }
+    }
+
     /// Takes over what `rmm.toml` says.
     pub(super) fn configure(&mut self, channels: &BTreeMap<String, Declared>, house: &Surroundings) {
         let base_url = Some(Value::from(house.base_url.clone()));
@@ -170,6 +178,6 @@ impl Lanes {
 
     /// The lane of a channel, declared or not.
     pub(super) fn of(&mut self, name: &Arc<str>) -> &mut Lane {
-        self.by_name.entry(Arc::clone(name)).or_insert_with(|| Lane::new(Arc::clone(name)))
+        self.by_name.entry(Arc::clone(name)).or_insert_with(|| Lane::new(Arc::clone(name), Arc::clone(&self.open)))
     }
 }

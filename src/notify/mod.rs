@@ -30,6 +30,6 @@ pub use channel::{Answer, Channel, Missed, Parcel, Surroundings};
 pub use error::SendError;
 pub use lane::ChannelCounts;
 pub use outcome::ALERT_KIND;
-pub use setup::open;
+pub use setup::{Opener, open};
 pub use webhook::{KEY_HEADER, SIGNATURE_HEADER, TIME_HEADER};
 pub use worker::{Parts, Worker};

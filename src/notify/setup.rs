@@ -1,8 +1,13 @@
 //! From the options of a channel to something that sends.
 
+use std::sync::Arc;
+
 use super::channel::{Channel, Surroundings};
 use super::{SendError, email, eventlog, pagerduty, slack, sms, syslog, teams, webhook};
 use crate::model::channel::Options;
+
+/// Opens channels: [`open`], or what a simulation puts in its place.
+pub type Opener = Arc<dyn Fn(Options, &Surroundings) -> Result<Box<dyn Channel>, SendError> + Send + Sync>;
 
 /// A channel, ready to send. Files are read here, secrets only when something is sent.
 pub fn open(options: Options, surroundings: &Surroundings) -> Result<Box<dyn Channel>, SendError> {

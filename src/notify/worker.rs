@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::channel::{Answer, Channel, Parcel, Surroundings};
 use super::lane::{ChannelCounts, LOOK_AT, Lanes};
-use super::{SendError, merge};
+use super::{Opener, SendError, backoff, merge};
 use crate::access::{Redactor, Secrets};
 use crate::diagnose::Diagnose;
 use crate::model::{Config, Delivery, Severity, Signal};
@@ -74,6 +74,11 @@ pub(super) struct Tried {
 impl Worker {
     /// A worker that knows no channel yet.
     pub fn new(parts: Parts) -> Arc<Self> {
+        Self::with_channels(parts, Arc::new(super::open))
+    }
+
+    /// The same; channels are opened by `open`.
+    pub fn with_channels(parts: Parts, open: Opener) -> Arc<Self> {
         let house = Surroundings {
             root: parts.root.clone(),
             secrets: Arc::clone(&parts.secrets),
@@ -81,7 +86,7 @@ impl Worker {
             base_url: None,
             host: parts.host.clone(),
         };
-        Arc::new(Self { parts, house: RwLock::new(house), lanes: Mutex::default(), looked_at: Mutex::default() })
+        Arc::new(Self { parts, house: RwLock::new(house), lanes: Mutex::new(Lanes::new(open)), looked_at: Mutex::default() })
     }
 
     /// Takes over the channels of a policy set. Reads the certificates of the system for each one that is new or has changed:
@@ -98,6 +103,11 @@ impl Worker {
 
     /// Puts back what was on its way when the last process died. Once, before [`Self::run`]. Blocking.
     pub fn recover(&self) -> Result<usize, StoreError> {
+        let now = self.parts.clock.now();
+        let stray = self.parts.store.hasten_stray_deliveries(now, now + backoff::MOST)?;
+        if stray > 0 {
+            tracing::warn!(stray, "messages waited for moments of a clock that was ahead; they go now");
+        }
         let lost = self.parts.store.uncertain_deliveries()?;
         for delivery in &lost {
             tracing::warn!(delivery = %delivery.id, channel = %delivery.channel, "it is not known whether it arrived; it goes again with the same key");
@@ -174,7 +184,13 @@ impl Worker {
         if before.is_some_and(|before| now < before - TimeDelta::seconds(1)) {
             self.store(move |store| store.hasten_deliveries(now)).await?;
         }
-        let (counts, mut next) = self.store(move |store| Ok((store.due_counts(now)?, store.next_delivery_after(now)?))).await?;
+        let (mut counts, mut next) = self.store(move |store| Ok((store.due_counts(now)?, store.next_delivery_after(now)?))).await?;
+        if next.is_some_and(|next| next > now + backoff::MOST) {
+            // No try is put off for so long: the clock was ahead in another process.
+            let all = move |store: &Store| Ok((store.due_counts(now)?, store.next_delivery_after(now)?));
+            (counts, next) =
+                self.store(move |store| store.hasten_stray_deliveries(now, now + backoff::MOST).and_then(|_| all(store))).await?;
+        }
         for (channel, due) in counts {
             let (free, rate, left, ends) = {
                 let mut lanes = self.lanes();

@@ -29,9 +29,10 @@ use crate::access::{Redactor, SecretStore};
 use crate::apply::Parts;
 use crate::collect::Kept;
 use crate::model::run::Actor;
-use crate::notify::Worker;
+use crate::notify::{Opener, Worker};
 use crate::store::{Owner, Store, StoreError};
 use crate::time::Clock;
+use crate::transport::Sessions;
 
 /// How long the lease on the database holds without a sign of life. The process's end frees it at once on the same machine.
 const LEASE: TimeDelta = TimeDelta::seconds(15);
@@ -65,6 +66,10 @@ pub struct Start {
     pub redactor: Redactor,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+    /// Sessions. They are renewed with every policy set.
+    pub sessions: Arc<Sessions>,
+    /// How channels of notifications are opened.
+    pub open: Opener,
     /// Who the daemon is in the audit.
     pub actor: Actor,
     /// Name of this machine.
@@ -167,7 +172,7 @@ async fn at_work(start: &Start, owner: &Owner, vitals: &Arc<Vitals>, signals: &S
     let parts = Parts {
         set: Arc::clone(&set),
         store: start.store.clone(),
-        sessions: crate::apply::sessions(&set, &start.secrets),
+        sessions: crate::apply::renewed(&start.sessions, &set),
         secrets: Arc::clone(&start.secrets),
         redactor: start.redactor.clone(),
         clock: Arc::clone(&start.clock),
@@ -299,7 +304,7 @@ async fn at_work(start: &Start, owner: &Owner, vitals: &Arc<Vitals>, signals: &S
 }
 
 fn worker(start: &Start, wake: &Arc<Notify>, desk: DeskWay) -> Arc<Worker> {
-    Worker::new(crate::notify::Parts {
+    let parts = crate::notify::Parts {
         store: start.store.clone(),
         clock: Arc::clone(&start.clock),
         secrets: Arc::clone(&start.secrets) as _,
@@ -312,7 +317,8 @@ fn worker(start: &Start, wake: &Arc<Notify>, desk: DeskWay) -> Arc<Worker> {
                 tracing::warn!("an alert about a channel was lost: the desk is busy");
             }
         }),
-    })
+    };
+    Worker::with_channels(parts, Arc::clone(&start.open))
 }
 
 /// A panic of a task is one of the daemon.

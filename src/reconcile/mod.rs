@@ -20,6 +20,8 @@ mod reload;
 mod resume;
 mod service;
 mod sets;
+#[cfg(test)]
+mod tests;
 mod timers;
 mod upkeep;
 mod visits;

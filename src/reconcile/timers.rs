@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::time::Schedule;
+use crate::time::{Ran, Schedule};
 
 /// Most moments that are looked through to find the last one that was missed.
 const MOST_MISSED: usize = 20_000;
@@ -15,15 +15,29 @@ const MOST_MISSED: usize = 20_000;
 #[derive(Debug, Clone, PartialEq)]
 struct Timer {
     schedule: Schedule,
-    /// The last moment that was claimed, or when the timer first came into being.
+    ran: Ran,
+    /// Up to here every moment has run or is no longer made up for.
     last: DateTime<Utc>,
     next: Option<DateTime<Utc>>,
+}
+
+impl Timer {
+    /// The first moment after this one that has not run.
+    fn after(&self, at: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let mut next = self.schedule.next(at)?;
+        while let Some(end) = self.ran.end_of(next) {
+            next = self.schedule.next(end)?;
+        }
+        Some(next)
+    }
 }
 
 /// The timers by name.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
     all: BTreeMap<String, Timer>,
+    /// When it was asked last what is due.
+    asked_at: Option<DateTime<Utc>>,
 }
 
 /// A moment that has come.
@@ -33,18 +47,22 @@ pub(super) struct Due {
     pub(super) name: String,
     /// When it was due.
     pub(super) at: DateTime<Utc>,
+    /// The moment directly before it, where that has run.
+    pub(super) follows: Option<DateTime<Utc>>,
 }
 
 impl Timers {
-    /// These schedules and no others. `claimed` are the last claimed moments as the database has them: of a schedule that is
-    /// not among them, nothing has been missed.
-    pub(super) fn set(&mut self, wanted: BTreeMap<String, Schedule>, claimed: &BTreeMap<String, DateTime<Utc>>, now: DateTime<Utc>) {
+    /// These schedules and no others. `claimed` are the claimed moments as the database has them: of a schedule that is not among
+    /// them, nothing has been missed.
+    pub(super) fn set(&mut self, wanted: BTreeMap<String, Schedule>, claimed: &BTreeMap<String, Ran>, now: DateTime<Utc>) {
         let mut all = BTreeMap::new();
         for (name, schedule) in wanted {
             let known = self.all.get(&name).filter(|timer| timer.schedule == schedule).map(|timer| timer.last);
-            let last = claimed.get(&name).copied().max(known).unwrap_or(now);
-            let next = schedule.next(last);
-            all.insert(name, Timer { schedule, last, next });
+            let ran = claimed.get(&name).cloned().unwrap_or_default();
+            let last = ran.until(now).max(known.filter(|last| *last <= now)).unwrap_or(now);
+            let mut timer = Timer { schedule, ran, last, next: None };
+            timer.next = timer.after(last);
+            all.insert(name, timer);
         }
         self.all = all;
     }
@@ -52,22 +70,35 @@ impl Timers {
     /// What is due now, the last missed moment of each.
     pub(super) fn due(&mut self, now: DateTime<Utc>) -> Vec<Due> {
         let mut found = Vec::new();
+        let set_back = self.asked_at.replace(now).is_some_and(|before| now < before);
         for (name, timer) in &mut self.all {
+            if set_back && timer.last > now {
+                // What has run does not run again; what lies before it and has not, has its turn.
+                timer.last = now;
+                timer.next = timer.after(now);
+            }
             let Some(mut at) = timer.next.filter(|at| *at <= now) else { continue };
             // Where the look ends before now does, the rest is skipped, not gone through again.
             let mut next = None;
             for _ in 0..MOST_MISSED {
-                next = timer.schedule.next(at);
+                next = timer.after(at);
                 match next {
                     Some(later) if later <= now => at = later,
                     _ => break,
                 }
             }
-            timer.next = if next.is_some_and(|next| next <= now) { timer.schedule.next(now) } else { next };
+            timer.next = if next.is_some_and(|next| next <= now) { timer.after(now) } else { next };
             timer.last = at;
-            found.push(Due { name: name.clone(), at });
+            let follows = timer.ran.end_before(at).filter(|before| timer.schedule.next(*before) == Some(at));
+            timer.ran.note(at, follows);
+            found.push(Due { name: name.clone(), at, follows });
         }
         found
+    }
+
+    /// Whether a schedule is among them and has its next moment only after now.
+    pub(super) fn rests(&self, name: &str, now: DateTime<Utc>) -> bool {
+        self.all.get(name).is_some_and(|timer| timer.next.is_none_or(|next| next > now))
     }
 
     /// How long it is, by the wall clock, until the next one.
@@ -96,7 +127,7 @@ mod tests {
     fn timers(text: &str, zone: chrono_tz::Tz, now: &str, claimed: Option<&str>) -> Timers {
         let mut timers = Timers::default();
         let schedule = Schedule::parse(text, zone).unwrap();
-        let claimed = claimed.map(|claimed| ("x".to_owned(), at(claimed))).into_iter().collect();
+        let claimed = claimed.map(|claimed| ("x".to_owned(), Ran::up_to(at(claimed)))).into_iter().collect();
         timers.set(BTreeMap::from([("x".to_owned(), schedule)]), &claimed, at(now));
         timers
     }
@@ -130,6 +161,32 @@ mod tests {
         }
         assert!(moments(&mut timers, "2026-11-21T02:00:00Z").is_empty());
         assert_eq!(moments(&mut timers, "2026-11-22T02:00:00Z"), ["22 02:00"]);
+    }
+
+    #[test]
+    fn what_ran_while_the_clock_was_ahead_does_not_stand_in_the_way_of_what_comes_before_it() {
+        let mut timers = timers("every 20 min", chrono_tz::UTC, "2026-11-21T12:05:00Z", Some("2026-11-21T12:00:00Z"));
+        // An hour ahead, then right again: what was passed over comes, what has run does not.
+        assert_eq!(moments(&mut timers, "2026-11-21T13:05:00Z"), ["21 13:00"]);
+        let mut seen = Vec::new();
+        for minute in 0..90 {
+            seen.extend(moments(&mut timers, &(at("2026-11-21T12:06:00Z") + TimeDelta::minutes(minute)).to_rfc3339()));
+        }
+        assert_eq!(seen, ["21 12:20", "21 12:40", "21 13:20"]);
+    }
+
+    #[test]
+    fn a_clock_that_was_a_year_ahead_in_an_earlier_process_blocks_nothing() {
+        let mut ran = Ran::up_to(at("2026-11-20T02:00:00Z"));
+        ran.note(at("2027-11-21T02:00:00Z"), None);
+        let mut timers = Timers::default();
+        let daily = || BTreeMap::from([("x".to_owned(), Schedule::parse("Daily 02:00", chrono_tz::UTC).unwrap())]);
+        timers.set(daily(), &BTreeMap::from([("x".to_owned(), ran.clone())]), at("2026-11-21T01:00:00Z"));
+        assert_eq!(moments(&mut timers, "2026-11-21T02:00:00Z"), ["21 02:00"]);
+        // The year after, that moment has run already.
+        timers.set(daily(), &BTreeMap::from([("x".to_owned(), ran)]), at("2027-11-21T01:00:00Z"));
+        let late = moments(&mut timers, "2027-11-21T02:00:00Z");
+        assert!(late.iter().all(|moment| moment != "21 02:00"), "{late:?}");
     }
 
     #[test]

@@ -104,15 +104,15 @@ impl Store {
 
     /// The same for many in one transaction. Returns those that it got.
     pub fn claim_deliveries<'a>(&self, ids: &[&'a str], now: DateTime<Utc>) -> Result<Vec<&'a str>, StoreError> {
-        let claimer = self.inner.owner.as_str();
+        let (claimer, steady) = (self.inner.owner.as_str(), self.steady());
         self.write(|tx| {
             let mut statement = tx.prepare_cached(
-                "UPDATE Deliveries SET State = 'Sending', Attempts = Attempts + 1, Claimer = ?2, ClaimedAt = ?3
+                "UPDATE Deliveries SET State = 'Sending', Attempts = Attempts + 1, Claimer = ?2, ClaimedAt = ?3, ClaimedSteady = ?4
                  WHERE Id = ?1 AND State = 'Pending'",
             )?;
             let mut got = Vec::with_capacity(ids.len());
             for id in ids {
-                if statement.execute(params![id, claimer, moment::text(now)])? == 1 {
+                if statement.execute(params![id, claimer, moment::text(now), steady])? == 1 {
                     got.push(*id);
                 }
             }
@@ -136,7 +136,7 @@ impl Store {
                 let short = |text: &Option<String>| text.as_deref().map(|text| super::clip(text, MOST_TEXT).to_owned());
                 tx.prepare_cached(
                     "UPDATE Deliveries SET State = ?2, Error = ?3, Receipt = coalesce(?4, Receipt), DueAt = coalesce(?5, DueAt),
-                         SentAt = coalesce(?6, SentAt), Claimer = NULL, ClaimedAt = NULL WHERE Id = ?1",
+                         SentAt = coalesce(?6, SentAt), Claimer = NULL, ClaimedAt = NULL, ClaimedSteady = NULL WHERE Id = ?1",
                 )?
                 .execute(params![
                     id,
@@ -171,23 +171,31 @@ impl Store {
     }
 
     /// Deliveries that were on their way when their process died, or longer than any channel takes: nobody knows whether they
-    /// arrived. They wait again, and are returned.
+    /// arrived. They wait again, and are returned. How long that is, is told by the clock that nobody sets, where there is one.
     pub fn uncertain_deliveries(&self) -> Result<Vec<Delivery>, StoreError> {
-        let before = moment::text(self.now() - ABANDONED);
+        let (now, steady) = (self.now(), self.steady());
+        let known = moment::text(now - ABANDONED)..=moment::text(now + ABANDONED);
         self.write(|tx| {
-            let mut statement = tx.prepare_cached("SELECT Id, Claimer, ClaimedAt FROM Deliveries WHERE State = 'Sending' ORDER BY Id")?;
+            let mut statement =
+                tx.prepare_cached("SELECT Id, Claimer, ClaimedAt, ClaimedSteady FROM Deliveries WHERE State = 'Sending' ORDER BY Id")?;
             let rows = statement.query_map([], |row| {
-                let claimer: Option<String> = row.get(1)?;
-                let at: Option<String> = row.get(2)?;
-                let abandoned = at.is_none_or(|at| at < before) || claimer.is_none_or(|claimer| Owner::named(claimer).is_gone());
-                Ok((row.get::<_, String>(0)?, abandoned))
+                let claimer = row.get::<_, Option<String>>(1)?.map(Owner::named);
+                let (at, since): (Option<String>, Option<i64>) = (row.get(2)?, row.get(3)?);
+                let here = claimer.as_ref().is_some_and(Owner::is_here);
+                let long = match steady.zip(since).filter(|_| here) {
+                    Some((now, since)) => now - since >= ABANDONED.num_milliseconds(),
+                    None => at.is_none_or(|at| !known.contains(&at)),
+                };
+                Ok((row.get::<_, String>(0)?, long || claimer.is_none_or(|claimer| claimer.is_gone())))
             })?;
             let mut lost = Vec::new();
             for row in rows {
                 let (id, abandoned) = row?;
                 if abandoned {
-                    tx.prepare_cached("UPDATE Deliveries SET State = 'Pending', Claimer = NULL, ClaimedAt = NULL WHERE Id = ?1")?
-                        .execute([&id])?;
+                    tx.prepare_cached(
+                        "UPDATE Deliveries SET State = 'Pending', Claimer = NULL, ClaimedAt = NULL, ClaimedSteady = NULL WHERE Id = ?1",
+                    )?
+                    .execute([&id])?;
                     lost.push(tx.prepare_cached(&format!("{DELIVERY} WHERE Id = ?1"))?.query_row([&id], read)?);
                 }
             }

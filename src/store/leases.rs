@@ -66,24 +66,31 @@ impl Store {
     }
 
     fn lease(&self, name: &str, run: &str, owner: &Owner, ttl: TimeDelta) -> Result<(), StoreError> {
-        let now = self.now();
+        let hour = self.hour();
         self.write(|tx| {
-            let held: Option<(String, String, i64)> = tx
-                .prepare_cached("SELECT Owner, Run, ExpiresAt FROM Leases WHERE Name = ?1")?
-                .query_row([name], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            let held: Option<(String, String, i64, Option<i64>)> = tx
+                .prepare_cached("SELECT Owner, Run, ExpiresAt, SteadyUntil FROM Leases WHERE Name = ?1")?
+                .query_row([name], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
                 .optional()?;
-            if let Some((holder, of, until)) = held {
+            if let Some((holder, of, until, steady_until)) = held {
                 let mine = holder == owner.as_str() && of == run;
-                if !mine && until > moment::millis(now) && !Owner::named(holder).is_gone() {
+                if !mine && hour.holds(&Owner::named(holder), until, steady_until) {
                     return Err(StoreError::Leased { name: name.to_owned(), run: of, until: moment::from_millis(until) }.into());
                 }
             }
             tx.prepare_cached(
-                "INSERT INTO Leases (Name, Owner, Run, AcquiredAt, ExpiresAt) VALUES (?1, ?2, ?3, ?4, ?5)
-                 ON CONFLICT (Name) DO UPDATE SET Owner = ?2, Run = ?3, ExpiresAt = ?5,
+                "INSERT INTO Leases (Name, Owner, Run, AcquiredAt, ExpiresAt, SteadyUntil) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT (Name) DO UPDATE SET Owner = ?2, Run = ?3, ExpiresAt = ?5, SteadyUntil = ?6,
                      AcquiredAt = CASE WHEN Owner = ?2 AND Run = ?3 THEN AcquiredAt ELSE ?4 END",
             )?
-            .execute(params![name, owner.as_str(), run, moment::millis(now), moment::millis(now + ttl)])?;
+            .execute(params![
+                name,
+                owner.as_str(),
+                run,
+                hour.wall,
+                hour.wall + ttl.num_milliseconds(),
+                hour.steady_after(ttl)
+            ])?;
             Ok(())
         })
     }
@@ -91,9 +98,10 @@ impl Store {
     /// Renews all leases of `owner` for `ttl` and says how many it still holds. Fewer than it took: one was taken over,
     /// and what it was for must be stopped.
     pub fn heartbeat(&self, owner: &Owner, ttl: TimeDelta) -> Result<usize, StoreError> {
-        let until = moment::millis(self.now() + ttl);
+        let hour = self.hour();
         self.write(|tx| {
-            Ok(tx.prepare_cached("UPDATE Leases SET ExpiresAt = ?2 WHERE Owner = ?1")?.execute(params![owner.as_str(), until])?)
+            let mut statement = tx.prepare_cached("UPDATE Leases SET ExpiresAt = ?2, SteadyUntil = ?3 WHERE Owner = ?1")?;
+            Ok(statement.execute(params![owner.as_str(), hour.wall + ttl.num_milliseconds(), hour.steady_after(ttl)])?)
         })
     }
 
@@ -113,22 +121,49 @@ impl Store {
 
     /// All leases that neither have expired nor belong to a process that is gone, by name.
     pub fn leases(&self) -> Result<Vec<Lease>, StoreError> {
-        let now = moment::millis(self.now());
+        let hour = self.hour();
         self.read(|connection| {
-            let mut statement = connection
-                .prepare_cached("SELECT Name, Owner, Run, AcquiredAt, ExpiresAt FROM Leases WHERE ExpiresAt > ?1 ORDER BY Name")?;
-            let rows = statement.query_map([now], |row| {
-                Ok(Lease {
+            let mut statement =
+                connection.prepare_cached("SELECT Name, Owner, Run, AcquiredAt, ExpiresAt, SteadyUntil FROM Leases ORDER BY Name")?;
+            let rows = statement.query_map([], |row| {
+                let holds = hour.holds(&Owner::named(row.get::<_, String>(1)?), row.get(4)?, row.get(5)?);
+                let lease = Lease {
                     name: row.get(0)?,
                     owner: Owner::named(row.get::<_, String>(1)?),
                     run: row.get(2)?,
                     acquired_at: moment::from_millis(row.get(3)?),
                     expires_at: moment::from_millis(row.get(4)?),
-                })
+                };
+                Ok(holds.then_some(lease))
             })?;
-            let mut leases = rows.collect::<Result<Vec<_>, rusqlite::Error>>()?;
-            leases.retain(|lease| !lease.owner.is_gone());
-            Ok(leases)
+            Ok(rows.filter_map(Result::transpose).collect::<Result<_, rusqlite::Error>>()?)
         })
+    }
+
+    fn hour(&self) -> Hour {
+        Hour { wall: moment::millis(self.now()), steady: self.steady() }
+    }
+}
+
+/// Now, on both clocks. Between processes of one machine the one counts that nobody sets: whoever lives and renews its lease
+/// holds it, wherever the other one is set.
+#[derive(Debug, Clone, Copy)]
+struct Hour {
+    wall: i64,
+    steady: Option<i64>,
+}
+
+impl Hour {
+    fn steady_after(self, ttl: TimeDelta) -> Option<i64> {
+        self.steady.map(|now| now + ttl.num_milliseconds())
+    }
+
+    /// Whether a lease holds.
+    fn holds(self, owner: &Owner, until: i64, steady_until: Option<i64>) -> bool {
+        let over = match self.steady.zip(steady_until) {
+            Some((now, until)) if owner.is_here() => until <= now,
+            _ => until <= self.wall,
+        };
+        !over && !owner.is_gone()
     }
 }

@@ -131,6 +131,11 @@ impl Store {
         self.inner.clock.now()
     }
 
+    /// On the clock that nobody sets.
+    fn steady(&self) -> Option<i64> {
+        self.inner.clock.steady().and_then(|since| i64::try_from(since.as_millis()).ok())
+    }
+
     fn writer(&self) -> MutexGuard<'_, Connection> {
         // A panic in the middle of a transaction rolled it back when the transaction was dropped.
         self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner)

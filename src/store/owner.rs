@@ -1,5 +1,6 @@
 //! Who holds a lease: this process, and whether such a process is still there.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A holder of leases: one process, or one part of it.
@@ -12,7 +13,7 @@ impl Owner {
     /// This process; every call gives another holder.
     pub fn this_process() -> Self {
         let part = PARTS.fetch_add(1, Ordering::Relaxed);
-        let world = world().unwrap_or_else(|| "-".into());
+        let world = world().unwrap_or("-");
         let pid = std::process::id();
         let begun = begun(pid).unwrap_or_else(|| "-".into());
         Self(format!("{world}/{pid}/{begun}/{part}/{:08x}", rand::random::<u32>()))
@@ -28,6 +29,11 @@ impl Owner {
         &self.0
     }
 
+    /// Whether it is a process of this start of this machine: its clock that nobody sets is ours too.
+    pub fn is_here(&self) -> bool {
+        world().is_some_and(|here| self.0.split('/').next() == Some(here))
+    }
+
     /// Whether the process is certainly gone. Only told of processes that this one would see if they lived: same
     /// start of the same machine, same process namespace, same user. Of all others the time alone decides.
     pub fn is_gone(&self) -> bool {
@@ -39,7 +45,12 @@ impl Owner {
 }
 
 /// Start of the machine, process namespace and user.
-fn world() -> Option<String> {
+fn world() -> Option<&'static str> {
+    static WORLD: OnceLock<Option<String>> = OnceLock::new();
+    WORLD.get_or_init(find_world).as_deref()
+}
+
+fn find_world() -> Option<String> {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     let namespace = std::fs::read_link("/proc/self/ns/pid").ok()?;
     let digits: String = namespace.to_string_lossy().chars().filter(char::is_ascii_digit).collect();

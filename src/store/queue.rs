@@ -22,6 +22,17 @@ impl Store {
         })
     }
 
+    /// Makes due what waits for a moment that nobody has set under this clock: later than `latest`, or created after now. It was
+    /// queued while the clock was ahead.
+    pub fn hasten_stray_deliveries(&self, now: DateTime<Utc>, latest: DateTime<Utc>) -> Result<usize, StoreError> {
+        self.write(|tx| {
+            let mut statement = tx.prepare_cached(
+                "UPDATE Deliveries SET DueAt = ?1 WHERE State = 'Pending' AND DueAt > ?1 AND (DueAt > ?2 OR CreatedAt > ?1)",
+            )?;
+            Ok(statement.execute([moment::text(now), moment::text(latest)])?)
+        })
+    }
+
     /// How many deliveries are due for each channel, by channel.
     pub fn due_counts(&self, now: DateTime<Utc>) -> Result<Vec<(Arc<str>, usize)>, StoreError> {
         self.read(|c| {

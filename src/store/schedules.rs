@@ -1,11 +1,12 @@
 //! Schedules: each due moment is claimed before its work begins, so that it runs once, whatever the clock does.
 
 use chrono::{DateTime, Utc};
-use rusqlite::params;
+use rusqlite::{OptionalExtension as _, params};
 
 use super::{Store, StoreError, column, moment};
+use crate::time::Ran;
 
-/// The latest due moment of a schedule that was claimed.
+/// The due moment of a schedule that was claimed last.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScheduleRow {
     /// Name of the schedule.
@@ -18,19 +19,32 @@ pub struct ScheduleRow {
     pub finished_at: Option<DateTime<Utc>>,
     /// What came of it.
     pub outcome: Option<String>,
+    /// All moments that were claimed.
+    pub ran: Ran,
 }
 
 impl Store {
-    /// Claims a due moment. False where this or a later one of that name was claimed already.
-    pub fn claim_schedule(&self, name: &str, due: DateTime<Utc>, now: DateTime<Utc>) -> Result<bool, StoreError> {
+    /// Claims a due moment. False where it was claimed already. `follows` is the moment of the schedule directly before it, where
+    /// that was claimed. Moments that were claimed while the clock was ahead do not stand in the way of those before them.
+    pub fn claim_schedule(
+        &self,
+        name: &str,
+        due: DateTime<Utc>,
+        follows: Option<DateTime<Utc>>,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
         self.write(|tx| {
-            let claimed = tx
-                .prepare_cached(
-                    "INSERT INTO Schedules (Name, Due, StartedAt) VALUES (?1, ?2, ?3)
-                     ON CONFLICT (Name) DO UPDATE SET Due = ?2, StartedAt = ?3, FinishedAt = NULL, Outcome = NULL WHERE Due < ?2",
-                )?
-                .execute(params![name, moment::millis(due), moment::text(now)])?;
-            Ok(claimed == 1)
+            let known = tx.prepare_cached("SELECT Due, Ran FROM Schedules WHERE Name = ?1")?.query_row([name], ran).optional()?;
+            let mut ran = known.unwrap_or_default();
+            if !ran.note(due, follows) {
+                return Ok(false);
+            }
+            tx.prepare_cached(
+                "INSERT INTO Schedules (Name, Due, StartedAt, Ran) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (Name) DO UPDATE SET Due = ?2, StartedAt = ?3, Ran = ?4, FinishedAt = NULL, Outcome = NULL",
+            )?
+            .execute(params![name, moment::millis(due), moment::text(now), column::to_json(&ran)])?;
+            Ok(true)
         })
     }
 
@@ -51,17 +65,25 @@ impl Store {
     /// All schedules that ever ran, by name.
     pub fn schedules(&self) -> Result<Vec<ScheduleRow>, StoreError> {
         self.read(|c| {
-            let mut statement = c.prepare_cached("SELECT Name, Due, StartedAt, FinishedAt, Outcome FROM Schedules ORDER BY Name")?;
+            let mut statement = c.prepare_cached("SELECT Due, Ran, Name, StartedAt, FinishedAt, Outcome FROM Schedules ORDER BY Name")?;
             let rows = statement.query_map([], |row| {
                 Ok(ScheduleRow {
-                    name: row.get(0)?,
-                    due: moment::from_millis(row.get(1)?),
-                    started_at: column::time(row, 2)?,
-                    finished_at: column::time_or_null(row, 3)?,
-                    outcome: row.get(4)?,
+                    ran: ran(row)?,
+                    due: moment::from_millis(row.get(0)?),
+                    name: row.get(2)?,
+                    started_at: column::time(row, 3)?,
+                    finished_at: column::time_or_null(row, 4)?,
+                    outcome: row.get(5)?,
                 })
             })?;
             Ok(rows.collect::<Result<_, rusqlite::Error>>()?)
         })
     }
+}
+
+/// What has run, from a row that begins with Due and Ran. Rows of earlier versions know the latest moment alone.
+fn ran(row: &rusqlite::Row<'_>) -> rusqlite::Result<Ran> {
+    let known: Option<String> = row.get(1)?;
+    let due = moment::from_millis(row.get(0)?);
+    Ok(known.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_else(|| Ran::up_to(due)))
 }

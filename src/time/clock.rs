@@ -1,6 +1,7 @@
 //! The clock, so that tests and simulations bring their own.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
@@ -8,6 +9,12 @@ use chrono::{DateTime, Utc};
 pub trait Clock: Send + Sync {
     /// Now, in UTC.
     fn now(&self) -> DateTime<Utc>;
+
+    /// Time since the machine was started, on a clock that nobody sets and that is the same for all of its processes. None where
+    /// the system does not tell.
+    fn steady(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// The machine's own clock.
@@ -17,6 +24,11 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     fn now(&self) -> DateTime<Utc> {
         Utc::now()
+    }
+
+    fn steady(&self) -> Option<Duration> {
+        let text = std::fs::read_to_string("/proc/uptime").ok()?;
+        Duration::try_from_secs_f64(text.split_ascii_whitespace().next()?.parse().ok()?).ok()
     }
 }
 

@@ -2,12 +2,14 @@
 
 mod clock;
 mod phrase;
+mod ran;
 mod recurring;
 mod schedule;
 mod span;
 mod window;
 
 pub use clock::{Clock, FixedClock, SystemClock};
+pub use ran::Ran;
 pub use recurring::{Recurring, Zone};
 pub use schedule::{Schedule, ScheduleError};
 pub use span::Span;

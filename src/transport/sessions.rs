@@ -53,18 +53,14 @@ impl Sessions {
 
     /// The same; simulated devices live by this clock.
     pub fn with_clock(options: SessionOptions, secrets: Arc<dyn Secrets>, clock: Arc<dyn Clock>) -> Self {
-        Self {
-            inner: Arc::new(Inner {
-                options,
-                secrets,
-                shared: ssh::Shared::default(),
-                slots: Mutex::default(),
-                swept: Mutex::new(Instant::now()),
-                tasks: TaskTracker::new(),
-                stop: Mutex::default(),
-                simulator: Arc::new(Simulator::new(clock)),
-            }),
-        }
+        Self { inner: Arc::new(Inner::new(options, secrets, Arc::new(Simulator::new(clock)))) }
+    }
+
+    /// With other limits, the same secrets, and the same simulated devices, which keep what was changed on them.
+    #[must_use]
+    pub fn renewed(&self, options: SessionOptions) -> Self {
+        let secrets = Arc::clone(&self.inner.secrets);
+        Self { inner: Arc::new(Inner::new(options, secrets, Arc::clone(&self.inner.simulator))) }
     }
 
     /// A session on the target, connected and signed in. Later commands connect anew where that is necessary.
@@ -106,6 +102,19 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl Inner {
+    fn new(options: SessionOptions, secrets: Arc<dyn Secrets>, simulator: Arc<Simulator>) -> Self {
+        Self {
+            options,
+            secrets,
+            shared: ssh::Shared::default(),
+            slots: Mutex::default(),
+            swept: Mutex::new(Instant::now()),
+            tasks: TaskTracker::new(),
+            stop: Mutex::default(),
+            simulator,
+        }
+    }
+
     fn slot(&self, target: &Target) -> Arc<Slot> {
         let key = format!("{}\0{:?}", target.address, target.connection);
         Arc::clone(lock(&self.slots).entry(key).or_default())

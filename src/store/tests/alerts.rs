@@ -246,6 +246,31 @@ fn what_was_on_its_way_when_its_process_died_waits_again_and_what_is_under_way_d
 }
 
 #[test]
+fn what_is_under_way_is_not_given_up_because_the_clock_was_set() {
+    let (house, hands) = (house(), Hands::new());
+    let store = Store::open(&house.path, hands.clone()).unwrap();
+    store.commit_alerts(&AlertBatch { deliveries: vec![delivery("d-1", None, noon())], ..AlertBatch::default() }).unwrap();
+    assert!(store.claim_delivery("d-1", noon()).unwrap());
+    hands.set(minutes(60), 1060);
+    assert_eq!(store.uncertain_deliveries().unwrap(), [], "an hour ahead");
+    hands.set(minutes(-60), 1599);
+    assert_eq!(store.uncertain_deliveries().unwrap(), [], "an hour back");
+    hands.set(minutes(-60), 1600);
+    assert_eq!(store.uncertain_deliveries().unwrap().len(), 1, "no channel takes that long");
+}
+
+#[test]
+fn what_was_queued_while_the_clock_was_ahead_does_not_wait_until_it_has_come_round() {
+    let house = house();
+    let ahead = Delivery { created_at: minutes(60), ..delivery("d-2", None, minutes(60)) };
+    let deliveries = vec![delivery("d-1", None, minutes(500)), ahead, delivery("d-3", None, minutes(59))];
+    house.store.commit_alerts(&AlertBatch { deliveries, ..AlertBatch::default() }).unwrap();
+    assert_eq!(house.store.hasten_stray_deliveries(noon(), minutes(60)).unwrap(), 2);
+    let due: Vec<String> = house.store.due_deliveries_to("ops", noon(), 10).unwrap().into_iter().map(|one| one.id).collect();
+    assert_eq!(due, ["d-1", "d-2"], "what is to be tried again within the longest pause keeps its time");
+}
+
+#[test]
 fn a_silence_holds_from_its_beginning_to_its_end_and_may_be_ended_once() {
     let house = house();
     let silence = Silence {

@@ -11,12 +11,14 @@ fn event(action: &str) -> AuditEvent {
 }
 
 #[test]
-fn a_due_moment_is_claimed_once_and_no_earlier_one_after_it() {
+fn a_due_moment_is_claimed_once_wherever_the_clock_is_set() {
     let house = house();
-    assert!(house.store.claim_schedule("collect", minutes(5), minutes(5)).unwrap());
-    assert!(!house.store.claim_schedule("collect", minutes(5), minutes(6)).unwrap());
-    assert!(!house.store.claim_schedule("collect", minutes(0), minutes(0)).unwrap(), "the clock was set back");
-    assert!(house.store.claim_schedule("collect", minutes(10), minutes(10)).unwrap());
+    let claim = |due, follows| house.store.claim_schedule("collect", minutes(due), follows, minutes(due)).unwrap();
+    assert!(claim(0, None) && claim(5, Some(minutes(0))));
+    assert!(!claim(5, Some(minutes(0))));
+    assert!(!claim(0, None), "the clock was set back");
+    assert!(claim(60, None) && claim(10, Some(minutes(5))), "a clock that was ahead leaves room for what comes before");
+    assert!(!claim(60, None));
     house.store.finish_schedule("collect", minutes(5), "late").unwrap();
     assert_eq!(house.store.schedules().unwrap()[0].finished_at, None, "the end of an earlier one is not its end");
     house.clock.set(minutes(11));
@@ -39,6 +41,28 @@ fn one_daemon_holds_the_database_until_its_time_is_up() {
     house.clock.set(noon() + TimeDelta::seconds(51));
     house.store.lease_daemon(&two, ttl).unwrap();
     assert_eq!(house.store.heartbeat(&one, ttl).unwrap(), 0, "it was taken over");
+}
+
+#[test]
+fn a_lease_between_processes_of_one_machine_does_not_follow_a_clock_that_is_set() {
+    let (house, hands) = (house(), Hands::new());
+    let store = Store::open(&house.path, hands.clone()).unwrap();
+    let (one, two, far) = (Owner::this_process(), Owner::this_process(), Owner::named("elsewhere/1/1/1/1"));
+    let ttl = TimeDelta::seconds(120);
+    store.lease_device("a", "r-1", &one, ttl).unwrap();
+    store.lease_device("b", "r-2", &far, ttl).unwrap();
+    // An hour ahead after a minute: the holder lives; of one elsewhere nothing better is known than the clock.
+    hands.set(noon() + TimeDelta::hours(1), 1060);
+    assert_eq!(code(store.lease_device("a", "r-3", &two, ttl)), "RMM0509");
+    assert_eq!(store.leases().unwrap().len(), 1);
+    store.lease_device("b", "r-3", &two, ttl).unwrap();
+    // An hour back: it ends all the same when its holder gives no sign of life.
+    hands.set(noon() - TimeDelta::hours(1), 1119);
+    assert_eq!(store.heartbeat(&one, ttl).unwrap(), 1);
+    hands.set(noon() - TimeDelta::hours(1), 1238);
+    assert_eq!(code(store.lease_device("a", "r-3", &two, ttl)), "RMM0509");
+    hands.set(noon() - TimeDelta::hours(1), 1239);
+    store.lease_device("a", "r-3", &two, ttl).unwrap();
 }
 
 fn record(cursor: &str, minute: i64, priority: u8) -> EventRecord {

@@ -12,7 +12,9 @@ mod samples;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
@@ -21,7 +23,7 @@ use super::{Merge, Observation, Store};
 use crate::model::facts::{Section, Status};
 use crate::model::run::{Actor, ChangeState, Run, RunChange, RunState};
 use crate::model::{Change, Place, State};
-use crate::time::{FixedClock, SystemClock};
+use crate::time::{Clock, FixedClock, SystemClock};
 
 /// A store in a directory that vanishes with it, at a time that stands still.
 struct House {
@@ -44,6 +46,33 @@ fn house() -> House {
     let path = directory.path().join(".rmm/rmm.db");
     let clock = Arc::new(FixedClock::new(noon()));
     House { store: Store::open(&path, clock.clone()).unwrap(), clock, path, _directory: directory }
+}
+
+/// A clock with both hands.
+struct Hands {
+    wall: Mutex<DateTime<Utc>>,
+    steady: AtomicU64,
+}
+
+impl Hands {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { wall: Mutex::new(noon()), steady: 1000.into() })
+    }
+
+    fn set(&self, wall: DateTime<Utc>, steady: u64) {
+        *self.wall.lock().unwrap() = wall;
+        self.steady.store(steady, Ordering::SeqCst);
+    }
+}
+
+impl Clock for Hands {
+    fn now(&self) -> DateTime<Utc> {
+        *self.wall.lock().unwrap()
+    }
+
+    fn steady(&self) -> Option<Duration> {
+        Some(Duration::from_secs(self.steady.load(Ordering::SeqCst)))
+    }
 }
 
 fn again(path: &std::path::Path) -> Result<Store, super::StoreError> {
