@@ -53,6 +53,7 @@ mod test_report;
 mod uninstall;
 mod validate;
 mod why;
+mod workflow;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -117,6 +118,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Eval(args) => eval::run(&global, &args),
         Command::State(args) => state::run(&global, &args),
         Command::Exec(args) => exec::run(&global, args),
+        Command::Workflow(args) => workflow::run(&global, args),
         Command::Alerts(args) => alerts::run(&global, args),
         Command::Notify(args) => notify::run(&global, args),
         Command::Audit(args) => audit::run(&global, &args),
