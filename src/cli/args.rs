@@ -102,6 +102,8 @@ pub(super) enum Command {
     Run(super::run::RunArgs),
     /// Run a command on devices, ad hoc
     Exec(super::exec::ExecArgs),
+    /// Jobs of several steps: list, show, run, status, approve, cancel, resume; and the queue of actions
+    Workflow(super::workflow::WorkflowArgs),
     /// What is wrong: list, show, ack, resolve, silence
     Alerts(super::alerts::AlertsArgs),
     /// Try channels; show and retry what was to be sent

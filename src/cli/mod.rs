@@ -56,6 +56,7 @@ mod test_report;
 mod uninstall;
 mod validate;
 mod why;
+mod workflow;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -121,6 +122,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::State(args) => state::run(&global, &args),
         Command::Run(args) => run::run(&global, &args),
         Command::Exec(args) => exec::run(&global, args),
+        Command::Workflow(args) => workflow::run(&global, args),
         Command::Alerts(args) => alerts::run(&global, args),
         Command::Notify(args) => notify::run(&global, args),
         Command::Audit(args) => audit::run(&global, &args),

@@ -218,7 +218,7 @@ fn change_line(out: &mut String, change: &Change, [labels, values, policies, pla
 }
 
 /// A long command, broken after `;`, `&&` and `||` outside of quotes: for the shell it is the same command.
-fn broken(command: &str) -> Vec<String> {
+pub(super) fn broken(command: &str) -> Vec<String> {
     // A command of several lines may hold a text in which a line feed means itself.
     if command.contains('\n') || command.chars().count() <= COMMAND || command.contains("<<") {
         return command.lines().map(str::to_owned).collect();

@@ -29,6 +29,11 @@ pub(super) fn block_on_changes<T, E: Into<Failure>>(work: impl AsyncFnOnce(&Sign
     run("\nStopping: what is in flight is finished first. Press Ctrl-C again to stop at once.", work)
 }
 
+/// The same where the caller says that it stops.
+pub(super) fn block_on_own_words<T, E: Into<Failure>>(work: impl AsyncFnOnce(&Signals) -> Result<T, E>) -> Result<T, Failure> {
+    run("", work)
+}
+
 fn run<T, E: Into<Failure>>(said: &'static str, work: impl AsyncFnOnce(&Signals) -> Result<T, E>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -91,7 +96,7 @@ async fn listen(signals: Signals, said: &str, quiet: bool) {
         signals.stop.cancel();
         if asked == 1 {
             // Of a service the log says so, in its own form.
-            if std::io::IsTerminal::is_terminal(&std::io::stderr()) || !quiet {
+            if !said.is_empty() && (std::io::IsTerminal::is_terminal(&std::io::stderr()) || !quiet) {
                 super::say(said);
             }
         } else {

@@ -88,7 +88,8 @@ impl StepState {
         use StepState::{Cancelled, Failed, Pending, Running, Skipped, Succeeded, Waiting};
         match self {
             Pending => matches!(next, Waiting | Running | Succeeded | Failed | Skipped | Cancelled),
-            Waiting => matches!(next, Running | Succeeded | Failed | Skipped | Cancelled),
+            // Its delay is over, and it waits for a person.
+            Waiting => matches!(next, Waiting | Running | Succeeded | Failed | Skipped | Cancelled),
             Running => matches!(next, Succeeded | Failed | Skipped | Cancelled),
             // Resumed by a person.
             Failed | Cancelled => matches!(next, Pending),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::audit;
 use super::jobs_read::{JOB, read};
 use super::runs::state_name;
-use super::workflow_runs::event;
+use super::workflow_runs::{event, legal};
 use super::{Failure, Owner, Store, StoreError, column, moment};
 use crate::model::job::{JobOutput, JobPhase, WaitsFor};
 use crate::model::run::Actor;
@@ -152,6 +152,23 @@ impl Store {
     /// Cancels what has not begun: jobs of a run (of one step of it) that wait. Returns how many.
     pub fn cancel_jobs(&self, run: &str, step: Option<u32>, reason: &str, actor: &Actor) -> Result<usize, StoreError> {
         self.end_waiting(run, JobState::Cancelled, "(?3 IS NULL OR Step = ?3)", step, reason, actor)
+    }
+
+    /// Cancels one job that has not begun, and returns it as it is then. [`StoreError::Step`] where it is under way or has ended.
+    pub fn cancel_job(&self, id: &str, reason: &str, actor: &Actor) -> Result<Job, StoreError> {
+        let now = self.now();
+        self.write(|tx| {
+            let job = tx.prepare_cached(&format!("{JOB} WHERE Id = ?1"))?.query_row([id], read).optional()?;
+            let job = job.ok_or_else(|| StoreError::Missing { what: "job", name: id.to_owned() })?;
+            let waits = matches!(job.state, JobState::Pending | JobState::Waiting);
+            legal("job", id, waits, job.state, JobState::Cancelled)?;
+            tx.prepare_cached("DELETE FROM Leases WHERE Name = ?1 AND Run = ?2")?
+                .execute([format!("device {}", job.device), job.run.clone()])?;
+            let change = JobChange { reason: Some(reason.to_owned()), ..JobChange::to(id, JobState::Cancelled) };
+            let job = write(tx, job, &change, now, actor)?;
+            super::workflow_runs::bump(tx)?;
+            Ok(job)
+        })
     }
 
     /// Gives up jobs of a run whose device did not return in time. Returns how many.

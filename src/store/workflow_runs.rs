@@ -252,7 +252,8 @@ impl Store {
             tx.prepare_cached("UPDATE WorkflowRuns SET State = 'running', FinishedAt = NULL, Error = NULL, Cancel = NULL WHERE Id = ?1")?
                 .execute([id])?;
             tx.prepare_cached(
-                "UPDATE WorkflowSteps SET State = 'pending', WakeAt = NULL, BegunAt = NULL, StartedAt = NULL, FinishedAt = NULL, Reason = NULL
+                "UPDATE WorkflowSteps SET State = 'pending', WakeAt = NULL, BegunAt = NULL, StartedAt = NULL, FinishedAt = NULL, Reason = NULL,
+                     Result = 'null'
                  WHERE Run = ?1 AND State IN ('failed', 'cancelled')",
             )?
             .execute([id])?;

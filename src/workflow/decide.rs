@@ -269,7 +269,7 @@ fn step(view: &View<'_>, i: usize, now: DateTime<Utc>, wake: &mut Option<DateTim
 }
 
 /// Whether a waiting step waits for a person.
-pub(super) fn approval_is_open(row: &StepRun) -> bool {
+pub fn approval_is_open(row: &StepRun) -> bool {
     row.state == StepState::Waiting && row.result["waitsFor"] == "approval"
 }
 

@@ -6,6 +6,7 @@
 mod decide;
 mod drive;
 mod led;
+mod preview;
 mod restart;
 mod result;
 mod start;
@@ -15,6 +16,8 @@ mod work;
 #[cfg(test)]
 mod tests;
 
+pub use decide::approval_is_open;
 pub use drive::{Driver, Event, OnEvent, Which};
+pub use preview::{Alike, StepPreview, What, preview};
 pub use start::{Options, by_hand, new_run, rule, start};
 pub use targets::{devices_of, together};
