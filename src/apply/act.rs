@@ -10,13 +10,14 @@ use tokio_util::sync::CancellationToken;
 use super::Parts;
 use super::asked::{Acted, Allowed, Ask, End, Part};
 use super::blocking::{self, blocking};
+use super::engine_actions::{EngineAction, Errand, Leasing, engine_action};
 use super::host::{Doing, LiveHost};
 use super::limits::needs_permission;
 use super::once::Receipts;
 use crate::access::Secrets as _;
 use crate::catalog::ActionDef;
 use crate::diagnose::{Category, Diagnose as _};
-use crate::model::action::By;
+use crate::model::action::{ActsOn, By};
 use crate::model::{ActionCall, Device, Facts, Platform, Reboot, Risk};
 use crate::plan::{Deed, Planner, holds_secret, placeholders, resolved};
 use crate::script::{HostError, Program, ScriptError, SharedHost};
@@ -31,7 +32,12 @@ const MOST: usize = 500;
 
 /// Carries an action out.
 pub async fn act(parts: &Parts, ask: &Ask<'_>, cancel: &CancellationToken) -> Result<Acted, StoreError> {
-    let mut acted = attempt(parts, ask, cancel).await?;
+    let acted = attempt(parts, ask, cancel).await?;
+    recorded(parts, ask, acted).await
+}
+
+/// What came of it without secrets, told in the log and remembered in the audit.
+pub(super) async fn recorded(parts: &Parts, ask: &Ask<'_>, mut acted: Acted) -> Result<Acted, StoreError> {
     acted.message = parts.redactor.redact(&acted.message).chars().filter(|c| !c.is_control()).take(MOST).collect();
     acted.value = redacted(parts, acted.value);
     let (device, action, text, end) = (ask.device, &ask.call.action, &acted.message, acted.end);
@@ -47,7 +53,7 @@ pub async fn act(parts: &Parts, ask: &Ask<'_>, cancel: &CancellationToken) -> Re
         at: parts.clock.now(),
         user: Some(parts.actor.user.clone()),
         action: "action.run".into(),
-        target: Some(device.to_owned()),
+        target: Some(device.to_owned()).filter(|device| !device.is_empty()),
         details,
         ip: Some(parts.actor.from.clone()),
         success: end == End::Done,
@@ -90,6 +96,15 @@ async fn attempt(parts: &Parts, ask: &Ask<'_>, cancel: &CancellationToken) -> Re
         Ok(ready) => ready,
         Err(refused) => return Ok(*refused),
     };
+    let engine = engine_action(&ready.def.name).filter(|_| ready.def.by == By::Engine);
+    if engine.is_some() && ask.part != Part::Run {
+        return Ok(Acted::refused(&ask.call.action, "it cannot be undone"));
+    }
+    if let Some(action) = engine
+        && (ask.leased || action.leasing() != Leasing::Wanted)
+    {
+        return by_engine(parts, ask, action, &ready, cancel).await;
+    }
     if ask.leased {
         return Ok(carry_out(parts, ask, ready, cancel).await);
     }
@@ -104,7 +119,12 @@ async fn attempt(parts: &Parts, ask: &Ask<'_>, cancel: &CancellationToken) -> Re
         }
         Err(error) => return Err(error),
     }
-    let work = carry_out(parts, ask, ready, cancel);
+    let work = async {
+        match engine {
+            Some(action) => by_engine(parts, ask, action, &ready, cancel).await,
+            None => Ok(carry_out(parts, ask, ready, cancel).await),
+        }
+    };
     tokio::pin!(work);
     let acted = loop {
         tokio::select! {
@@ -117,7 +137,44 @@ async fn attempt(parts: &Parts, ask: &Ask<'_>, cancel: &CancellationToken) -> Re
     };
     let store = parts.store.clone();
     blocking(move || store.release_all(&owner)).await?;
-    Ok(acted)
+    acted
+}
+
+/// What the product carries out itself, within its time.
+async fn by_engine(
+    parts: &Parts,
+    ask: &Ask<'_>,
+    action: &dyn EngineAction,
+    ready: &Ready,
+    cancel: &CancellationToken,
+) -> Result<Acted, StoreError> {
+    let devices = [Arc::clone(&ready.device)];
+    let errand = Errand {
+        parts,
+        devices: &devices,
+        params: &ready.parameters,
+        allowed: ask.allowed,
+        because: ask.because,
+        leased: ask.leased,
+        once: ask.once,
+        summary: None,
+        group: None,
+        on: &|_| {},
+    };
+    let stop = cancel.child_token();
+    let work = action.carry_out(&errand, &stop);
+    let Some(limit) = ask.timeout.or(ready.def.timeout.map(crate::time::Span::duration)) else { return work.await };
+    tokio::pin!(work);
+    tokio::select! {
+        acted = &mut work => acted,
+        () = tokio::time::sleep(limit) => {
+            // It ends by itself once it is told: what it has begun is left in order.
+            stop.cancel();
+            let acted = work.await?;
+            let over = acted.end == End::Cancelled && !cancel.is_cancelled();
+            Ok(if over { Acted { end: End::TimedOut, message: format!("{} took longer than {} s", ask.call.action, limit.as_secs()), ..acted } } else { acted })
+        }
+    }
 }
 
 /// Everything that is looked at before the device is.
@@ -126,8 +183,8 @@ fn ready(parts: &Parts, name: &str, call: &ActionCall, allowed: Allowed) -> Resu
     let refused = |why: &str| Ok(Err(Box::new(Acted::refused(action, why))));
     let Some(device) = parts.set.devices.get(name) else { return refused("the device is not declared") };
     let Some(def) = parts.set.catalog.actions.get(action) else { return refused("there is no such action") };
-    if def.by == By::Engine {
-        return refused("it is not carried out on a device: a workflow can have it as a step");
+    if def.by == By::Engine && def.on == ActsOn::Nothing {
+        return refused("it is about no device: a workflow can have it as a step");
     }
     if let Some(why) = forbidden(parts, def, allowed) {
         return refused(why);
@@ -159,30 +216,37 @@ fn ready(parts: &Parts, name: &str, call: &ActionCall, allowed: Allowed) -> Resu
         Ok(given) => given,
         Err(why) => return refused(&why),
     };
+    let (parameters, secrets) = match parameters(parts, def, given) {
+        Ok(known) => known,
+        Err(why) => return refused(&why),
+    };
+    Ok(Ok(Ready { device: Arc::clone(device), def: Arc::clone(def), facts, parameters, secrets }))
+}
+
+/// Checked parameters with their secrets resolved, and the values of those.
+pub(super) fn parameters(parts: &Parts, def: &ActionDef, given: Value) -> Result<(Value, Vec<String>), String> {
     if let Some((pointer, why)) = def.check(&given).into_iter().next() {
-        return refused(&format!("{} {why}", pointer.trim_start_matches('/')));
+        return Err(format!("{} {why}", pointer.trim_start_matches('/')));
+    }
+    if !holds_secret(&given) {
+        return Ok((given, Vec::new()));
     }
     let secrets = Mutex::new(Vec::new());
-    let parameters = if holds_secret(&given) {
-        let lookup = |name: &str| {
-            let value = parts.secrets.resolve(name).ok().map(|s| secrecy::ExposeSecret::expose_secret(&s).to_owned())?;
-            // As with redacting: hardly any text is without every very short value.
-            if value.len() >= SHORTEST_SECRET {
-                secrets.lock().unwrap_or_else(PoisonError::into_inner).push(value.clone());
-            }
-            Some(value)
-        };
-        match resolved(&given, &lookup) {
-            // The words of the check could quote the secret.
-            Ok(value) if !def.check(&value).is_empty() => return refused("a secret holds a value that it does not take"),
-            Ok(value) => value,
-            Err(_) => return refused("a secret that it needs is not known"),
+    let lookup = |name: &str| {
+        let value = parts.secrets.resolve(name).ok().map(|s| secrecy::ExposeSecret::expose_secret(&s).to_owned())?;
+        // As with redacting: hardly any text is without every very short value.
+        if value.len() >= SHORTEST_SECRET {
+            secrets.lock().unwrap_or_else(PoisonError::into_inner).push(value.clone());
         }
-    } else {
-        given
+        Some(value)
     };
-    let secrets = secrets.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Ok(Ok(Ready { device: Arc::clone(device), def: Arc::clone(def), facts, parameters, secrets }))
+    let value = match resolved(&given, &lookup) {
+        // The words of the check could quote the secret.
+        Ok(value) if !def.check(&value).is_empty() => return Err("a secret holds a value that it does not take".into()),
+        Ok(value) => value,
+        Err(_) => return Err("a secret that it needs is not known".into()),
+    };
+    Ok((value, secrets.into_inner().unwrap_or_else(PoisonError::into_inner)))
 }
 
 /// The shortest secret that is looked for among arguments.
@@ -198,7 +262,7 @@ fn templated(value: &Value) -> bool {
 }
 
 /// Why an action must not be carried out, whatever the device.
-fn forbidden(parts: &Parts, def: &ActionDef, allowed: Allowed) -> Option<&'static str> {
+pub(super) fn forbidden(parts: &Parts, def: &ActionDef, allowed: Allowed) -> Option<&'static str> {
     let daemon = &parts.set.config.daemon;
     let destroys = def.risk == Risk::Destructive && !daemon.allow_destructive;
     let restarts = def.reboot == Reboot::Always && !daemon.allow_reboots;
