@@ -9,7 +9,7 @@ use super::Parts;
 use super::asked::{Allowed, Ask, Part};
 use super::limits::needs_permission;
 use crate::catalog::ActionDef;
-use crate::model::action::By;
+use crate::model::action::{ActsOn, By};
 use crate::model::operation::ShownCommand;
 use crate::model::plan::Held;
 use crate::model::{ActionCall, Device, Facts, Reboot, Risk};
@@ -65,8 +65,8 @@ pub(super) fn look(parts: &Parts, name: &str, call: &ActionCall, allowed: Allowe
     let refused = |why: &str| Ok(Err(why.to_owned()));
     let Some(device) = parts.set.devices.get(name) else { return refused("the device is not declared") };
     let Some(def) = parts.set.catalog.actions.get(&call.action) else { return refused("there is no such action") };
-    if def.by == By::Engine {
-        return refused("it is not carried out on a device: a workflow can have it as a step");
+    if def.by == By::Engine && def.on == ActsOn::Nothing {
+        return refused("it is about no device: a workflow can have it as a step");
     }
     if let Some(why) = forbidden(parts, def, allowed) {
         return refused(why);
@@ -110,7 +110,7 @@ fn templated(value: &Value) -> bool {
 }
 
 /// Why an action must not be carried out, whatever the device.
-fn forbidden(parts: &Parts, def: &ActionDef, allowed: Allowed) -> Option<&'static str> {
+pub(super) fn forbidden(parts: &Parts, def: &ActionDef, allowed: Allowed) -> Option<&'static str> {
     let daemon = &parts.set.config.daemon;
     let destroys = def.risk == Risk::Destructive && !daemon.allow_destructive;
     let restarts = def.reboot == Reboot::Always && !daemon.allow_reboots;
