@@ -2,20 +2,21 @@
 //!
 //! Where a write fails nothing is lost: signals wait for the next call, and what was decided is decided again from the rows.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Remediation;
 use super::engine::Engine;
-use super::entry::{clip, millis};
+use super::entry::{Entry, clip, millis};
 use super::fleet::Fleet;
+use super::records::{KEPT, MOST_IN_ALL};
 use super::thresholds::{Reading, Thresholds};
-use crate::model::alert::Silence;
-use crate::model::{Alert, AlertState, Facts, Signal};
+use crate::model::alert::{Silence, Subject};
+use crate::model::{Alert, AlertState, EventRecord, Facts, Signal};
 use crate::repo::PolicySet;
-use crate::store::{AlertBatch, AlertFilter, DeviceSamples, Store, StoreError};
+use crate::store::{AlertBatch, AlertFilter, DeviceSamples, EventFilter, Store, StoreError};
 
 /// How far back alerts that are over are read at the start.
 const LOOK_BACK: TimeDelta = TimeDelta::days(8);
@@ -53,6 +54,8 @@ pub struct Counts {
     pub acknowledged: usize,
     /// Values that are or were beyond a limit.
     pub watches: usize,
+    /// That last, by severity, the mildest first.
+    pub by_severity: [usize; 5],
 }
 
 /// See the module.
@@ -69,6 +72,8 @@ pub struct Desk {
     stale: bool,
     waiting: Vec<Signal>,
     remediations: Vec<Remediation>,
+    /// Whose alerts were written.
+    written: BTreeSet<Arc<str>>,
     archive_at: DateTime<Utc>,
 }
 
@@ -77,7 +82,11 @@ impl Desk {
     pub fn new(set: Arc<PolicySet>, store: Store, now: DateTime<Utc>) -> Result<Self, StoreError> {
         let mut fleet = Fleet::new(Arc::clone(&set));
         fleet.put_facts(facts(&store, &fleet, None)?);
-        let (engine, revision, silences_revision) = engine(&store, fleet, now)?;
+        let (mut engine, revision, silences_revision) = engine(&store, fleet, now)?;
+        // What logs said shortly before the start belongs to what is found after it.
+        let mut said = store.events(&EventFilter { from: Some(now - KEPT), limit: MOST_IN_ALL, ..EventFilter::default() })?;
+        said.reverse();
+        engine.recent.put(&said, now);
         let mut thresholds = Thresholds::new(&engine.fleet);
         for entry in engine.alerts.values().filter(|entry| entry.is_open() && entry.alert.source.starts_with("threshold ")) {
             thresholds.said(&entry.alert.key, entry.alert.severity, entry.alert.last_at);
@@ -92,6 +101,7 @@ impl Desk {
             stale: false,
             waiting: Vec::new(),
             remediations: Vec::new(),
+            written: BTreeSet::new(),
             archive_at: now,
         };
         this.run(now, Engine::resume)?;
@@ -155,6 +165,23 @@ impl Desk {
         self.run(now, Engine::tick)
     }
 
+    /// What the logs of devices say. To be told before what else a visit has found: it is named in what is raised from then on,
+    /// and in what lasts.
+    pub fn records(&mut self, records: &[EventRecord], now: DateTime<Utc>) -> Result<Outcome, StoreError> {
+        let (devices, surplus) = self.engine.recent.put(records, now);
+        if surplus > 0 {
+            tracing::warn!(surplus, "devices say too much: older records of their logs are no longer looked at when an alert is raised");
+        }
+        let lasts = |device: &Arc<str>| self.engine.about(&Subject::Device(Arc::clone(device))).any(Entry::is_open);
+        if !devices.iter().any(lasts) {
+            return Ok(Outcome::default());
+        }
+        self.run(now, move |engine, now| {
+            engine.attach_to(&devices);
+            engine.tick(now);
+        })
+    }
+
     /// The clock has come to [`Desk::next_wakeup`].
     pub fn tick(&mut self, now: DateTime<Utc>) -> Result<Outcome, StoreError> {
         if now >= self.archive_at {
@@ -182,6 +209,11 @@ impl Desk {
         std::mem::take(&mut self.remediations)
     }
 
+    /// Devices about which alerts were written since the last call, by whomever.
+    pub fn take_written(&mut self) -> BTreeSet<Arc<str>> {
+        std::mem::take(&mut self.written)
+    }
+
     /// What came of a remedy, as a note of its alert.
     pub fn remediated(&mut self, alert: &str, outcome: &str, now: DateTime<Utc>) -> Result<Outcome, StoreError> {
         let text = clip(outcome, 1000);
@@ -196,6 +228,7 @@ impl Desk {
         let mut counts = Counts { watches: self.thresholds.watches(), ..Counts::default() };
         for entry in self.engine.alerts.values().filter(|entry| entry.is_open()) {
             counts.open += 1;
+            counts.by_severity[entry.alert.severity as usize] += 1;
             match entry.alert.state {
                 AlertState::Triggered => counts.suppressed += 1,
                 AlertState::Acknowledged => counts.acknowledged += 1,
@@ -203,6 +236,12 @@ impl Desk {
             }
         }
         counts
+    }
+
+    /// How many records of logs are remembered.
+    #[cfg(test)]
+    pub(super) fn remembered(&self) -> usize {
+        self.engine.recent.len()
     }
 
     fn wait(&mut self, signals: Vec<Signal>) {
@@ -245,6 +284,11 @@ impl Desk {
                         self.revision = revision;
                     }
                     self.waiting.clear();
+                    let devices = batch.alerts.iter().filter_map(|alert| match &alert.key.subject {
+                        Subject::Device(device) => Some(Arc::clone(device)),
+                        Subject::Site(_) | Subject::System => None,
+                    });
+                    self.written.extend(devices);
                     self.remediations.extend(remediations);
                     return Ok(outcome);
                 }
@@ -263,6 +307,11 @@ impl Desk {
     fn take_in(&mut self, now: DateTime<Utc>) -> Result<(), StoreError> {
         let (revision, rows) = self.store.alerts_after(self.revision)?;
         self.revision = revision;
+        for row in &rows {
+            if let Subject::Device(device) = &row.key.subject {
+                self.written.insert(Arc::clone(device));
+            }
+        }
         self.engine.absorb(rows, now);
         let silences_revision = self.store.silences_revision()?;
         if silences_revision != self.silences_revision {
@@ -276,7 +325,9 @@ impl Desk {
     fn restore(&mut self, now: DateTime<Utc>) -> Result<(), StoreError> {
         let mut fleet = Fleet::new(Arc::clone(&self.set));
         fleet.put_facts(facts(&self.store, &fleet, None)?);
-        (self.engine, self.revision, self.silences_revision) = engine(&self.store, fleet, now)?;
+        let (mut engine, revision, silences_revision) = engine(&self.store, fleet, now)?;
+        engine.recent = std::mem::take(&mut self.engine.recent);
+        (self.engine, self.revision, self.silences_revision) = (engine, revision, silences_revision);
         Ok(())
     }
 }

@@ -13,6 +13,7 @@ use super::entry::{Entry, millis};
 use super::fleet::Fleet;
 use super::kind::OFFLINE;
 use super::outbox::Outbox;
+use super::records::Recent;
 use super::silences::{self, Ready};
 use crate::model::alert::{Silence, Subject};
 use crate::model::duty::AlertOptions;
@@ -52,6 +53,8 @@ pub(super) struct Engine {
     pub(super) changed: BTreeSet<String>,
     pub(super) outbox: Outbox,
     pub(super) remediations: Vec<Remediation>,
+    /// What the logs of devices said lately.
+    pub(super) recent: Recent,
 }
 
 /// What a call has to write.
@@ -84,6 +87,7 @@ impl Engine {
             changed: BTreeSet::new(),
             outbox: Outbox::default(),
             remediations: Vec::new(),
+            recent: Recent::default(),
         };
         this.silences = silences::read(silences, &mut this.fleet);
         for row in rows {

@@ -59,6 +59,7 @@ impl Engine {
                 }
             }
         });
+        self.attach(&id);
         self.touched.insert(id);
         self.index(&key);
         if fresh {
@@ -141,9 +142,9 @@ impl Engine {
 
 /// The same thing, while it lasts.
 fn again(entry: &mut Entry, finding: Finding, at: DateTime<Utc>, now: DateTime<Utc>) {
+    let worse = finding.severity > entry.alert.severity;
+    refresh(entry, finding, at);
     let alert = &mut entry.alert;
-    let worse = finding.severity > alert.severity;
-    refresh(alert, finding, at);
     if worse && alert.state == AlertState::Acknowledged {
         let by = alert.acknowledged_by.take().unwrap_or_default();
         alert.acknowledged_at = None;
@@ -155,9 +156,9 @@ fn again(entry: &mut Entry, finding: Finding, at: DateTime<Utc>, now: DateTime<U
 
 /// The same thing, shortly after it was over.
 fn reopen(entry: &mut Entry, finding: Finding, now: DateTime<Utc>) {
-    let alert = &mut entry.alert;
     let at = millis(finding.at).min(now);
-    refresh(alert, finding, at);
+    refresh(entry, finding, at);
+    let alert = &mut entry.alert;
     alert.state = AlertState::Triggered;
     alert.suppressed = None;
     (alert.acknowledged_at, alert.acknowledged_by, alert.resolved_at, alert.resolved_by) = (None, None, None, None);
@@ -170,12 +171,13 @@ fn reopen(entry: &mut Entry, finding: Finding, now: DateTime<Utc>) {
     entry.note(now, ENGINE, "again");
 }
 
-fn refresh(alert: &mut Alert, finding: Finding, at: DateTime<Utc>) {
+fn refresh(entry: &mut Entry, finding: Finding, at: DateTime<Utc>) {
+    entry.say(finding.message);
+    let alert = &mut entry.alert;
     alert.count = alert.count.saturating_add(1);
     alert.last_at = alert.last_at.max(at);
     alert.severity = finding.severity;
     alert.title = clip(&finding.title, MOST_TITLE);
-    alert.message = clip(&finding.message, MOST_MESSAGE);
     alert.source = finding.source;
     alert.value = finding.value.filter(|value| value.is_finite());
     alert.unit = finding.unit;

@@ -14,6 +14,8 @@ pub mod kind;
 mod outbox;
 mod people;
 mod progress;
+mod records;
+mod related;
 mod remedy;
 mod settle;
 mod silences;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::records::Record;
 use crate::model::Severity;
 
 /// Most comings that are remembered; more than any limit of flapping.
@@ -45,6 +46,12 @@ pub(super) struct Progress {
     pub remedy_over: bool,
     /// Deliveries that are of no use any more once somebody looks after it.
     pub urging: Vec<String>,
+    /// Records of the device's log that the message names, in the order of time.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub records: Vec<Record>,
+    /// The message without them; absent where there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
 }
 
 /// A rule that has spoken.

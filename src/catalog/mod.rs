@@ -1,4 +1,4 @@
-//! What can be observed, set and done: `settings/*.rhai`, `actions/*.rhai`, `collectors/*.sh`, `facts/*.yaml`, one file
+//! What can be observed, set and done: `settings/*.rhai`, `actions/*.rhai`, `collectors/*.{sh,ps1}`, `facts/*.yaml`, one file
 //! each. The built-in ones have exactly the form of a team's own in `scripts/`, and no privilege.
 
 mod action;

@@ -18,11 +18,11 @@ use crate::store::{AlertFilter, DeliveryFilter, Store};
 /// Arguments of `rmm alerts`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  rmm alerts list\n  rmm alerts ack 4f2a91c3 -m \"on my way\"\n  rmm alerts ack --device 'Web Servers' --type DiskSpace\n  rmm alerts silence --device web-1 --for 2h -m \"new disk\"\n\nWhat a command changes is written at once. A running daemon notices it and tells who has to hear of it; without one nothing is sent,\nand the daemon does so when it starts. An alert is named by its id, or by the end of it."
+    after_help = "Without a subcommand the alerts that last are listed.\n\nExamples:\n  rmm alerts\n  rmm alerts ack 4f2a91c3 -m \"on my way\"\n  rmm alerts ack --device 'Web Servers' --type DiskSpace\n  rmm alerts silence --device web-1 --for 2h -m \"new disk\"\n\nWhat a command changes is written at once. A running daemon notices it and tells who has to hear of it; without one nothing is sent,\nand the daemon does so when it starts. An alert is named by its id, or by the end of it."
 )]
 pub(super) struct AlertsArgs {
     #[command(subcommand)]
-    action: Action,
+    action: Option<Action>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -148,7 +148,7 @@ fn state(text: &str) -> Result<AlertState, String> {
 pub(super) fn run(global: &Global, args: AlertsArgs) -> Result<Exit, Failure> {
     let context = Context::open(global)?;
     let store = context.store()?;
-    match args.action {
+    match args.action.unwrap_or_else(|| Action::List(Choice::default())) {
         Action::List(choice) => {
             let open = choice.state.iter().all(|state| state.is_open());
             let filter = AlertFilter { open_only: open, ..AlertFilter::default() };
@@ -346,7 +346,9 @@ fn show(global: &Global, context: &Context, store: &Store, alert: &Alert) -> Res
     let mut out = format!("{}\n", paint(tone(alert), clean(&alert.title)));
     let mut row = |name: &str, value: String| {
         if !value.is_empty() {
-            out.push_str(&format!("  {name:<13} {}\n", clean(&value)));
+            // What has several lines goes on below its beginning.
+            let value: Vec<String> = value.lines().map(clean).collect();
+            out.push_str(&format!("  {name:<13} {}\n", value.join(&format!("\n  {:<13} ", ""))));
         }
     };
     let moment = |at: chrono::DateTime<chrono::Utc>| format!("{} ({})", at.format("%Y-%m-%d %H:%M:%S UTC"), ago((now - at).num_seconds()));

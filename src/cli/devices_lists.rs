@@ -74,7 +74,8 @@ pub(super) fn list(global: &Global, context: &Context, selectors: &[String]) -> 
 fn health(context: &Context, store: &Store, selectors: &[String]) -> Result<BTreeMap<String, Health>, Failure> {
     let scope = Scope::parse(&context.set, selectors, &[])?;
     let survey = Survey::new(&context.set, store, &context.secrets, &context.clock);
-    Ok(crate::report::health::of_fleet(store, &survey.verdicts(&scope)?, context.clock.now())?)
+    let devices = survey.devices(&scope)?;
+    Ok(crate::report::health::current(store, &devices, |devices| survey.verdicts(devices), context.clock.now())?)
 }
 
 pub(super) fn show(global: &Global, context: &Context, name: &str) -> Result<Exit, Failure> {

@@ -1,6 +1,6 @@
 //! `rmm status`: the fleet on one screen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use clap::Args;
@@ -15,9 +15,13 @@ use super::table::{Output, document};
 use crate::apply::survey::Survey;
 use crate::model::alert::Subject;
 use crate::model::plan::State;
+use crate::model::{Alert, Severity};
 use crate::plan::{PlanOptions, Scope};
 use crate::report::health::{self, Condition};
-use crate::store::{AlertFilter, Status};
+use crate::store::Status;
+
+/// As they are counted, the worst first.
+const SEVERITIES: [Severity; 5] = [Severity::Critical, Severity::High, Severity::Medium, Severity::Low, Severity::Info];
 
 /// Devices with trouble that are named.
 const NAMED: usize = 10;
@@ -40,12 +44,16 @@ pub(super) fn run(global: &Global, args: &StatusArgs) -> Result<Exit, Failure> {
     let known: BTreeMap<String, _> = store.device_states()?.into_iter().map(|s| (s.name.clone(), s)).collect();
     let plan = survey.plan(&scope, &PlanOptions::default())?;
     let runs = store.unfinished_runs()?;
-    let health = health::of_fleet(&store, &survey.verdicts(&scope)?, now)?;
+    let health = health::current(&store, &devices, |devices| survey.verdicts(devices), now)?;
     let condition = |wanted: Condition| health.values().filter(|health| health.condition == wanted).count();
     let daemon = store.daemon()?;
     let suspensions = store.suspensions()?;
-    let own = AlertFilter { open_only: true, limit: 100, ..AlertFilter::default() };
-    let own: Vec<_> = store.alerts(&own)?.into_iter().filter(|alert| alert.key.subject == Subject::System).collect();
+    let open = store.open_alerts()?;
+    let chosen: BTreeSet<&str> = devices.iter().map(|device| device.name.as_str()).collect();
+    // What is about no device concerns everybody.
+    let concerns = |alert: &&Alert| alert.key.subject.device().is_none_or(|device| chosen.contains(device) || args.selectors.is_empty());
+    let lasting = |severity: Severity| open.iter().filter(concerns).filter(|alert| alert.severity == severity).count();
+    let own: Vec<_> = open.iter().rev().filter(|alert| alert.key.subject == Subject::System).collect();
     let mut by_status: BTreeMap<Status, usize> = BTreeMap::new();
     for device in &devices {
         *by_status.entry(known.get(&device.name).map_or(Status::Unknown, |s| s.status)).or_default() += 1;
@@ -62,6 +70,7 @@ pub(super) fn run(global: &Global, args: &StatusArgs) -> Result<Exit, Failure> {
             "schema": "rmm.status/1", "repository": plan.repository, "commit": plan.commit, "devices": devices.len(),
             "status": { "online": n(Status::Online), "offline": n(Status::Offline), "error": n(Status::Error), "unknown": n(Status::Unknown) },
             "daemon": daemon.as_ref().map(|lease| json!({ "since": lease.acquired_at })), "suspended": suspensions.len(),
+            "openAlerts": SEVERITIES.iter().map(|s| (s.to_string(), json!(lasting(*s)))).collect::<serde_json::Map<_, _>>(),
             "alerts": own.iter().map(|alert| json!({ "id": alert.id, "kind": alert.key.kind, "title": alert.title })).collect::<Vec<_>>(),
             "neverObserved": never, "oldestFacts": oldest, "settings": states, "unfinishedRuns": runs,
             "health": Condition::ALL.iter().map(|c| (c.to_string(), json!(condition(*c)))).collect::<serde_json::Map<_, _>>(),
@@ -116,6 +125,18 @@ pub(super) fn run(global: &Global, args: &StatusArgs) -> Result<Exit, Failure> {
             (tone(s(State::Conflict), Tone::Bad), format!("{} in conflict", thousands(s(State::Conflict)))),
         ],
     );
+    let severity = |severity: Severity, bad: Tone| {
+        let n = lasting(severity);
+        (tone(n, bad), format!("{} {severity}", thousands(n)))
+    };
+    if SEVERITIES.iter().all(|severity| lasting(*severity) == 0) {
+        row("alerts", vec![(Tone::Dim, "none open".into())]);
+    } else {
+        let [critical, high, medium, low, info] = SEVERITIES;
+        let mut counts = vec![severity(critical, Tone::Bad), severity(high, Tone::Bad), severity(medium, Tone::Change)];
+        counts.extend([severity(low, Tone::Plain), severity(info, Tone::Plain)]);
+        row("alerts", counts);
+    }
     if runs.is_empty() {
         row("runs", vec![(Tone::Dim, "none unfinished".into())]);
     }

@@ -4,24 +4,49 @@
 mod journal;
 mod windows;
 
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::model::Finding;
 use crate::model::event::EventRecord;
 use crate::model::monitor::{Check, Monitor, Priority};
-use crate::script::quote;
-use crate::transport::{Command, Session, TransportError};
-pub use journal::JOURNAL;
-pub use windows::parse as parse_windows;
+use crate::model::{Device, Platform};
+use crate::transport::{Session, TransportError};
 
-/// Most records of one device and round; what is beyond comes with the next one.
+/// Most records of one log of a device and round; what is beyond comes with the next one.
 const MOST: usize = 500;
 /// Most bytes of one answer.
 const MOST_BYTES: u64 = 4 << 20;
 /// Longest message that is kept.
 const LONGEST: usize = 4096;
+
+/// What kind of log a device has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Log {
+    /// The systemd journal.
+    Journal,
+    /// The Windows event log.
+    Windows,
+}
+
+impl Log {
+    /// That of a device: by the system that is declared for it, the journal where none is.
+    pub const fn of(device: &Device) -> Self {
+        match device.os {
+            Some(Platform::Windows) => Self::Windows,
+            Some(Platform::Linux | Platform::Macos) | None => Self::Journal,
+        }
+    }
+
+    /// The logs that are read, by the names under which their records and cursors are kept.
+    pub const fn sources(self) -> &'static [&'static str] {
+        match self {
+            Self::Journal => &["journal"],
+            Self::Windows => &["System", "Application", "Security"],
+        }
+    }
+}
 
 /// What to ask a log for: everything that one of the monitors is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,81 +79,54 @@ impl Wanted {
     }
 }
 
-/// What came of asking.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Fetched {
-    /// New records, the oldest first.
+/// New records of one log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    /// Which log.
+    pub source: Arc<str>,
+    /// The oldest first.
     pub records: Vec<EventRecord>,
     /// Where to go on the next time; keep it together with the records.
     pub cursor: Option<String>,
+}
+
+/// What came of asking.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Fetched {
+    /// By log.
+    pub parts: Vec<Part>,
     /// Whether there are more already.
     pub more: bool,
     /// Why records may be missing, or why there are none.
     pub problem: Option<String>,
 }
 
-/// Fetches what the systemd journal of a device holds after `cursor`. Without one, the place is noted from which on records
-/// count, and none is read.
+impl Fetched {
+    /// The new records of all logs.
+    pub fn records(&self) -> impl Iterator<Item = &EventRecord> {
+        self.parts.iter().flat_map(|part| &part.records)
+    }
+
+    fn says(&mut self, problem: &str) {
+        match &mut self.problem {
+            Some(said) => *said = format!("{said}; {problem}"),
+            None => self.problem = Some(problem.to_owned()),
+        }
+    }
+}
+
+/// Fetches what the logs of a device hold after `cursors`, by log. Where there is none, the place is noted from which on
+/// records count, and none is read.
 pub async fn fetch(
     session: &dyn Session,
-    device: &str,
+    device: &Device,
     wanted: &Wanted,
-    cursor: Option<&str>,
+    cursors: &BTreeMap<&str, String>,
     cancel: &CancellationToken,
 ) -> Result<Fetched, TransportError> {
-    // A cursor is made of a few kinds of characters; anything else has not come from a journal.
-    let cursor = cursor.filter(|cursor| journal::is_cursor(cursor));
-    let output = session.run(command(wanted, cursor, false), cancel).await?;
-    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    if let Some(lost) = cursor.filter(|_| stderr.contains("cursor")) {
-        // The journal does not know it any more: go on by the time that it names.
-        let output = session.run(command(wanted, Some(lost), true), cancel).await?;
-        let mut fetched = journal::read(device, &output.stdout, Some(lost));
-        fetched.problem = Some("the journal no longer knows where it was read last; records may be missing".into());
-        return Ok(fetched);
-    }
-    let mut fetched = journal::read(device, &output.stdout, cursor);
-    let words: String = stderr.trim().chars().filter(|c| !c.is_control()).take(200).collect();
-    if fetched.records.is_empty() && !words.is_empty() {
-        fetched.problem = Some(format!("the journal cannot be read: {words}"));
-    }
-    Ok(fetched)
-}
-
-/// The newest record, the oldest one, and those after the cursor, with a mark between them.
-fn command(wanted: &Wanted, cursor: Option<&str>, by_time: bool) -> Command {
-    const SHOWN: &str = "MESSAGE,PRIORITY,_SYSTEMD_UNIT,SYSLOG_IDENTIFIER,_PID,MESSAGE_ID,_BOOT_ID,UNIT";
-    let mut line = String::from("LC_ALL=C; export LC_ALL\nj() { journalctl --no-pager -q -o json \"$@\"; }\n");
-    line.push_str("j --output-fields=PRIORITY -n 1; echo '#'\n");
-    if let Some(cursor) = cursor {
-        line.push_str("j --output-fields=PRIORITY | head -n 1; echo '#'\nj");
-        let from = journal::time_of(cursor).filter(|_| by_time);
-        let after = match from {
-            Some(micros) => format!("--since=@{}.{:06}", micros / 1_000_000, micros % 1_000_000),
-            None => format!("--after-cursor={cursor}"),
-        };
-        let units = wanted.units.iter().map(|unit| format!("--unit={}.service", unit.trim_end_matches(".service")));
-        let rest = [format!("--output-fields={SHOWN}"), after, format!("--priority={}", wanted.priority.number())];
-        for word in rest.into_iter().chain(units) {
-            line.push(' ');
-            line.push_str(&quote(&word));
-        }
-        line.push_str(&format!(" | head -n {MOST}\n"));
-    }
-    Command { line, elevate: true, timeout: Some(Duration::from_secs(30)), max_output: Some(MOST_BYTES), ..Command::default() }
-}
-
-/// Adds to a finding what the device's logs said shortly before: the worst first, and of those the latest.
-pub fn attach(finding: &mut Finding, records: &[EventRecord]) {
-    const SHOWN: usize = 5;
-    let mut near: Vec<&EventRecord> = records.iter().filter(|record| Some(&*record.device) == finding.key.subject.device()).collect();
-    near.sort_by_key(|record| (record.priority, std::cmp::Reverse(record.at)));
-    for record in near.into_iter().take(SHOWN) {
-        let line: String = record.message.lines().next().unwrap_or_default().chars().filter(|c| !c.is_control()).take(200).collect();
-        if !finding.message.is_empty() && !finding.message.ends_with('\n') {
-            finding.message.push('\n');
-        }
-        finding.message.push_str(&format!("{} {}: {line}", record.at.format("%H:%M:%S"), record.origin));
+    match Log::of(device) {
+        Log::Journal => journal::fetch(session, &device.name, wanted, cursors.get(journal::SOURCE).map(String::as_str), cancel).await,
+        Log::Windows => windows::fetch(session, &device.name, wanted.priority, cursors, cancel).await,
     }
 }
 

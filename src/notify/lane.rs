@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
 use super::channel::{Channel, Surroundings};
@@ -20,6 +20,9 @@ const AT_ONCE: usize = 2;
 /// How many waiting messages are looked at to find as many as are free: what stands before them may be about the alerts
 /// that are on their way.
 pub(super) const LOOK_AT: usize = AT_ONCE * 16;
+
+/// Most times that wait to be asked for; of more the first ones count.
+const MOST_LATENCIES: usize = 10_000;
 
 /// Figures of a channel.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,6 +59,8 @@ pub(super) struct Lane {
     /// Whether an alert about this channel may be open.
     pub(super) alarmed: bool,
     pub(super) counts: ChannelCounts,
+    /// Seconds that each message took that has been sent since somebody asked.
+    pub(super) latencies: Vec<f64>,
 }
 
 /// Whose turn it is.
@@ -88,6 +93,7 @@ impl Lane {
             // An alert of the time before the start may be open.
             alarmed: true,
             counts,
+            latencies: Vec::new(),
         }
     }
 
@@ -117,6 +123,13 @@ impl Lane {
         let sender: Arc<dyn Channel> = (self.open)(options, house)?.into();
         self.sender = Some(Arc::clone(&sender));
         Ok(sender)
+    }
+
+    /// A message has been taken, so long after it was decided on.
+    pub(super) fn took(&mut self, time: TimeDelta) {
+        if self.latencies.len() < MOST_LATENCIES {
+            self.latencies.push(time.max(TimeDelta::zero()).as_seconds_f64());
+        }
     }
 
     pub(super) fn options(&self) -> Option<&Options> {

@@ -86,6 +86,7 @@ impl Worker {
             match outcome.state {
                 DeliveryState::Sent => {
                     lane.counts.sent += 1;
+                    lane.took(now - delivery.created_at);
                     lane.counts.last_sent_at = Some(now);
                     lane.counts.failed += outcome.rest.len() as u64;
                     lane.counts.dead += given_up.len() as u64;

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::channel::{Answer, Channel, Parcel, Surroundings};
-use super::lane::{ChannelCounts, LOOK_AT, Lanes};
+use super::lane::{ChannelCounts, LOOK_AT, Lane, Lanes};
 use super::{Opener, SendError, backoff, merge};
 use crate::access::{Redactor, Secrets};
 use crate::diagnose::Diagnose;
@@ -158,6 +158,16 @@ impl Worker {
     /// Figures of all channels, by name.
     pub fn counts(&self) -> Vec<ChannelCounts> {
         self.lanes().by_name.values().map(|lane| lane.counts.clone()).collect()
+    }
+
+    /// How long each message took, in seconds, from the decision until the channel had taken it; of those since the last call.
+    pub fn take_latencies(&self) -> Vec<(Arc<str>, f64)> {
+        let mut lanes = self.lanes();
+        let of = |(name, lane): (&Arc<str>, &mut Lane)| {
+            let name = Arc::clone(name);
+            std::mem::take(&mut lane.latencies).into_iter().map(move |seconds| (Arc::clone(&name), seconds))
+        };
+        lanes.by_name.iter_mut().flat_map(of).collect()
     }
 
     pub(super) fn lanes(&self) -> MutexGuard<'_, Lanes> {

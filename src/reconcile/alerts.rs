@@ -7,11 +7,13 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::blocking::blocking;
 use super::desk::Said;
 use super::error::ReconcileError;
+use super::health::Marks;
 use super::vitals::Vitals;
 use crate::alert::{Counts, Desk, Outcome, Remediation};
 use crate::apply::{Ask, Parts};
@@ -33,6 +35,8 @@ pub(super) struct Alerts {
     pub(super) worker: Arc<Worker>,
     pub(super) wake: Arc<Notify>,
     pub(super) vitals: Arc<Vitals>,
+    /// Whose health may have changed.
+    pub(super) marks: Marks,
     /// No further action is begun.
     pub(super) stop: CancellationToken,
     /// Everything has been said.
@@ -58,6 +62,7 @@ impl Alerts {
         let mut next = desk.next_wakeup();
         self.wake.notify_one();
         let mut ending = false;
+        let mut counted: Option<Instant> = None;
         while !ending {
             let now = self.parts.clock.now();
             let wait = next.map_or(LONGEST, |at| (at - now).to_std().unwrap_or_default().min(LONGEST));
@@ -83,6 +88,11 @@ impl Alerts {
                 blocking(move || worker.configure(&set.config)).await;
             }
             let now = self.parts.clock.now();
+            for one in &said {
+                if let Said::Facts(devices) = one {
+                    self.marks.put(devices.iter().map(|device| Arc::from(device.as_str())));
+                }
+            }
             let mut waiters = Vec::new();
             for one in std::mem::take(&mut said) {
                 match one {
@@ -92,6 +102,7 @@ impl Alerts {
             }
             let round = blocking(move || decide(desk, said, now)).await;
             desk = round.desk;
+            self.marks.put(desk.take_written());
             next = round.next;
             for done in waiters {
                 // Whoever does not wait any more has ended.
@@ -106,10 +117,15 @@ impl Alerts {
                     next = Some(now + chrono::TimeDelta::seconds(1));
                 }
             }
-            self.vitals.figures.alerts_open.set(round.counts.open as i64);
-            let channels = self.worker.counts();
-            self.vitals.figures.deliveries_sent.set(channels.iter().map(|c| c.sent as i64).sum());
-            self.vitals.figures.deliveries_failed.set(channels.iter().map(|c| c.failed as i64).sum());
+            self.vitals.figures.labelled.alerts(&round.counts);
+            if counted.is_none_or(|at| at.elapsed() >= LONGEST) {
+                counted = Some(Instant::now());
+                let (store, vitals) = (self.parts.store.clone(), Arc::clone(&self.vitals));
+                if let Err(error) = blocking(move || vitals.figures.labelled.queues(&store)).await {
+                    tracing::warn!(%error, "waiting notifications cannot be counted");
+                }
+            }
+            self.vitals.figures.labelled.channels(&self.worker);
             waiting.extend(round.remediations);
             while actions.len() < MOST_ACTIONS && !waiting.is_empty() && !self.stop.is_cancelled() {
                 let remediation = waiting.remove(0);
@@ -146,6 +162,7 @@ fn decide(mut desk: Desk, said: Vec<Said>, now: DateTime<Utc>) -> Round {
     for one in said {
         take(match one {
             Said::Samples(samples) => desk.samples(&samples, now),
+            Said::Records(records) => desk.records(&records, now),
             Said::Signals(signals) => desk.signals(signals, now),
             Said::Facts(devices) => desk.facts_changed(devices.iter().map(String::as_str), now),
             Said::Set(set) => desk.reload(set, now),

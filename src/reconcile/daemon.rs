@@ -17,6 +17,7 @@ use super::blocking::{audit, blocking};
 use super::conductor::Conductor;
 use super::desk::DeskWay;
 use super::error::ReconcileError;
+use super::health::{Judge, Marks};
 use super::hot::Hot;
 use super::keeper::Keeper;
 use super::reload;
@@ -203,7 +204,8 @@ async fn at_work(start: &Start, owner: &Owner, vitals: &Arc<Vitals>, signals: &S
     // The desk decides until nobody is left who could have something to say.
     let closing = CancellationToken::new();
     let (stop, until) = (signals.stop.clone(), closing.clone());
-    let alerts = Alerts { parts: parts.clone(), worker, wake, vitals: Arc::clone(vitals), stop, until };
+    let marks = Marks::default();
+    let alerts = Alerts { parts: parts.clone(), worker, wake, vitals: Arc::clone(vitals), marks: marks.clone(), stop, until };
     let mut alerts = tokio::spawn(alerts.run(told));
     tasks.spawn(heartbeat(start.store.clone(), owner.clone(), lost.clone(), helpers.clone()));
     tasks.spawn(reload::run(
@@ -236,7 +238,13 @@ async fn at_work(start: &Start, owner: &Owner, vitals: &Arc<Vitals>, signals: &S
         Ok(())
     });
     let hot = known(&parts).await?;
-    let keeper = Keeper::new(parts.clone(), hot, Arc::clone(vitals), (desk.clone(), watched.clone()), signals.stop.clone());
+    let judge = Judge::new(parts.clone(), marks.clone(), Arc::clone(vitals));
+    let (changes, until) = (start.sets.subscribe(), helpers.clone());
+    tasks.spawn(async move {
+        judge.run(changes, until).await;
+        Ok(())
+    });
+    let keeper = Keeper::new(parts.clone(), hot, Arc::clone(vitals), (desk.clone(), watched.clone()), marks, signals.stop.clone());
     let changes = start.sets.subscribe();
     tasks.spawn(async move { Ok(keeper.run(came, changes, seen).await?) });
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::alert::DeviceSamples;
+use crate::model::EventRecord;
 use crate::model::alert::Signal;
 use crate::repo::PolicySet;
 
@@ -16,6 +17,8 @@ const WAITING: usize = 1024;
 pub(super) enum Said {
     /// Something was measured.
     Samples(Vec<DeviceSamples>),
+    /// Logs of devices say something.
+    Records(Vec<EventRecord>),
     /// Something is wrong, is over, or has happened.
     Signals(Vec<Signal>),
     /// Facts of these devices have changed.
@@ -53,6 +56,13 @@ impl DeskWay {
 
     pub(super) async fn samples(&self, samples: Vec<DeviceSamples>) {
         self.say(Said::Samples(samples)).await;
+    }
+
+    /// What a log says: before what else the same visit has found, so that it is named there.
+    pub(super) async fn records(&self, records: Vec<EventRecord>) {
+        if !records.is_empty() {
+            self.say(Said::Records(records)).await;
+        }
     }
 
     pub(super) async fn signals(&self, signals: Vec<Signal>) {

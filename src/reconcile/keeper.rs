@@ -13,18 +13,18 @@ use tokio_util::sync::CancellationToken;
 
 use super::blocking::blocking;
 use super::desk::DeskWay;
+use super::health::Marks;
 use super::hot::Hot;
 use super::visits::Visited;
 use super::vitals::Vitals;
 use super::watched::Watched;
 use crate::apply::sampler::Sampler;
 use crate::apply::{Ask, Parts};
-use crate::collect::events::JOURNAL;
+use crate::collect::events::Part;
 use crate::collect::measure::Measure;
 use crate::collect::reach::Reach;
 use crate::collect::watch::{CheckRow, Due, Outcome, Probed, Restart, Watch, assign};
 use crate::diagnose::{Category, Diagnose as _};
-use crate::model::event::EventRecord;
 use crate::model::{Device, Facts};
 use crate::plan::{Planner, Scope};
 use crate::repo::PolicySet;
@@ -63,8 +63,8 @@ struct Batch {
     samples: Vec<DeviceSamples>,
     statuses: Vec<(String, Status, Option<String>)>,
     checks: Vec<CheckRow>,
-    /// Device, new records of its log, how far it has been read.
-    records: Vec<(String, Vec<EventRecord>, Option<String>)>,
+    /// Device, new records of one of its logs, how far that has been read.
+    records: Vec<(String, Part)>,
     seen: Vec<Seen>,
     since: Option<Instant>,
 }
@@ -76,6 +76,8 @@ pub(super) struct Keeper {
     pub(super) vitals: Arc<Vitals>,
     pub(super) desk: DeskWay,
     pub(super) watched: Watched,
+    /// Whose health may have changed.
+    pub(super) marks: Marks,
     pub(super) stop: CancellationToken,
     sampler: Sampler,
     watch: Watch,
@@ -86,13 +88,21 @@ pub(super) struct Keeper {
 
 impl Keeper {
     /// With what is known of the devices.
-    pub(super) fn new(parts: Parts, hot: Hot, vitals: Arc<Vitals>, (desk, watched): (DeskWay, Watched), stop: CancellationToken) -> Self {
+    pub(super) fn new(
+        parts: Parts,
+        hot: Hot,
+        vitals: Arc<Vitals>,
+        (desk, watched): (DeskWay, Watched),
+        marks: Marks,
+        stop: CancellationToken,
+    ) -> Self {
         Self {
             watched,
             parts,
             hot,
             vitals,
             desk,
+            marks,
             stop,
             sampler: Sampler::default(),
             watch: Watch::default(),
@@ -232,6 +242,9 @@ impl Keeper {
         let name: Arc<str> = device.name.as_str().into();
         self.batch.since.get_or_insert_with(Instant::now);
         let mut seen = Seen { device: Arc::clone(&name), changed: false, returned: false, again: None };
+        if let Some(fetched) = &records {
+            self.desk.records(fetched.records().cloned().collect()).await;
+        }
         let mut outcome = match result {
             Ok(observation) => {
                 // Values reach the thresholds before anything else is done with them.
@@ -271,8 +284,10 @@ impl Keeper {
             if fetched.more {
                 seen.again = Some(at);
             }
-            outcome.merge(self.watch.records(&name, &fetched.records, at));
-            self.batch.records.push((device.name.clone(), fetched.records, fetched.cursor));
+            for part in fetched.parts {
+                outcome.merge(self.watch.records(&name, &part.records, at));
+                self.batch.records.push((device.name.clone(), part));
+            }
         }
         let sooner = outcome.again.iter().find(|(device, _)| *device == name).map(|(_, at)| *at);
         seen.again = seen.again.or(sooner);
@@ -323,6 +338,7 @@ impl Keeper {
         let batch = std::mem::take(&mut self.batch);
         self.vitals.figures.online.set(self.hot.count(Status::Online) as i64);
         self.vitals.figures.offline.set(self.hot.count(Status::Offline) as i64);
+        let changed: Vec<Arc<str>> = batch.checks.iter().filter(|row| row.changed).map(|row| Arc::clone(&row.device)).collect();
         let (store, now, moments) = (self.parts.store.clone(), self.parts.clock.now(), batch.samples.len() as u64);
         if batch.since.is_some() {
             // What follows from it is written first: were this process killed in between, whatever is told only once (a value
@@ -337,8 +353,8 @@ impl Keeper {
             if !batch.observations.is_empty() {
                 store.put_observations(&batch.observations)?;
             }
-            for (device, records, cursor) in &batch.records {
-                store.put_events(device, JOURNAL, records, cursor.as_deref())?;
+            for (device, Part { source, records, cursor }) in &batch.records {
+                store.put_events(device, source, records, cursor.as_deref())?;
             }
             if !batch.statuses.is_empty() {
                 let statuses: Vec<_> = batch.statuses.iter().map(|(device, status, reason)| (&**device, *status, reason.clone())).collect();
@@ -353,6 +369,8 @@ impl Keeper {
         })
         .await?;
         self.vitals.figures.samples_kept.inc_by(moments);
+        let news = written.iter().filter(|seen| seen.changed || seen.returned).map(|seen| Arc::clone(&seen.device));
+        self.marks.put(news.chain(changed));
         Ok(written)
     }
 }

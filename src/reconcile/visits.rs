@@ -1,7 +1,7 @@
 //! Observes devices, many at a time, as they are asked for; hands on what was seen. A device that cannot be reached costs one
 //! bounded attempt and delays nobody.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,11 +16,11 @@ use super::blocking::blocking;
 use super::vitals::Vitals;
 use super::watched::Watched;
 use crate::apply::survey::target;
-use crate::collect::events::{self, Fetched, JOURNAL};
+use crate::collect::events::{self, Fetched, Log};
 use crate::collect::{Collector, Kept, Limits, Observation, Request};
 use crate::model::Device;
 use crate::repo::PolicySet;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::time::Clock;
 use crate::transport::{Sessions, TransportError};
 
@@ -152,14 +152,21 @@ async fn records(
 ) -> Option<Fetched> {
     let name = visit.device.name.clone();
     let spent = spoken.add(&name, 0, now);
-    let cursor = blocking(move || store.event_cursor(&name, JOURNAL)).await.ok()?;
+    let sources = Log::of(&visit.device).sources();
+    let read = move || {
+        let cursor = |source: &&'static str| Ok(store.event_cursor(&name, source)?.map(|cursor| (*source, cursor)));
+        sources.iter().filter_map(|source| cursor(source).transpose()).collect::<Result<BTreeMap<_, _>, StoreError>>()
+    };
+    let mut cursors = blocking(read).await.ok()?;
     // Without a cursor it is only asked where its log ends now.
-    let skipped = spent && cursor.is_some();
-    let cursor = cursor.filter(|_| !spent);
+    let skipped = spent && !cursors.is_empty();
+    if spent {
+        cursors.clear();
+    }
     let session = visit.sessions.open(&target(&visit.set, &visit.device), stop).await.ok()?;
-    match events::fetch(session.as_ref(), &visit.device.name, wanted, cursor.as_deref(), stop).await {
+    match events::fetch(session.as_ref(), &visit.device, wanted, &cursors, stop).await {
         Ok(mut fetched) => {
-            spoken.add(&visit.device.name, fetched.records.len(), now);
+            spoken.add(&visit.device.name, fetched.records().count(), now);
             if skipped {
                 fetched.problem =
                     Some(format!("it has said more than {MOST_RECORDS} records within an hour: those that came since are left out"));

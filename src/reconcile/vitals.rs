@@ -10,6 +10,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use super::labelled::Labelled;
+
 /// The loop comes round at least so often; a longer silence means that it hangs.
 pub(super) const SILENCE: Duration = Duration::from_secs(30);
 
@@ -34,9 +36,7 @@ pub(super) struct Figures {
     pub(super) reloads_refused: Counter,
     pub(super) reload_seconds: Histogram,
     pub(super) leader: Gauge,
-    pub(super) alerts_open: Gauge,
-    pub(super) deliveries_sent: Gauge,
-    pub(super) deliveries_failed: Gauge,
+    pub(super) labelled: Labelled,
 }
 
 /// Shared by everything that the daemon consists of.
@@ -64,9 +64,6 @@ impl Default for Vitals {
         let wanting = gauge("devices_wanting", "Devices with changes that wait to be carried out");
         let suspended = gauge("suspensions", "Suspensions in force");
         let leader = gauge("leader", "1 where this daemon is at work, 0 where it waits as standby");
-        let alerts_open = gauge("alerts_open", "Alerts that last");
-        let deliveries_sent = gauge("deliveries_sent", "Notifications taken by their channels since the start");
-        let deliveries_failed = gauge("deliveries_failed", "Attempts at notifications that failed since the start");
         let mut counter = |name: &str, help: &str| {
             let counter: Counter = Counter::default();
             registry.register(name, help, counter.clone());
@@ -105,9 +102,7 @@ impl Default for Vitals {
             reloads_refused,
             reload_seconds,
             leader,
-            alerts_open,
-            deliveries_sent,
-            deliveries_failed,
+            labelled: Labelled::new(&mut registry),
         };
         Self {
             begun: Instant::now(),

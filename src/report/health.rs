@@ -1,8 +1,9 @@
 //! Health: 0 to 100 from availability, performance, security and compliance, 25 points each, and why points are missing.
-//! Pure, but for [`of_fleet`], which gathers. What is not known neither gives nor takes points: it is named, and the score
+//! Pure, but for [`of_fleet`], which gathers, and [`current`], which reads what the daemon keeps. What is not known neither gives nor takes points: it is named, and the score
 //! is that of the rest.
 
 mod gather;
+mod kept;
 #[cfg(test)]
 mod tests;
 
@@ -13,6 +14,7 @@ use serde_json::Value;
 use crate::model::plan::{DevicePlan, State};
 use crate::model::{Alert, Facts, Severity};
 pub use gather::of_fleet;
+pub use kept::{current, row};
 
 /// Points of each part.
 const WHOLE: u8 = 25;

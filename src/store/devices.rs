@@ -1,7 +1,7 @@
 //! Devices, sites and groups: what is declared, and whether a device answers.
 
 use chrono::{DateTime, Utc};
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
 use serde_json::Value;
 
 use super::{Failure, Store, StoreError, moment};
@@ -223,24 +223,33 @@ impl Store {
     /// All devices that the database has heard of, by name.
     pub fn device_states(&self) -> Result<Vec<DeviceState>, StoreError> {
         self.read(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT DeviceId, Status, StatusReason, StatusSince, LastSeen, LastInventory, RemovedAt FROM Devices ORDER BY DeviceId",
-            )?;
-            let rows = statement.query_map([], |row| {
-                let time = |column| -> rusqlite::Result<_> { Ok(row.get_ref(column)?.as_str_or_null()?.and_then(moment::from_text)) };
-                Ok(DeviceState {
-                    name: row.get(0)?,
-                    status: Status::parse(row.get_ref(1)?.as_str()?),
-                    reason: row.get(2)?,
-                    since: time(3)?,
-                    last_seen: time(4)?,
-                    last_inventory: time(5)?,
-                    removed_at: time(6)?,
-                })
-            })?;
-            Ok(rows.collect::<Result<_, rusqlite::Error>>()?)
+            let mut statement = connection.prepare_cached(&format!("{STATE} ORDER BY DeviceId"))?;
+            Ok(statement.query_map([], state)?.collect::<Result<_, rusqlite::Error>>()?)
         })
     }
+
+    /// One device, where it is known.
+    pub fn device_state(&self, device: &str) -> Result<Option<DeviceState>, StoreError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(&format!("{STATE} WHERE DeviceId = ?1"))?;
+            Ok(statement.query_row([device], state).optional()?)
+        })
+    }
+}
+
+const STATE: &str = "SELECT DeviceId, Status, StatusReason, StatusSince, LastSeen, LastInventory, RemovedAt FROM Devices";
+
+fn state(row: &Row<'_>) -> rusqlite::Result<DeviceState> {
+    let time = |column| -> rusqlite::Result<_> { Ok(row.get_ref(column)?.as_str_or_null()?.and_then(moment::from_text)) };
+    Ok(DeviceState {
+        name: row.get(0)?,
+        status: Status::parse(row.get_ref(1)?.as_str()?),
+        reason: row.get(2)?,
+        since: time(3)?,
+        last_seen: time(4)?,
+        last_inventory: time(5)?,
+        removed_at: time(6)?,
+    })
 }
 
 fn set_status(

@@ -8,12 +8,30 @@ use rusqlite::params;
 
 use super::deliveries::{DELIVERY, read};
 use super::{Store, StoreError, column, moment};
-use crate::model::Delivery;
+use crate::model::{Delivery, DeliveryState};
 
 /// Most rows of one question.
 const MOST_ROWS: usize = 1000;
 
 impl Store {
+    /// How many deliveries wait, are on their way or were given up, by channel.
+    pub fn delivery_counts(&self) -> Result<Vec<(Arc<str>, DeliveryState, usize)>, StoreError> {
+        // One state after the other: each has an index of its own.
+        const STATES: [DeliveryState; 3] = [DeliveryState::Pending, DeliveryState::Sending, DeliveryState::Dead];
+        let of = |state: DeliveryState| {
+            format!("SELECT Channel, State, count(*) FROM Deliveries WHERE State = '{}' GROUP BY Channel", state.as_str())
+        };
+        let query = STATES.map(of).join(" UNION ALL ");
+        self.read(|c| {
+            let mut statement = c.prepare_cached(&query)?;
+            let rows = statement.query_map([], |row| {
+                let state = DeliveryState::parse(row.get_ref(1)?.as_str()?).unwrap_or_default();
+                Ok((row.get(0)?, state, row.get::<_, i64>(2)? as usize))
+            })?;
+            Ok(rows.collect::<Result<_, rusqlite::Error>>()?)
+        })
+    }
+
     /// Makes due what is not due yet: the clock was set back, and nothing waits until it has caught up.
     pub fn hasten_deliveries(&self, now: DateTime<Utc>) -> Result<usize, StoreError> {
         self.write(|tx| {

@@ -14,6 +14,7 @@ mod floors;
 mod fuzz;
 mod good;
 mod hostile;
+mod journal;
 mod kill;
 mod mistakes;
 mod notify;

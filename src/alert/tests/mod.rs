@@ -6,6 +6,7 @@ mod duty;
 mod hidden;
 mod life;
 mod limits;
+mod records;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

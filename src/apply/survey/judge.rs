@@ -14,11 +14,11 @@ use crate::repo::PolicySet;
 use crate::store::{PutVerdict, StoreError};
 
 impl Survey<'_> {
-    /// The verdicts on every device of a scope, also on those of which nothing would change.
-    pub fn verdicts(&self, scope: &Scope) -> Result<Vec<DevicePlan>, StoreError> {
+    /// The verdicts on devices, also on those of which nothing would change.
+    pub fn verdicts(&self, devices: &[Arc<Device>]) -> Result<Vec<DevicePlan>, StoreError> {
         let lookup = |name: &str| self.secrets.resolve(name).ok().map(|s| secrecy::ExposeSecret::expose_secret(&s).to_owned());
         let planner = Planner::new(self.set, &lookup);
-        self.judge(&planner, &self.devices(scope)?, &PlanOptions::default(), self.clock.now())
+        self.judge(&planner, devices, &PlanOptions::default(), self.clock.now())
     }
 
     /// Plans from what is known. Devices of which nothing changed since the last plan are not judged again.

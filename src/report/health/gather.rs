@@ -1,12 +1,13 @@
 //! Gathers what the database knows of the fleet, and judges each device by it.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Health, Known, judge};
 use crate::model::{Alert, DevicePlan, Facts};
-use crate::store::{Status, Store, StoreError};
+use crate::store::{AlertFilter, CheckState, DeviceState, Status, Store, StoreError};
 
 /// What security and measuring are judged by.
 const SECTIONS: [&str; 8] = [
@@ -23,38 +24,63 @@ const SECTIONS: [&str; 8] = [
 /// The check that every device has: whether it could be observed.
 const REACHABLE: &str = "Offline";
 
-/// Health of devices, by name. `verdicts` are what the policies say of each, also of those of which nothing would change.
-pub fn of_fleet(store: &Store, verdicts: &[DevicePlan], now: DateTime<Utc>) -> Result<BTreeMap<String, Health>, StoreError> {
-    let open = store.open_alerts()?;
-    let mut alerts: HashMap<&str, Vec<&Alert>> = HashMap::new();
-    for alert in &open {
-        if let Some(device) = alert.key.subject.device() {
-            alerts.entry(device).or_default().push(alert);
+/// Of so few devices each is looked up; of more everything is read at once.
+const FEW: usize = 600;
+
+/// What is known of devices besides their facts.
+#[derive(Default)]
+struct Gathered {
+    alerts: HashMap<String, Vec<Alert>>,
+    up: HashMap<String, bool>,
+    watched: HashMap<Arc<str>, CheckState>,
+    facts: HashMap<String, Facts>,
+}
+
+impl Gathered {
+    fn of(store: &Store, verdicts: &[DevicePlan]) -> Result<Self, StoreError> {
+        let mut this = Self::default();
+        let names: Vec<&str> = verdicts.iter().map(|device| device.device.as_str()).collect();
+        let few = names.len() <= FEW;
+        if few {
+            for name in &names {
+                let open = AlertFilter { open_only: true, device: Some((*name).to_owned()), ..AlertFilter::default() };
+                this.alerts.insert((*name).to_owned(), store.alerts(&open)?);
+                store.device_state(name)?.into_iter().for_each(|state| this.answers(state));
+                let reachable = store.checks(name)?.into_iter().find(|(check, _)| check == REACHABLE);
+                this.watched.extend(reachable.map(|(_, state)| (Arc::from(*name), state)));
+            }
+        } else {
+            for alert in store.open_alerts()? {
+                if let Some(device) = alert.key.subject.device() {
+                    this.alerts.entry(device.to_owned()).or_default().push(alert);
+                }
+            }
+            store.device_states()?.into_iter().for_each(|state| this.answers(state));
+            let checks = store.checks_all()?.into_iter().filter(|(_, check, _)| check == REACHABLE);
+            this.watched.extend(checks.map(|(device, _, state)| (device, state)));
         }
+        store.facts_fleet(&SECTIONS, few.then_some(names.as_slice()), |name, known| {
+            this.facts.insert(name.to_owned(), known);
+        })?;
+        Ok(this)
     }
-    let states = store.device_states()?;
-    let mut up: HashMap<&str, bool> = HashMap::new();
-    for state in &states {
+
+    fn answers(&mut self, state: DeviceState) {
         // One that answers with an error is there.
         if matches!(state.status, Status::Online | Status::Error | Status::Offline) {
-            up.insert(&state.name, state.status != Status::Offline);
+            self.up.insert(state.name, state.status != Status::Offline);
         }
     }
-    let mut watched = HashMap::new();
-    for (device, check, state) in store.checks_all()? {
-        if check == REACHABLE {
-            watched.insert(device, state);
-        }
-    }
-    let mut facts: HashMap<String, Facts> = HashMap::new();
-    store.facts_fleet(&SECTIONS, None, |name, known| {
-        facts.insert(name.to_owned(), known);
-    })?;
+}
+
+/// Health of devices, by name. `verdicts` are what the policies say of each, also of those of which nothing would change.
+pub fn of_fleet(store: &Store, verdicts: &[DevicePlan], now: DateTime<Utc>) -> Result<BTreeMap<String, Health>, StoreError> {
+    let gathered = Gathered::of(store, verdicts)?;
     let nothing = Facts::default();
     let mut all = BTreeMap::new();
     for device in verdicts {
         let name = device.device.as_str();
-        let watched = watched.get(name);
+        let watched = gathered.watched.get(name);
         let day_ago = now - TimeDelta::hours(24);
         let availability = match watched {
             // What has been up for all of the time needs no history.
@@ -62,11 +88,12 @@ pub fn of_fleet(store: &Store, verdicts: &[DevicePlan], now: DateTime<Utc>) -> R
             Some(_) => store.availability(name, REACHABLE, day_ago, now)?,
             None => None,
         };
-        let facts = facts.get(name).unwrap_or(&nothing);
+        let facts = gathered.facts.get(name).unwrap_or(&nothing);
+        let alerts: Vec<&Alert> = gathered.alerts.get(name).into_iter().flatten().collect();
         let known = Known {
-            up: watched.map(|state| state.up).or_else(|| up.get(name).copied()),
+            up: watched.map(|state| state.up).or_else(|| gathered.up.get(name).copied()),
             availability,
-            alerts: alerts.get(name).map_or(&[], Vec::as_slice),
+            alerts: &alerts,
             measured_at: facts.sections.get("performance.cpu").map(|section| section.collected_at),
             facts,
             plan: Some(device),

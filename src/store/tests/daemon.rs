@@ -162,11 +162,15 @@ fn availability_follows_from_every_change_of_a_check() {
 fn a_score_that_is_as_it_was_is_not_written() {
     let house = house();
     let row = |score, minute| (Arc::from("a"), HealthRow { score, at: minutes(minute), parts: json!({"cpu": 25}) });
-    house.store.put_health(&[row(90, 0)]).unwrap();
-    house.store.put_health(&[row(90, 1)]).unwrap();
-    assert_eq!(house.store.health().unwrap(), [row(90, 0)]);
-    house.store.put_health(&[row(70, 2)]).unwrap();
-    assert_eq!(house.store.health().unwrap(), [row(70, 2)]);
+    let put = |score, minute| house.store.put_health(&[("a".into(), Some(row(score, minute).1))]).unwrap();
+    put(90, 0);
+    put(90, 1);
+    assert_eq!(house.store.health(None).unwrap(), [row(90, 0)]);
+    put(70, 2);
+    assert_eq!(house.store.health(Some("a")).unwrap(), [row(70, 2)]);
+    assert_eq!(house.store.health(Some("b")).unwrap(), []);
+    house.store.put_health(&[("a".into(), None)]).unwrap();
+    assert_eq!(house.store.health(None).unwrap(), []);
 }
 
 #[test]

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use chrono::Utc;
 use rmm::alert::Desk;
 use rmm::model::alert::Subject;
-use rmm::model::{AlertKey, Finding, Severity, Signal};
+use rmm::model::{AlertKey, EventRecord, Finding, Severity, Signal};
 use rmm::repo::{LoadOptions, load};
 use rmm::store::Store;
 use rmm::time::SystemClock;
@@ -131,4 +131,41 @@ fn silences_are_made_listed_and_ended() {
     fleet.rmm(&["alerts", "silences"]).code(0).says("(none)");
     fleet.rmm(&["alerts", "silences", "--all"]).code(0).says("over");
     fleet.rmm(&["audit", "list", "--action", "silence"]).code(0).says("silence.created").says("silence.ended");
+}
+
+#[test]
+fn what_is_open_is_listed_without_a_word_and_counted_by_severity() {
+    let fleet = fleet();
+    fleet.rmm(&["status"]).code(0).says("none open");
+    let (mut desk, _store) = desk(&fleet);
+    desk.signals(vec![raised("web-1", "Disk", Severity::Critical), raised("db-1", "CPU", Severity::High)], Utc::now()).unwrap();
+    let (short, long) = (fleet.rmm(&["alerts", "--output", "json"]).code(0), fleet.rmm(&["alerts", "list", "--output", "json"]).code(0));
+    assert_eq!(short.json()["items"], long.json()["items"]);
+    fleet.rmm(&["status"]).code(0).says("1 critical   1 high   0 medium");
+    let json = fleet.rmm(&["status", "--output", "json"]).code(0).json();
+    assert_eq!((json["openAlerts"]["critical"].as_u64(), json["openAlerts"]["low"].as_u64()), (Some(1), Some(0)));
+    // Of the chosen devices only.
+    fleet.rmm(&["status", "db-1"]).code(0).says("0 critical   1 high");
+}
+
+#[test]
+fn an_alert_shows_what_the_log_of_its_device_said() {
+    let fleet = fleet();
+    let (mut desk, _store) = desk(&fleet);
+    let record = |message: &str| EventRecord {
+        device: "web-1".into(),
+        source: "journal".into(),
+        cursor: message.into(),
+        at: Utc::now(),
+        priority: 3,
+        origin: "smartd".into(),
+        code: None,
+        message: message.into(),
+        data: serde_json::Value::Null,
+    };
+    desk.records(&[record("Device: /dev/sda, 8 unreadable sectors")], Utc::now()).unwrap();
+    desk.signals(vec![raised("web-1", "Disk", Severity::Critical)], Utc::now()).unwrap();
+    desk.records(&[record("Device: /dev/sda, failed self-check")], Utc::now()).unwrap();
+    let shown = fleet.rmm(&["alerts", "show", &id(&fleet, "web-1")]).code(0);
+    shown.says("From its log:\n").says("smartd (error): Device: /dev/sda, 8 unreadable sectors\n").says("failed self-check");
 }

@@ -3,6 +3,7 @@
 
 mod breaker;
 mod clock;
+mod figures;
 mod hook;
 mod kills;
 mod large;
