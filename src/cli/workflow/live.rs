@@ -286,24 +286,24 @@ impl Told {
         }
     }
 
-    /// A line for what a person wants to see go by. With a picture only what it does not keep.
+    /// A line for what a person wants to see go by. The picture shows it all by itself.
     fn words(&self, event: &Event) -> Option<String> {
         let because = |reason: &Option<String>| reason.as_ref().map(|text| format!(": {}", clean(text))).unwrap_or_default();
         match event {
+            _ if self.picture.is_some() => None,
             Event::Run { run, .. } if *run == self.run => None,
             Event::Run { run, state, error } => {
                 let line = paint(text::of_run(*state), format!("{state:11}"));
-                self.picture.is_none().then(|| format!("  {line}  {run}{}", because(error)))
+                Some(format!("  {line}  {run}{}", because(error)))
             }
             Event::Step { name, state, until, reason, .. } => {
                 let until = until.map(|at| format!(", until {}", at.format("%F %H:%M:%S UTC"))).unwrap_or_default();
                 let line = paint(text::of_step(*state).0, format!("{state:11}"));
-                self.picture.is_none().then(|| format!("  {line}  {}{}{until}", clean(name), because(reason)))
+                Some(format!("  {line}  {}{}{until}", clean(name), because(reason)))
             }
             Event::Job(job) => {
-                let failed = matches!(job.state, JobState::Failed | JobState::Interrupted | JobState::Expired);
                 let ended = job.state.is_final() || job.state == JobState::Waiting;
-                if !(failed || self.picture.is_none() && (ended || self.verbose)) {
+                if !(ended || self.verbose) {
                     return None;
                 }
                 let name = if job.device.is_empty() { &job.action } else { &job.device };

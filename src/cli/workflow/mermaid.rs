@@ -77,7 +77,7 @@ fn group(steps: &[Step], i: usize) -> usize {
 fn label(step: &Step) -> String {
     let mut lines = vec![step.name.to_string(), words::work(step)];
     if let Work::Action(call) = &step.work {
-        let on: Vec<String> = call.on.iter().map(ToString::to_string).collect();
+        let on: Vec<String> = call.on.iter().map(words::selector).collect();
         if !on.is_empty() {
             lines.push(format!("on {}", on.join(" or ")));
         }

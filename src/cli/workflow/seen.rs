@@ -13,6 +13,8 @@ use crate::store::{JobFilter, Lease, Store, StoreError};
 const DEEPEST: usize = 8;
 /// Jobs of a step that are named while it goes on.
 const NAMED: usize = 3;
+/// Failures of a step that are told while the run goes on, the latest.
+const NAMED_FAILURES: usize = 2;
 
 /// A run.
 #[derive(Debug, Clone)]
@@ -25,7 +27,7 @@ pub(in crate::cli) struct Seen {
     pub(super) jobs: BTreeMap<u32, JobCounts>,
     /// Rollbacks by step.
     pub(super) undone: BTreeMap<u32, JobCounts>,
-    /// A few of the jobs that are under way or wait, by step: those under way first, longest first.
+    /// A few of the jobs that are under way, wait, or failed last, by step, while it goes on.
     pub(super) busy: BTreeMap<u32, Vec<Job>>,
     /// Runs that steps wait for.
     pub(super) children: BTreeMap<u32, Seen>,
@@ -87,9 +89,15 @@ impl Seen {
         for (step, counts) in &jobs {
             let back = undone.get(step).copied().unwrap_or_default();
             let any = counts.running + counts.waiting + counts.offline + back.running + back.waiting + back.offline;
-            for state in [JobState::Running, JobState::Waiting].into_iter().filter(|_| any > 0) {
+            let failed = counts.failed + back.failed > 0 && !run.state.is_final();
+            let wanted = [
+                (any > 0, vec![JobState::Running], NAMED, false),
+                (any > 0, vec![JobState::Waiting], NAMED, false),
+                (failed, vec![JobState::Failed, JobState::Interrupted], NAMED_FAILURES, true),
+            ];
+            for (_, states, limit, newest_first) in wanted.into_iter().filter(|(wanted, ..)| *wanted) {
                 let filter =
-                    JobFilter { run: Some(id.into()), step: Some(*step), states: vec![state], limit: NAMED, ..JobFilter::default() };
+                    JobFilter { run: Some(id.into()), step: Some(*step), states, newest_first, limit, ..JobFilter::default() };
                 busy.entry(*step).or_default().extend(store.jobs(&filter)?);
             }
         }
@@ -131,9 +139,9 @@ impl Seen {
         self.run.state.is_final() && self.totals().running == 0
     }
 
-    /// Steps that have come to their end, and all.
+    /// Steps that are done, and all.
     pub(super) fn progress(&self) -> (usize, usize) {
-        (self.steps.iter().filter(|step| step.state.is_final()).count(), self.steps.len())
+        (self.steps.iter().filter(|step| matches!(step.state, StepState::Succeeded | StepState::Skipped)).count(), self.steps.len())
     }
 
     /// Whether it failed for want of devices that answer, and for nothing else.

@@ -64,7 +64,7 @@ fn targets(parts: &Parts, step: &Step) -> Result<Option<(String, Vec<String>)>, 
     if call.on.is_empty() {
         return Ok(Some(("the device that started the run".into(), Vec::new())));
     }
-    let on: Vec<String> = call.on.iter().map(ToString::to_string).collect();
+    let on: Vec<String> = call.on.iter().map(words::selector).collect();
     let devices = devices_of(parts, call, None)?.iter().map(|device| device.name.clone()).collect();
     Ok(Some((on.join(" or "), devices)))
 }
@@ -88,8 +88,10 @@ fn page(parts: &Parts, workflow: &Workflow) -> Result<String, Failure> {
     if let Some(text) = &workflow.description {
         out += &format!("{}\n", Line::new(2).add(Tone::Plain, text.as_str()).whole(width, 2));
     }
-    let next = words::next(workflow, now).map(|at| format!(", next {}", words::moment(at, now))).unwrap_or_default();
-    out += &format!("{}\n", Line::new(2).add(Tone::Dim, format!("started by: {}{next}", words::triggers(workflow))).whole(width, 4));
+    out += &format!("{}\n", Line::new(2).add(Tone::Dim, format!("started by: {}", words::triggers(workflow))).whole(width, 4));
+    if let Some(at) = words::next(workflow, now) {
+        out += &format!("{}\n", Line::new(2).add(Tone::Dim, format!("next: {}", words::moment(at, now))).whole(width, 4));
+    }
     for (i, step) in workflow.steps.iter().enumerate() {
         let head = Line::new(0)
             .add(Tone::Dim, format!("{}. ", i + 1))

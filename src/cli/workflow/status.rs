@@ -19,8 +19,10 @@ use crate::model::workflow::Work;
 use crate::model::{Job, JobState, StepState};
 use crate::store::{JobFilter, RunFilter, Store, StoreError};
 
-/// Failures that are told with what was printed.
-const MOST_TOLD: usize = 10;
+/// Kinds of failures that are told with what was printed.
+const MOST_TOLD: usize = 5;
+/// Failures that are read for that.
+const MOST_READ: usize = 200;
 /// Lines of what was printed.
 const LINES: usize = 5;
 
@@ -147,7 +149,9 @@ pub(super) fn document(store: &Store, seen: &Seen, output: Output) -> Result<Str
 pub(super) fn page(store: &Store, seen: &Seen, now: DateTime<Utc>, verbose: bool) -> Result<String, StoreError> {
     let width = crate::cli::style::width();
     let mut out = format!("{}\n{}\n", text::head(seen).whole(width, 2), text::about(seen, now).whole(width, 4));
-    if let Some(error) = seen.run.error.as_ref().filter(|_| seen.run.state.is_final()) {
+    // What a step says already is not said twice.
+    let said = |error: &String| seen.steps.iter().any(|step| step.reason.as_ref().is_some_and(|why| *error == format!("{}: {why}", step.name)));
+    if let Some(error) = seen.run.error.as_ref().filter(|error| seen.run.state.is_final() && !said(error)) {
         out += &format!("{}\n", text::Line::new(2).add(Tone::Bad, error).whole(width, 4));
     }
     out.push('\n');
@@ -203,28 +207,41 @@ fn devices(store: &Store, seen: &Seen, width: Option<usize>, out: &mut String) -
     Ok(())
 }
 
-/// What failed, with the last lines of what was printed.
+/// What failed, with the last lines of what was printed. What failed on several devices alike is told once.
 fn failures(store: &Store, seen: &Seen, width: Option<usize>, verbose: bool, out: &mut String) -> Result<(), StoreError> {
-    let most = if verbose { 0 } else { MOST_TOLD + 1 };
+    let most = if verbose { 0 } else { MOST_READ };
     let states = vec![JobState::Failed, JobState::Interrupted, JobState::Expired];
     let failed = store.jobs(&JobFilter { run: Some(seen.run.id.clone()), states, limit: most, ..JobFilter::default() })?;
-    let shown = if verbose { failed.len() } else { failed.len().min(MOST_TOLD) };
-    for job in &failed[..shown] {
-        let step = seen.steps.get(job.step as usize).map(|step| step.name.to_string()).unwrap_or_default();
-        let name = if job.device.is_empty() { job.action.to_string() } else { job.device.to_string() };
-        let undo = if job.part == JobPart::Rollback { "undoing " } else { "" };
-        let head = text::Line::new(0)
-            .add(Tone::Strong, name)
-            .add(Tone::Dim, format!("  {undo}{step}: "))
-            .add(Tone::Bad, format!("{}{}", job.state, job.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default()));
-        *out += &format!("\n{}\n", head.whole(width, 2));
+    let mut groups: Vec<(String, Vec<String>, &Job)> = Vec::new();
+    for job in &failed {
+        let mut said = String::new();
         if let Some(last) = last_output(store, job)? {
-            printed(&last, LINES, 2, out);
+            printed(&last, LINES, 2, &mut said);
+        }
+        let name = if job.device.is_empty() { job.action.to_string() } else { job.device.to_string() };
+        let alike = |other: &Job| (other.step, other.part, other.state, &other.reason) == (job.step, job.part, job.state, &job.reason);
+        match groups.iter_mut().find(|(text, _, first)| *text == said && alike(first)) {
+            Some((_, names, _)) => names.push(name),
+            None => groups.push((said, vec![name], job)),
         }
     }
-    if failed.len() > shown {
-        let all: usize = seen.jobs.values().chain(seen.undone.values()).map(|c| c.failed + c.expired).sum();
-        let more = count(all.saturating_sub(shown), "more device", "more devices");
+    let shown = if verbose { groups.len() } else { groups.len().min(MOST_TOLD) };
+    for (said, names, job) in &groups[..shown] {
+        let step = seen.steps.get(job.step as usize).map(|step| step.name.to_string()).unwrap_or_default();
+        let undo = if job.part == JobPart::Rollback { "undoing " } else { "" };
+        let reason = job.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        let mut head = text::Line::new(0);
+        head = match names.as_slice() {
+            [one] => head.add(Tone::Strong, one.as_str()),
+            several => head.add(Tone::Strong, count(several.len(), "device", "devices")).add(Tone::Dim, format!(": {}", named(several, verbose))),
+        };
+        head = head.add(Tone::Dim, format!("  {undo}{step}: ")).add(Tone::Bad, format!("{}{reason}", job.state));
+        *out += &format!("\n{}\n{said}", head.whole(width, 2));
+    }
+    let told: usize = groups[..shown].iter().map(|(_, names, _)| names.len()).sum();
+    let all: usize = seen.jobs.values().chain(seen.undone.values()).map(|c| c.failed + c.expired).sum();
+    if all > told {
+        let more = count(all - told, "more device", "more devices");
         *out += &format!("\n{more} failed: rmm workflow status {} -v\n", seen.run.id);
     }
     for child in seen.children.values() {
@@ -246,8 +263,10 @@ fn last_output(store: &Store, job: &Job) -> Result<Option<JobOutput>, StoreError
 pub(super) fn printed(output: &JobOutput, most: usize, indent: usize, out: &mut String) {
     let pad = " ".repeat(indent);
     let exit = if output.code == 0 { String::new() } else { format!("   exit {}", output.code) };
-    for (i, line) in output.line.lines().enumerate() {
-        let (sign, exit) = if i == 0 { ("$", exit.as_str()) } else { (" ", "") };
+    let lines = crate::cli::plan_text::broken(&output.line);
+    for (i, line) in lines.iter().enumerate() {
+        let sign = if i == 0 { "$" } else { " " };
+        let exit = if i + 1 == lines.len() { exit.as_str() } else { "" };
         *out += &format!("{pad}{} {}{}\n", paint(Tone::Dim, sign), clean(line), paint(Tone::Bad, exit));
     }
     for (stream, tone) in [(&output.stdout, Tone::Plain), (&output.stderr, Tone::Change)] {

@@ -307,6 +307,10 @@ pub(super) fn busy(job: &Job, indent: usize, now: DateTime<Utc>) -> Line {
         let since = job.started_at.map(|at| format!("for {}", ago((now - at).num_seconds()))).unwrap_or_default();
         return line.add(Tone::Dim, format!("{undo}under way {since}"));
     }
+    if job.state.is_final() {
+        let reason = job.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        return line.add(of_job(job.state), format!("{undo}{}{reason}", job.state));
+    }
     line.add(Tone::Held, format!("{undo}{}", waits(job, now)))
 }
 

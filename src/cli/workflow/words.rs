@@ -6,7 +6,8 @@ use crate::cli::style::ago;
 use crate::model::notification::SeverityRule;
 use crate::model::workflow::{OnFailure, Outcome, Work};
 use crate::model::workflow_run::Cause;
-use crate::model::{ActionCall, Step, Trigger, Workflow};
+use crate::model::selector::Match;
+use crate::model::{ActionCall, Selector, Step, Trigger, Workflow};
 
 /// `Second Tuesday 10PM (Europe/Berlin)`, `a device comes into Web`.
 pub(super) fn trigger(trigger: &Trigger) -> String {
@@ -73,6 +74,17 @@ pub(super) fn call(call: &ActionCall) -> String {
 fn short(value: &serde_json::Value) -> String {
     match value {
         serde_json::Value::String(text) if !text.is_empty() && !text.contains(char::is_whitespace) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// A selector; a device by nothing but its name.
+pub(super) fn selector(selector: &Selector) -> String {
+    match selector {
+        Selector::Match(m) if m.device.is_some() && *m == (Match { device: m.device.clone(), ..Match::default() }) => {
+            m.device.clone().unwrap_or_default()
+        }
+        Selector::Name(name) if name == "*" => "all devices".into(),
         other => other.to_string(),
     }
 }

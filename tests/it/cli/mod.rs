@@ -25,6 +25,7 @@ mod test;
 mod uninstall;
 mod validate;
 mod why;
+mod workflow;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
