@@ -140,7 +140,7 @@ async fn attempt(parts: &Parts, ask: &Ask<'_>, cancel: &CancellationToken) -> Re
     acted
 }
 
-/// What the product carries out itself, within its time.
+/// What the product carries out itself.
 async fn by_engine(
     parts: &Parts,
     ask: &Ask<'_>,
@@ -149,32 +149,8 @@ async fn by_engine(
     cancel: &CancellationToken,
 ) -> Result<Acted, StoreError> {
     let devices = [Arc::clone(&ready.device)];
-    let errand = Errand {
-        parts,
-        devices: &devices,
-        params: &ready.parameters,
-        allowed: ask.allowed,
-        because: ask.because,
-        leased: ask.leased,
-        once: ask.once,
-        summary: None,
-        group: None,
-        on: &|_| {},
-    };
-    let stop = cancel.child_token();
-    let work = action.carry_out(&errand, &stop);
-    let Some(limit) = ask.timeout.or(ready.def.timeout.map(crate::time::Span::duration)) else { return work.await };
-    tokio::pin!(work);
-    tokio::select! {
-        acted = &mut work => acted,
-        () = tokio::time::sleep(limit) => {
-            // It ends by itself once it is told: what it has begun is left in order.
-            stop.cancel();
-            let acted = work.await?;
-            let over = acted.end == End::Cancelled && !cancel.is_cancelled();
-            Ok(if over { Acted { end: End::TimedOut, message: format!("{} took longer than {} s", ask.call.action, limit.as_secs()), ..acted } } else { acted })
-        }
-    }
+    let errand = Errand::of(parts, ask, &devices, &ready.parameters);
+    errand.within(action, ready.def.timeout, ask, cancel).await
 }
 
 /// Everything that is looked at before the device is.
@@ -197,11 +173,8 @@ fn ready(parts: &Parts, name: &str, call: &ActionCall, allowed: Allowed) -> Resu
     Ok(Ok(Ready { device, def, facts, parameters, secrets }))
 }
 
-/// Checked parameters with their secrets resolved, and the values of those.
+/// Parameters with their secrets resolved, and the values of those.
 pub(super) fn parameters(parts: &Parts, def: &ActionDef, given: Value) -> Result<(Value, Vec<String>), String> {
-    if let Some((pointer, why)) = def.check(&given).into_iter().next() {
-        return Err(format!("{} {why}", pointer.trim_start_matches('/')));
-    }
     if !holds_secret(&given) {
         return Ok((given, Vec::new()));
     }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::Parts;
 use super::asked::{Allowed, Ask, Part};
+use super::engine_actions::{Errand, engine_action};
 use super::limits::needs_permission;
 use crate::catalog::ActionDef;
 use crate::model::action::{ActsOn, By};
@@ -45,6 +46,13 @@ pub fn preview(parts: &Parts, ask: &Ask<'_>) -> Result<Preview, StoreError> {
         Ok(looked) => looked,
         Err(why) => return Ok(Preview { refused: Some(why), ..Preview::default() }),
     };
+    if let Some(action) = engine_action(&def.name).filter(|_| def.by == By::Engine) {
+        let (devices, params) = ([device], placeholders(&given));
+        let lines = action.preview(&Errand::of(parts, ask, &devices, &params)).into_iter();
+        let commands = lines.map(|line| ShownCommand { line, input_bytes: None }).collect();
+        let refused = (ask.part != Part::Run).then(|| "it cannot be undone".to_owned());
+        return Ok(Preview { commands, refused, held });
+    }
     let recorder = Arc::new(Mutex::new(Recorder::new(device.name.as_str(), facts)));
     let host: SharedHost = recorder.clone();
     let parameters = placeholders(&given);

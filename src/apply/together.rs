@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::act::{parameters, recorded};
 use super::engine_actions::{Errand, engine_action};
 use super::permit::forbidden;
-use super::{Acted, Ask, End, Part, Parts};
+use super::{Acted, Ask, Part, Parts};
 use crate::model::action::By;
 use crate::store::StoreError;
 
@@ -38,34 +38,15 @@ async fn attempt(parts: &Parts, ask: &Ask<'_>, devices: &[String], about: &str, 
         return refused(why);
     }
     let given = Value::Object(ask.call.with.iter().map(|(name, value)| (name.clone(), value.clone())).collect());
+    if let Some((pointer, why)) = def.check(&given).into_iter().next() {
+        return refused(format!("{} {why}", pointer.trim_start_matches('/')).trim());
+    }
     let params = match parameters(parts, def, given) {
         Ok((params, _)) => params,
         Err(why) => return refused(&why),
     };
     let devices: Vec<_> = devices.iter().filter_map(|name| parts.set.devices.get(name)).map(Arc::clone).collect();
-    let errand = Errand {
-        parts,
-        devices: &devices,
-        params: &params,
-        allowed: ask.allowed,
-        because: ask.because,
-        leased: ask.leased,
-        once: ask.once,
-        summary: Some(about).filter(|about| !about.is_empty()),
-        group: None,
-        on: &|_| {},
-    };
-    let stop = cancel.child_token();
-    let work = action.carry_out(&errand, &stop);
-    let Some(limit) = ask.timeout.or(def.timeout.map(crate::time::Span::duration)) else { return work.await };
-    tokio::pin!(work);
-    tokio::select! {
-        acted = &mut work => acted,
-        () = tokio::time::sleep(limit) => {
-            stop.cancel();
-            let acted = work.await?;
-            let over = acted.end == End::Cancelled && !cancel.is_cancelled();
-            Ok(if over { Acted { end: End::TimedOut, ..acted } } else { acted })
-        }
-    }
+    let about = Some(about).filter(|about| !about.is_empty());
+    let errand = Errand { summary: about, ..Errand::of(parts, ask, &devices, &params) };
+    errand.within(action, def.timeout, ask, cancel).await
 }

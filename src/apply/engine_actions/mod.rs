@@ -23,10 +23,11 @@ use std::sync::Arc;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::{Acted, Allowed, End, Parts};
+use super::{Acted, Allowed, Ask, End, Parts};
 use crate::diagnose::{Category, Diagnose as _};
 use crate::model::Device;
 use crate::store::StoreError;
+use crate::time::Span;
 use crate::transport::TransportError;
 
 /// What an action is asked for with.
@@ -112,6 +113,51 @@ pub fn engine_action(name: &str) -> Option<&'static dyn EngineAction> {
         "WakeOnLAN" => &wake_on_lan::WakeOnLan,
         _ => return None,
     })
+}
+
+impl<'a> Errand<'a> {
+    /// What somebody asks for.
+    pub(super) fn of(parts: &'a Parts, ask: &Ask<'a>, devices: &'a [Arc<Device>], params: &'a Value) -> Self {
+        Self {
+            parts,
+            devices,
+            params,
+            allowed: ask.allowed,
+            because: ask.because,
+            leased: ask.leased,
+            once: ask.once,
+            summary: None,
+            group: None,
+            on: &|_| {},
+        }
+    }
+
+    /// Has it carried out within its time: what the caller says, else what the head says.
+    pub(super) async fn within(
+        &self,
+        action: &dyn EngineAction,
+        usual: Option<Span>,
+        ask: &Ask<'_>,
+        cancel: &CancellationToken,
+    ) -> Result<Acted, StoreError> {
+        let stop = cancel.child_token();
+        let work = action.carry_out(self, &stop);
+        let Some(limit) = ask.timeout.or(usual.map(Span::duration)) else { return work.await };
+        tokio::pin!(work);
+        tokio::select! {
+            acted = &mut work => acted,
+            () = tokio::time::sleep(limit) => {
+                // It ends by itself once it is told: what it has begun is left in order.
+                stop.cancel();
+                let acted = work.await?;
+                if acted.end != End::Cancelled || cancel.is_cancelled() {
+                    return Ok(acted);
+                }
+                let message = format!("{} took longer than {} s", ask.call.action, limit.as_secs());
+                Ok(Acted { end: End::TimedOut, message, ..acted })
+            }
+        }
+    }
 }
 
 impl Errand<'_> {
