@@ -10,12 +10,14 @@ use tokio_util::sync::CancellationToken;
 use super::Parts;
 use super::asked::{Acted, Allowed, Ask, End, Part};
 use super::blocking::{self, blocking};
+use super::engine_actions::{EngineAction, Errand, Leasing, engine_action};
 use super::host::{Doing, LiveHost};
 use super::once::Receipts;
 use super::permit::{Looked, look};
 use crate::access::Secrets as _;
 use crate::catalog::ActionDef;
 use crate::diagnose::{Category, Diagnose as _};
+use crate::model::action::By;
 use crate::model::{ActionCall, Device, Facts, Platform};
 use crate::plan::{holds_secret, placeholders, resolved};
 use crate::script::{HostError, Program, ScriptError, SharedHost};
@@ -30,7 +32,12 @@ const MOST: usize = 500;
 
 /// Carries an action out.
 pub async fn act(parts: &Parts, ask: &Ask<'_>, cancel: &CancellationToken) -> Result<Acted, StoreError> {
-    let mut acted = attempt(parts, ask, cancel).await?;
+    let acted = attempt(parts, ask, cancel).await?;
+    recorded(parts, ask, acted).await
+}
+
+/// What came of it without secrets, told in the log and remembered in the audit.
+pub(super) async fn recorded(parts: &Parts, ask: &Ask<'_>, mut acted: Acted) -> Result<Acted, StoreError> {
     acted.message = parts.redactor.redact(&acted.message).chars().filter(|c| !c.is_control()).take(MOST).collect();
     acted.value = redacted(parts, acted.value);
     let (device, action, text, end) = (ask.device, &ask.call.action, &acted.message, acted.end);
@@ -46,7 +53,7 @@ pub async fn act(parts: &Parts, ask: &Ask<'_>, cancel: &CancellationToken) -> Re
         at: parts.clock.now(),
         user: Some(parts.actor.user.clone()),
         action: "action.run".into(),
-        target: Some(device.to_owned()),
+        target: Some(device.to_owned()).filter(|device| !device.is_empty()),
         details,
         ip: Some(parts.actor.from.clone()),
         success: end == End::Done,
@@ -89,6 +96,15 @@ async fn attempt(parts: &Parts, ask: &Ask<'_>, cancel: &CancellationToken) -> Re
         Ok(ready) => ready,
         Err(refused) => return Ok(*refused),
     };
+    let engine = engine_action(&ready.def.name).filter(|_| ready.def.by == By::Engine);
+    if engine.is_some() && ask.part != Part::Run {
+        return Ok(Acted::refused(&ask.call.action, "it cannot be undone"));
+    }
+    if let Some(action) = engine
+        && (ask.leased || action.leasing() != Leasing::Wanted)
+    {
+        return by_engine(parts, ask, action, &ready, cancel).await;
+    }
     if ask.leased {
         return Ok(carry_out(parts, ask, ready, cancel).await);
     }
@@ -103,7 +119,12 @@ async fn attempt(parts: &Parts, ask: &Ask<'_>, cancel: &CancellationToken) -> Re
         }
         Err(error) => return Err(error),
     }
-    let work = carry_out(parts, ask, ready, cancel);
+    let work = async {
+        match engine {
+            Some(action) => by_engine(parts, ask, action, &ready, cancel).await,
+            None => Ok(carry_out(parts, ask, ready, cancel).await),
+        }
+    };
     tokio::pin!(work);
     let acted = loop {
         tokio::select! {
@@ -116,7 +137,20 @@ async fn attempt(parts: &Parts, ask: &Ask<'_>, cancel: &CancellationToken) -> Re
     };
     let store = parts.store.clone();
     blocking(move || store.release_all(&owner)).await?;
-    Ok(acted)
+    acted
+}
+
+/// What the product carries out itself.
+async fn by_engine(
+    parts: &Parts,
+    ask: &Ask<'_>,
+    action: &dyn EngineAction,
+    ready: &Ready,
+    cancel: &CancellationToken,
+) -> Result<Acted, StoreError> {
+    let devices = [Arc::clone(&ready.device)];
+    let errand = Errand::of(parts, ask, &devices, &ready.parameters);
+    errand.within(action, ready.def.timeout, ask, cancel).await
 }
 
 /// Everything that is looked at before the device is.
@@ -132,27 +166,34 @@ fn ready(parts: &Parts, name: &str, call: &ActionCall, allowed: Allowed) -> Resu
         let refused = Acted::refused(action, why);
         return Ok(Err(Box::new(Acted { held: Some(held), category: Category::Transient, ..refused })));
     }
-    let secrets = Mutex::new(Vec::new());
-    let parameters = if holds_secret(&given) {
-        let lookup = |name: &str| {
-            let value = parts.secrets.resolve(name).ok().map(|s| secrecy::ExposeSecret::expose_secret(&s).to_owned())?;
-            // As with redacting: hardly any text is without every very short value.
-            if value.len() >= SHORTEST_SECRET {
-                secrets.lock().unwrap_or_else(PoisonError::into_inner).push(value.clone());
-            }
-            Some(value)
-        };
-        match resolved(&given, &lookup) {
-            // The words of the check could quote the secret.
-            Ok(value) if !def.check(&value).is_empty() => return refused("a secret holds a value that it does not take"),
-            Ok(value) => value,
-            Err(_) => return refused("a secret that it needs is not known"),
-        }
-    } else {
-        given
+    let (parameters, secrets) = match parameters(parts, &def, given) {
+        Ok(known) => known,
+        Err(why) => return refused(&why),
     };
-    let secrets = secrets.into_inner().unwrap_or_else(PoisonError::into_inner);
     Ok(Ok(Ready { device, def, facts, parameters, secrets }))
+}
+
+/// Parameters with their secrets resolved, and the values of those.
+pub(super) fn parameters(parts: &Parts, def: &ActionDef, given: Value) -> Result<(Value, Vec<String>), String> {
+    if !holds_secret(&given) {
+        return Ok((given, Vec::new()));
+    }
+    let secrets = Mutex::new(Vec::new());
+    let lookup = |name: &str| {
+        let value = parts.secrets.resolve(name).ok().map(|s| secrecy::ExposeSecret::expose_secret(&s).to_owned())?;
+        // As with redacting: hardly any text is without every very short value.
+        if value.len() >= SHORTEST_SECRET {
+            secrets.lock().unwrap_or_else(PoisonError::into_inner).push(value.clone());
+        }
+        Some(value)
+    };
+    let value = match resolved(&given, &lookup) {
+        // The words of the check could quote the secret.
+        Ok(value) if !def.check(&value).is_empty() => return Err("a secret holds a value that it does not take".into()),
+        Ok(value) => value,
+        Err(_) => return Err("a secret that it needs is not known".into()),
+    };
+    Ok((value, secrets.into_inner().unwrap_or_else(PoisonError::into_inner)))
 }
 
 /// The shortest secret that is looked for among arguments.

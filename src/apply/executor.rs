@@ -127,6 +127,8 @@ pub struct Executor {
     pub stop: CancellationToken,
     /// What is in flight is ended too.
     pub abort: CancellationToken,
+    /// The caller holds the leases of the devices.
+    pub leased: bool,
     /// Set where the run's process died: then nobody has kept what it saw last.
     pub crashed: AtomicBool,
     /// Takes events.
@@ -189,7 +191,8 @@ impl Executor {
             other => other.map_err(ApplyError::from),
         };
         let mut taken = leased(self.store.lease_run(&self.run, owner, LEASE), &format!("run {}", self.run));
-        for device in &devices {
+        let own = devices.iter().filter(|_| !self.leased);
+        for device in own.clone() {
             if taken.is_err() {
                 break;
             }
@@ -198,7 +201,7 @@ impl Executor {
         if taken.is_err() {
             self.store.release_all(owner)?;
         }
-        taken.map(|()| devices.len() + 1)
+        taken.map(|()| own.count() + 1)
     }
 
     /// Puts a new run into the database, or takes up an old one: under its lease, so that what the journal says holds.

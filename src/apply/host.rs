@@ -54,6 +54,8 @@ impl Doing {
         let words: Vec<&str> = match operation {
             Operation::Run { argv, .. } => argv.iter().map(String::as_str).collect(),
             Operation::WriteFile { path, .. } => vec![path],
+            // Script and values go over standard input, where no list of processes shows them.
+            Operation::PowerShell { .. } => Vec::new(),
         };
         self.secrets.iter().any(|secret| words.iter().any(|word| word.contains(secret.as_str())))
     }

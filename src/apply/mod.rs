@@ -8,6 +8,7 @@ mod blocking;
 mod change;
 mod declare;
 mod device;
+pub mod engine_actions;
 mod events;
 mod executor;
 mod heart;

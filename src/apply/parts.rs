@@ -83,6 +83,18 @@ impl Parts {
         (stop, abort): (CancellationToken, CancellationToken),
         on: Box<dyn Fn(Event) + Send + Sync>,
     ) -> Arc<Executor> {
+        self.executor_of(run, options, (stop, abort), on, false)
+    }
+
+    /// The same for a caller that may hold the leases of the devices already.
+    pub(super) fn executor_of(
+        &self,
+        run: &str,
+        options: ApplyOptions,
+        (stop, abort): (CancellationToken, CancellationToken),
+        on: Box<dyn Fn(Event) + Send + Sync>,
+        leased: bool,
+    ) -> Arc<Executor> {
         Arc::new(Executor {
             set: Arc::clone(&self.set),
             store: self.store.clone(),
@@ -95,6 +107,7 @@ impl Parts {
             options,
             stop,
             abort,
+            leased,
             crashed: AtomicBool::new(false),
             on,
         })

@@ -7,9 +7,10 @@ use serde_json::Value;
 
 use super::Parts;
 use super::asked::{Allowed, Ask, Part};
+use super::engine_actions::{Errand, engine_action};
 use super::limits::needs_permission;
 use crate::catalog::ActionDef;
-use crate::model::action::By;
+use crate::model::action::{ActsOn, By};
 use crate::model::operation::ShownCommand;
 use crate::model::plan::Held;
 use crate::model::{ActionCall, Device, Facts, Reboot, Risk};
@@ -45,6 +46,13 @@ pub fn preview(parts: &Parts, ask: &Ask<'_>) -> Result<Preview, StoreError> {
         Ok(looked) => looked,
         Err(why) => return Ok(Preview { refused: Some(why), ..Preview::default() }),
     };
+    if let Some(action) = engine_action(&def.name).filter(|_| def.by == By::Engine) {
+        let (devices, params) = ([device], placeholders(&given));
+        let lines = action.preview(&Errand::of(parts, ask, &devices, &params)).into_iter();
+        let commands = lines.map(|line| ShownCommand { line, input_bytes: None }).collect();
+        let refused = (ask.part != Part::Run).then(|| "it cannot be undone".to_owned());
+        return Ok(Preview { commands, refused, held });
+    }
     let recorder = Arc::new(Mutex::new(Recorder::new(device.name.as_str(), facts)));
     let host: SharedHost = recorder.clone();
     let parameters = placeholders(&given);
@@ -65,8 +73,8 @@ pub(super) fn look(parts: &Parts, name: &str, call: &ActionCall, allowed: Allowe
     let refused = |why: &str| Ok(Err(why.to_owned()));
     let Some(device) = parts.set.devices.get(name) else { return refused("the device is not declared") };
     let Some(def) = parts.set.catalog.actions.get(&call.action) else { return refused("there is no such action") };
-    if def.by == By::Engine {
-        return refused("it is not carried out on a device: a workflow can have it as a step");
+    if def.by == By::Engine && def.on == ActsOn::Nothing {
+        return refused("it is about no device: a workflow can have it as a step");
     }
     if let Some(why) = forbidden(parts, def, allowed) {
         return refused(why);
@@ -110,7 +118,7 @@ fn templated(value: &Value) -> bool {
 }
 
 /// Why an action must not be carried out, whatever the device.
-fn forbidden(parts: &Parts, def: &ActionDef, allowed: Allowed) -> Option<&'static str> {
+pub(super) fn forbidden(parts: &Parts, def: &ActionDef, allowed: Allowed) -> Option<&'static str> {
     let daemon = &parts.set.config.daemon;
     let destroys = def.risk == Risk::Destructive && !daemon.allow_destructive;
     let restarts = def.reboot == Reboot::Always && !daemon.allow_reboots;

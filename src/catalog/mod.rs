@@ -7,7 +7,7 @@ pub mod facts;
 mod head;
 mod setting;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};

@@ -1,6 +1,7 @@
 //! What a script may ask of a device: data, turned into a command line in one place (`script::render`).
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// One changing call of a script. While planning it is recorded, while applying it is carried out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +31,13 @@ pub enum Operation {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         group: Option<String>,
     },
+    /// Run a script with Windows PowerShell 5.1.
+    PowerShell {
+        /// The script. It reads its values from `$p`; none is ever pasted into it.
+        script: String,
+        /// The members of `$p`, an object.
+        params: Value,
+    },
 }
 
 /// What an operation answered.
@@ -46,7 +54,7 @@ pub struct Reply {
 /// A command as the plan shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShownCommand {
-    /// The exact POSIX shell text that is sent, secrets replaced by `(secret NAME)`.
+    /// The exact POSIX shell text that is sent, or the PowerShell script with its values; secrets replaced by `(secret NAME)`.
     pub line: String,
     /// Length of what is sent to its standard input, in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]

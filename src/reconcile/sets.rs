@@ -166,7 +166,9 @@ impl Sets {
         let read = match &self.source {
             Source::Folder => judge(crate::repo::load(&self.options())).ok(),
             Source::Branch(follower, settings) => {
-                let known = |good: &String| self.current().commit.as_deref().is_some_and(|short| good.starts_with(short));
+                let overlay = crate::repo::memberships::hash(&self.root);
+                let same = self.current().overlay == overlay;
+                let known = |good: &String| same && self.current().commit.as_deref().is_some_and(|short| good.starts_with(short));
                 let good = follower.good().filter(|good| !known(good));
                 good.and_then(|good| judge(follower.load(&good, &self.options(), settings).ok()?).ok())
             }
@@ -202,7 +204,11 @@ impl Sets {
         let head = follower.fetch(cancelled).map_err(one)?;
         follower.check(&head, accepted).map_err(one)?;
         let current = self.current();
-        if follower.good().as_deref() == Some(&head) && current.commit.as_deref().is_some_and(|short| head.starts_with(short)) {
+        let overlay = crate::repo::memberships::hash(&self.root);
+        if follower.good().as_deref() == Some(&head)
+            && current.commit.as_deref().is_some_and(|short| head.starts_with(short))
+            && current.overlay == overlay
+        {
             return Ok((*current).clone());
         }
         let set = judge(follower.load(&head, &self.options(), settings).map_err(one)?)?;

@@ -132,6 +132,11 @@ impl Events {
                 tracing::warn!(%error, folder, "the folder cannot be watched");
             }
         }
+        // What actions have changed lies in a folder of its own, beside the database.
+        let overlay = root.join(crate::repo::memberships::FOLDER);
+        if overlay.parent().is_some_and(Path::is_dir) && std::fs::create_dir_all(&overlay).is_ok() {
+            let _ = self.0.watch(&overlay, RecursiveMode::NonRecursive);
+        }
         let git = root.join(".git");
         if git.is_dir() {
             let _ = self.0.watch(&git, RecursiveMode::NonRecursive);
@@ -142,7 +147,7 @@ impl Events {
 /// Whether a path is one that is read, or says which commit it is.
 fn matters(root: &Path, path: &Path) -> bool {
     let Some(below) = path.strip_prefix(root).ok().and_then(Path::to_str) else { return false };
-    matches!(below, ".git/HEAD" | ".git/index") || crate::repo::is_read(below)
+    matches!(below, ".git/HEAD" | ".git/index" | crate::repo::memberships::MEMBERSHIPS) || crate::repo::is_read(below)
 }
 
 /// Path, size, time of the last change and number of everything that is read.
@@ -151,6 +156,7 @@ type Listing = BTreeMap<PathBuf, (u64, Option<SystemTime>, u64)>;
 fn listing(root: &Path) -> Listing {
     let mut found = Listing::new();
     look(root, root, 0, &mut found);
+    look(root, &root.join(crate::repo::memberships::FOLDER), DEEPEST, &mut found);
     found
 }
 
@@ -176,7 +182,14 @@ mod tests {
     #[test]
     fn only_what_is_read_matters() {
         let root = Path::new("/fleet");
-        for path in ["/fleet/rmm.toml", "/fleet/devices.yaml", "/fleet/policies/a.yaml", "/fleet/policies", "/fleet/.git/HEAD"] {
+        for path in [
+            "/fleet/rmm.toml",
+            "/fleet/devices.yaml",
+            "/fleet/policies/a.yaml",
+            "/fleet/policies",
+            "/fleet/.git/HEAD",
+            "/fleet/.rmm/overlay/memberships.json",
+        ] {
             assert!(matters(root, Path::new(path)), "{path}");
         }
         for path in ["/fleet/.rmm/rmm.db-wal", "/fleet/.git/objects/ab", "/fleet/README.md", "/elsewhere/rmm.toml"] {

@@ -65,6 +65,14 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// Lays over the set what actions have changed of it. Without effect where nothing has.
+    pub(super) fn lay_over(&mut self) {
+        if let Some(Err(problem)) = self.set.as_mut().map(super::memberships::lay_over) {
+            self.set = None;
+            self.problems.push(*problem);
+        }
+    }
+
     /// The text of a file, for [`crate::diagnose::render`].
     pub fn source(&self, file: &str) -> Option<String> {
         self.sources.get(file).cloned()
@@ -290,6 +298,7 @@ pub(super) fn compile_after(
         name: options.root.file_name().map_or_else(|| "fleet".to_owned(), |name| name.to_string_lossy().into_owned()),
         root: options.root.clone(),
         hash,
+        overlay: String::new(),
         commit: world.commit,
         config,
         origins,

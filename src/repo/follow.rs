@@ -277,6 +277,7 @@ impl Follower {
         if let Some(set) = &mut loaded.set {
             set.config.repository = settings.clone();
         }
+        loaded.lay_over();
         Ok(loaded)
     }
 

@@ -66,6 +66,7 @@ pub fn load(options: &LoadOptions) -> Loaded {
         if let Some(set) = &mut loaded.set {
             set.commit = commit;
         }
+        loaded.lay_over();
         loaded
     })
 }

@@ -26,6 +26,7 @@ mod git;
 mod kinds;
 mod load;
 mod members;
+pub mod memberships;
 mod monitor_doc;
 mod monitors;
 mod notification_doc;

@@ -22,6 +22,8 @@ pub struct PolicySet {
     pub name: String,
     /// Hex SHA-256 of everything that was read, the overlay and the overrides included.
     pub hash: String,
+    /// Hash of the memberships that actions have changed and that are laid over it; empty where there are none.
+    pub overlay: String,
     /// Short Git commit, `-dirty` behind it where files differ from it; `None` outside Git.
     pub commit: Option<String>,
     /// `rmm.toml` with its overlay and overrides.

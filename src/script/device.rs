@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::failure::{host, thrown};
 use super::own::own;
-use super::value::to_dynamic;
+use super::value::{to_dynamic, to_json};
 use super::variables::with_variables;
 use super::{Host, HostError, SharedHost, edit, engine};
 use crate::model::operation::{Operation, Reply};
@@ -57,6 +57,19 @@ impl DeviceObject {
         must(&program, self.perform(&with_variables(words(argv)?, &pairs, input).map_err(thrown)?)?)
     }
 
+    fn try_powershell(&self, script: &str, params: Map) -> Fallible<Reply> {
+        if script.contains('\0') {
+            return Err(thrown("a NUL byte cannot stand in a script"));
+        }
+        let params =
+            to_json(&params.into()).ok_or_else(|| thrown("the parameters of a PowerShell script have to be values that JSON can hold"))?;
+        self.perform(&Operation::PowerShell { script: script.to_owned(), params })
+    }
+
+    fn powershell(&self, script: &str, params: Map) -> Fallible<Map> {
+        must("the PowerShell script", self.try_powershell(script, params)?)
+    }
+
     fn write_file(&self, path: &str, content: &str, options: &Map) -> Fallible<()> {
         let [mode, owner, group] = ownership("write_file", path, options)?;
         let operation = Operation::WriteFile { path: path.to_owned(), content: content.to_owned(), mode, owner, group };
@@ -94,6 +107,11 @@ pub(super) fn register(engine: &mut Engine) {
     engine.register_fn("run_env", |device: &mut DeviceObject, argv: Array, variables: Map| device.run_env(&argv, &variables, ""));
     engine.register_fn("run_env", |device: &mut DeviceObject, argv: Array, variables: Map, input: &str| {
         device.run_env(&argv, &variables, input)
+    });
+    engine.register_fn("powershell", |device: &mut DeviceObject, script: &str| device.powershell(script, Map::new()));
+    engine.register_fn("powershell", |device: &mut DeviceObject, script: &str, params: Map| device.powershell(script, params));
+    engine.register_fn("try_powershell", |device: &mut DeviceObject, script: &str, params: Map| {
+        device.try_powershell(script, params).map(answer)
     });
     engine.register_fn("write_file", |device: &mut DeviceObject, path: &str, content: &str| device.write_file(path, content, &Map::new()));
     engine.register_fn("write_file", |device: &mut DeviceObject, path: &str, content: &str, options: Map| {

@@ -1,5 +1,5 @@
 //! Rhai: the sandbox, the host functions that settings and actions may call, the cache of compiled scripts,
-//! and the one place where operations become shell text.
+//! and the one place where operations become shell text or PowerShell.
 //!
 //! Scripts reach out through [`Host`]: `plan/` records, `apply/` acts, tests answer.
 
@@ -12,6 +12,7 @@ mod failure;
 mod host;
 mod mentions;
 mod own;
+mod powershell;
 mod program;
 mod pure;
 mod quote;

@@ -1,9 +1,9 @@
-//! The one place where operations become POSIX sh text.
+//! The one place where operations become POSIX sh text. What PowerShell is given is made in `powershell.rs`.
 
 use std::fmt::Write as _;
 
 use super::own::owner_and_group;
-use super::quote;
+use super::{powershell, quote};
 use crate::model::operation::{Operation, ShownCommand};
 
 /// An operation as it is sent to a device.
@@ -37,10 +37,16 @@ pub fn render(operation: &Operation) -> Rendered {
             let line = write_line(path, &format!("{folder}/.{name}.rmm-tmp"), mode.as_deref(), owner.as_deref(), group.as_deref());
             Rendered { line, input: Some(content.clone().into_bytes()) }
         }
+        Operation::PowerShell { script, params } => {
+            if script.contains('\0') {
+                return refused("a NUL byte in a script");
+            }
+            Rendered { line: powershell::line(), input: Some(powershell::input(script, params)) }
+        }
     }
 }
 
-/// Renders an operation for people, every text of it passed through `redact` before it is quoted.
+/// Renders an operation for people, every text of it passed through `redact` before it is quoted. PowerShell is shown as its script.
 pub fn shown(operation: &Operation, redact: &dyn Fn(&str) -> String) -> ShownCommand {
     let clean = |text: &Option<String>| text.as_deref().map(redact);
     let redacted = match operation {
@@ -52,6 +58,10 @@ pub fn shown(operation: &Operation, redact: &dyn Fn(&str) -> String) -> ShownCom
             owner: clean(owner),
             group: clean(group),
         },
+        // What is sent is one line that is always the same; what people want to read is the script.
+        Operation::PowerShell { script, params } => {
+            return ShownCommand { line: powershell::shown(&redact(script), &powershell::each_text(params, redact)), input_bytes: None };
+        }
     };
     let Rendered { line, input } = render(&redacted);
     ShownCommand { line, input_bytes: input.map(|bytes| bytes.len()) }

@@ -49,6 +49,22 @@ pub(crate) fn problems(files: Files) -> Vec<Diagnostic> {
     problems
 }
 
+/// Also in a repository that declares nothing: `rmm init` writes them into a new one.
+#[test]
+fn the_workflows_that_ship_load_and_wait_for_a_person() {
+    let text = include_str!("../../workflows/maintenance.yaml");
+    let file = |path: &str, text: &str| (path.into(), text.to_owned());
+    assert_eq!(problems(vec![file("rmm.toml", ""), file("workflows/maintenance.yaml", text)]), Vec::new());
+    let mut files = files();
+    files.push(file("workflows/maintenance.yaml", text));
+    assert_eq!(problems(files.clone()), Vec::new());
+    let options = LoadOptions { root: "/fleet".into(), env: None, environment: Vec::new(), now: "2026-11-21T12:00:00Z".parse().unwrap() };
+    let set = compile(files, &options, World::default()).set.unwrap();
+    for name in ["WeeklyMaintenance", "SecurityUpdates", "PerformanceOptimisation"] {
+        assert_eq!(set.workflows[name].triggers, [rmm::model::Trigger::Manual], "{name}");
+    }
+}
+
 #[test]
 fn the_monitors_that_ship_load() {
     let mut files = files();

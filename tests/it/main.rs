@@ -8,6 +8,7 @@ mod cli;
 mod codes;
 mod commands_page;
 mod daemon;
+mod engine_actions;
 mod fleet;
 mod floors;
 mod fuzz;

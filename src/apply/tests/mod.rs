@@ -179,6 +179,7 @@ impl House {
             options,
             stop: CancellationToken::new(),
             abort: CancellationToken::new(),
+            leased: false,
             crashed: AtomicBool::new(false),
             on: Box::new(move |event| {
                 on(&event);

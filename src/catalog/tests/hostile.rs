@@ -57,6 +57,8 @@ fn assert_literal(label: &str, poison: &str, operations: &[Operation]) {
                     assert!(guarded, "{label}: {argv:?}");
                 }
             }
+            // The line is constant; the script may not hold the value, whose place is among the parameters.
+            Operation::PowerShell { script, .. } => assert!(!script.contains(poison), "{label}: the value stands in a script: {script}"),
             Operation::WriteFile { path, .. } => assert!(path.starts_with('/') && !path.contains('\n'), "{label}: {path}"),
         }
     }
@@ -86,6 +88,38 @@ fn hostile_values_are_refused_or_stay_data() {
                             Ok(()) | Err(ScriptError::Runtime { .. }) => {}
                             Err(error) => panic!("{label}: {error:?}"),
                         }
+                        assert_literal(&label, poison, &recorder.lock().unwrap().operations);
+                        literal += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(refused > 100 && literal > 100, "{refused} refused, {literal} literal");
+}
+
+/// Every parameter of every action, on every platform; a template is checked only when it is resolved, so that the scripts see what the
+/// schema would refuse: they too have to treat it as data.
+#[test]
+fn hostile_parameters_of_actions_are_refused_or_stay_data() {
+    let (mut refused, mut literal) = (0, 0);
+    for action in Catalog::builtin().actions.values().filter(|action| action.by == crate::model::action::By::Script) {
+        for example in &action.examples {
+            for poison in HOSTILE {
+                for parameters in poisoned(example, poison) {
+                    let label = format!("{} {parameters}", action.name);
+                    if !action.check(&parameters).is_empty() {
+                        refused += 1;
+                        // Words that look like options are the schema's to refuse; quoting has to hold without it.
+                        if poison.starts_with('-') {
+                            continue;
+                        }
+                    }
+                    for os in [debian(), alpine(), fedora(), windows(), macos()] {
+                        let recorder = Arc::new(Mutex::new(Recorder::new("web-1", Arc::new(os))));
+                        let host: SharedHost = recorder.clone();
+                        // A script may say that the value is wrong; what it did before counts nevertheless.
+                        let _ = action.program.run(&host, &parameters);
                         assert_literal(&label, poison, &recorder.lock().unwrap().operations);
                         literal += 1;
                     }

@@ -1,8 +1,10 @@
 //! The built-in settings: that all are well made, and what each would do, with harmless and with hostile values.
 
 mod actions;
+mod actions_elsewhere;
 mod commands;
 mod hostile;
+pub(crate) mod powershell;
 mod real;
 mod values;
 
@@ -119,6 +121,24 @@ fn alpine() -> Facts {
     os("alpine", "openrc", "apk", "nftables")
 }
 
+fn windows() -> Facts {
+    facts(&[(
+        "software.os",
+        json!({"family": "windows", "id": "windows", "init": "none", "package_manager": "none", "hostname": "ws-1", "is_root": true}),
+    )])
+}
+
+fn macos() -> Facts {
+    facts(&[
+        (
+            "software.os",
+            json!({"family": "macos", "id": "macos", "init": "launchd", "package_manager": "none", "hostname": "mac-1", "is_root": true}),
+        ),
+        ("security.users", json!({"kim": {"uid": 501}})),
+        ("network.routes", json!([{"destination": "default", "gateway": "192.0.2.1", "interface": "en0", "metric": null}])),
+    ])
+}
+
 fn setting(name: &str) -> Arc<SettingDef> {
     Arc::clone(&Catalog::builtin().settings[name])
 }
@@ -153,6 +173,7 @@ fn rendered(recorder: &Arc<Mutex<Recorder>>) -> Vec<String> {
                 return format!("write {path} {} {}:{}{input}", or(mode), or(owner), or(group));
             }
             match operation {
+                crate::model::Operation::PowerShell { .. } => crate::script::shown(operation, &str::to_owned).line,
                 crate::model::Operation::Run { argv, .. } if argv.get(3).is_some_and(|name| name == "own") => {
                     argv[3..].iter().map(|word| crate::script::quote(word)).collect::<Vec<_>>().join(" ")
                 }

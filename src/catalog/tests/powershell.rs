@@ -1,0 +1,124 @@
+//! Every PowerShell text of the catalog: that it parses, that Windows PowerShell 5.1 has what it uses, and that no value is pasted in.
+//!
+//! No PowerShell runs here: the grammar is tree-sitter's. It refuses a few texts that are valid; those are written another way.
+
+use include_dir::Dir;
+use tree_sitter::{Node, Parser};
+
+use super::*;
+
+/// The scripts in a file of the catalog: what stands in backticks where PowerShell is called.
+fn scripts(text: &str) -> Vec<String> {
+    let code: String = text.lines().filter(|line| !line.trim_start().starts_with("//")).flat_map(|line| [line, "\n"]).collect();
+    code.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+fn all() -> Vec<(String, String)> {
+    let files = |dir: &'static Dir<'static>| dir.files().map(|file| (file.path().display().to_string(), file.contents_utf8().unwrap()));
+    files(&ACTIONS)
+        .chain(files(&SETTINGS))
+        .filter(|(_, text)| text.contains("powershell("))
+        .flat_map(|(name, text)| scripts(text).into_iter().map(move |script| (name.clone(), script)))
+        .collect()
+}
+
+fn mistakes(node: Node<'_>, text: &str, found: &mut Vec<String>) {
+    if node.is_error() || node.is_missing() {
+        let at = node.start_position();
+        found.push(format!("line {}, column {}: {:?}", at.row + 1, at.column + 1, node.utf8_text(text.as_bytes()).unwrap_or_default()));
+        return;
+    }
+    for child in node.children(&mut node.walk()) {
+        mistakes(child, text, found);
+    }
+}
+
+/// Where a text is not PowerShell.
+pub(crate) fn parsed(text: &str) -> Vec<String> {
+    let mut parser = Parser::new();
+    parser.set_language(&tree_sitter_powershell::LANGUAGE.into()).unwrap();
+    let tree = parser.parse(text, None).unwrap();
+    let mut found = Vec::new();
+    mistakes(tree.root_node(), text, &mut found);
+    found
+}
+
+/// What Windows PowerShell 5.1 does not have, what later ones do not have, and what has no place in a catalog.
+const REFUSED: [&str; 14] = [
+    "??",
+    "?.",
+    "?[",
+    "&&",
+    "||",
+    "-Parallel",
+    "-AsHashtable",
+    "ConvertFrom-Json -Depth",
+    "Get-WmiObject",
+    "Invoke-WmiMethod",
+    "gwmi",
+    "Invoke-Expression",
+    "iex ",
+    "Get-Error",
+];
+
+/// What in a text does not belong there.
+pub(crate) fn refused(text: &str) -> Option<&'static str> {
+    let lower = text.to_ascii_lowercase();
+    if let Some(word) = REFUSED.into_iter().find(|word| lower.contains(&word.to_ascii_lowercase())) {
+        return Some(word);
+    }
+    // The ternary operator: ` ? ` that is not an alias behind a pipe.
+    let ternary = lower.match_indices(" ? ").any(|(at, _)| !lower[..at].trim_end().ends_with('|'));
+    ternary.then_some("? :")
+}
+
+#[test]
+fn every_powershell_text_parses_and_is_for_version_5_1() {
+    let all = all();
+    assert!(all.len() >= 15, "only {} scripts were found", all.len());
+    for (file, script) in all {
+        assert_eq!(parsed(&script), Vec::<String>::new(), "{file}:\n{script}");
+        assert_eq!(refused(&script), None, "{file}:\n{script}");
+        assert!(!script.contains("${"), "{file}: a value is pasted into a script, or a name in braces would be");
+    }
+}
+
+#[test]
+fn the_text_that_starts_every_script_parses_too() {
+    use base64::Engine as _;
+    let line = render(&crate::model::Operation::PowerShell { script: String::new(), params: json!({}) }).line;
+    let bytes = base64::engine::general_purpose::STANDARD.decode(line.rsplit(' ').next().unwrap()).unwrap();
+    let units: Vec<u16> = bytes.chunks(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
+    let text = String::from_utf16(&units).unwrap();
+    assert_eq!(parsed(&text), Vec::<String>::new());
+    assert_eq!(refused(&text), None);
+}
+
+/// Every call is given a text in backticks or a function of the same file, never one that was put together.
+#[test]
+fn no_script_is_put_together() {
+    let mut calls = 0;
+    for (name, text) in ACTIONS.files().chain(SETTINGS.files()).map(|file| (file.path().display(), file.contents_utf8().unwrap())) {
+        for (at, call) in text.match_indices("powershell(") {
+            let argument = text[at + call.len()..].trim_start();
+            let function = argument.split('(').next().unwrap_or_default();
+            let constant = argument.starts_with('`') || text.contains(&format!("fn {function}() {{\n    `"));
+            assert!(constant, "{name}: {}", argument.lines().next().unwrap_or_default());
+            calls += 1;
+        }
+    }
+    assert!(calls >= 15, "only {calls} calls");
+}
+
+#[test]
+fn what_is_broken_or_too_new_is_found() {
+    for broken in ["if ($x { 1 }", "foreach ($a in $b { }", "@{ a = 1", "Get-Item -Path \"x"] {
+        assert!(!parsed(broken).is_empty(), "{broken}");
+    }
+    for new in
+        ["$a ?? 1", "$a?.b", "a && b", "$x ? 1 : 2", "1..3 | ForEach-Object -Parallel { $_ }", "Get-WmiObject Win32_Service", "iex $x"]
+    {
+        assert!(refused(new).is_some(), "{new}");
+    }
+    assert_eq!(refused("Get-Service | ? { $_.Name }"), None);
+}

@@ -1,0 +1,123 @@
+//! How a PowerShell script reaches Windows: one line that is always the same, and everything that varies on standard input.
+//!
+//! Script and values travel as one JSON text in ASCII, so that neither the code page of the device nor the 8191 characters of a
+//! Windows command line matter. What comes back is UTF-8. Called by `render.rs`; no PowerShell runs here.
+
+use std::fmt::Write as _;
+
+use base64::Engine as _;
+use serde_json::{Value, json};
+
+/// Reads script and values, runs the script with `$p`, and answers in UTF-8 whatever the code page is. Programs that the script
+/// starts are understood by the device's own code page, which is why that is left as it is.
+const BOOTSTRAP: &str = r"$ErrorActionPreference = 'Stop'
+$ProgressPreference = 'SilentlyContinue'
+$rmmText = New-Object System.Text.StringBuilder
+$rmmUtf8 = New-Object System.Text.UTF8Encoding $false
+$rmmCode = 0
+$rmmError = ''
+try {
+    $rmmJob = ConvertFrom-Json -InputObject (@($input) -join '')
+    $p = $rmmJob.params
+    & ([ScriptBlock]::Create($rmmJob.script)) | ForEach-Object {
+        $rmmLine = $_
+        if ($rmmLine -isnot [string]) { $rmmLine = (Out-String -InputObject $rmmLine -Width 4096).TrimEnd() }
+        [void]$rmmText.Append($rmmLine).Append([char]10)
+    }
+} catch {
+    $rmmCode = 1
+    $rmmError = [string]$_.Exception.Message
+    if ($_.InvocationInfo.ScriptLineNumber -gt 0) { $rmmError = 'line ' + $_.InvocationInfo.ScriptLineNumber + ': ' + $rmmError }
+} finally {
+    $rmmBytes = $rmmUtf8.GetBytes($rmmText.ToString())
+    $rmmOut = [Console]::OpenStandardOutput()
+    $rmmOut.Write($rmmBytes, 0, $rmmBytes.Length)
+    $rmmOut.Flush()
+    $rmmBytes = $rmmUtf8.GetBytes($rmmError)
+    $rmmOut = [Console]::OpenStandardError()
+    $rmmOut.Write($rmmBytes, 0, $rmmBytes.Length)
+    $rmmOut.Flush()
+}
+exit $rmmCode
+";
+
+/// The command line; cmd and sh read it alike.
+pub(super) fn line() -> String {
+    let bytes: Vec<u8> = BOOTSTRAP.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let encoded = base64::engine::general_purpose::STANDARD.encode(bytes);
+    format!("powershell.exe -NoProfile -NonInteractive -ExecutionPolicy Bypass -EncodedCommand {encoded}")
+}
+
+/// What is sent to its standard input: one line of ASCII.
+pub(super) fn input(script: &str, params: &Value) -> Vec<u8> {
+    let text = json!({ "script": script, "params": params }).to_string();
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if c.is_ascii() {
+            out.push(c);
+        } else {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        }
+    }
+    out.push('\n');
+    out.into_bytes()
+}
+
+/// Script and values for people.
+pub(super) fn shown(script: &str, params: &Value) -> String {
+    let with = match params.as_object() {
+        Some(members) if members.is_empty() => String::new(),
+        _ => format!(" with $p = {params}"),
+    };
+    format!("PowerShell{with}\n{}", script.trim_matches('\n'))
+}
+
+/// The value with every text in it passed through `change`, names of members too.
+pub(super) fn each_text(value: &Value, change: &dyn Fn(&str) -> String) -> Value {
+    match value {
+        Value::String(text) => Value::String(change(text)),
+        Value::Array(list) => list.iter().map(|item| each_text(item, change)).collect(),
+        Value::Object(map) => map.iter().map(|(name, item)| (change(name), each_text(item, change))).collect(),
+        other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_is_the_same_for_every_script_and_fits_windows() {
+        let line = line();
+        assert!(line.len() < 8191, "{} characters", line.len());
+        let encoded = line.rsplit(' ').next().unwrap();
+        let bytes = base64::engine::general_purpose::STANDARD.decode(encoded).unwrap();
+        let units: Vec<u16> = bytes.chunks(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
+        assert_eq!(String::from_utf16(&units).unwrap(), BOOTSTRAP);
+        assert!(line.bytes().all(|b| b.is_ascii_alphanumeric() || b" -+/=.".contains(&b)), "no shell finds anything to do in it");
+    }
+
+    #[test]
+    fn script_and_values_travel_as_one_line_of_ascii_that_json_reads_back() {
+        let script = "Write-Output \"gr\u{fc}n \u{1f600}\"\n$p.name";
+        let params = json!({"name": "'; Remove-Item C:\\ #\n\u{4e16}", "n": 3});
+        let sent = input(script, &params);
+        assert!(sent.is_ascii());
+        assert_eq!(sent.iter().filter(|b| **b == b'\n').count(), 1);
+        let back: Value = serde_json::from_slice(&sent).unwrap();
+        assert_eq!((back["script"].as_str().unwrap(), &back["params"]), (script, &params));
+    }
+
+    #[test]
+    fn people_read_the_script_and_its_values() {
+        assert_eq!(
+            shown("\nStop-Service -Name $p.name\n", &json!({"name": "x"})),
+            "PowerShell with $p = {\"name\":\"x\"}\nStop-Service -Name $p.name"
+        );
+        assert_eq!(shown("Get-Date", &json!({})), "PowerShell\nGet-Date");
+        let secret = each_text(&json!({"a": ["hunter2", {"b": "x hunter2"}], "n": 1}), &|text| text.replace("hunter2", "***"));
+        assert_eq!(secret, json!({"a": ["***", {"b": "x ***"}], "n": 1}));
+    }
+}
