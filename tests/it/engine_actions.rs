@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rmm::access::{Redactor, SecretStore};
 use rmm::apply::engine_actions::{Errand, Progress, engine_action};
@@ -115,7 +115,8 @@ impl House {
             on,
         };
         let action = engine_action(action).unwrap();
-        assert!(!action.preview(&errand).is_empty());
+        // What it would do can be asked at any time.
+        assert!(action.preview(&errand).iter().all(|line| !line.is_empty()));
         action.carry_out(&errand, cancel).await.unwrap()
     }
 }
@@ -133,7 +134,7 @@ fn content() -> Vec<u8> {
 /// Cut in the middle of the work: the connection breaks, and the transfer goes on by itself where it was.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_is_copied_both_ways_though_the_connection_breaks() {
-    let sshd = Sshd::start();
+    let sshd = Arc::new(Sshd::start());
     let house = House::new(&sshd);
     let content = content();
     let there = tempfile::tempdir().unwrap();
@@ -148,7 +149,14 @@ async fn a_file_is_copied_both_ways_though_the_connection_breaks() {
         assert_eq!(progress.total, content.len() as u64);
         calls.fetch_add(1, Ordering::SeqCst);
         if progress.done > progress.total / 2 && progress.done < progress.total && !cut.swap(true, Ordering::SeqCst) {
-            sshd.cut();
+            // For a while no connection lives: whatever is in flight breaks.
+            let sshd = Arc::clone(&sshd);
+            std::thread::spawn(move || {
+                let until = Instant::now() + Duration::from_millis(600);
+                while Instant::now() < until {
+                    sshd.cut();
+                }
+            });
         }
     };
     let never = CancellationToken::new();
@@ -214,7 +222,9 @@ async fn a_transfer_is_refused_where_it_leads_out_and_fails_where_nothing_is() {
     assert_eq!(house.ask("FileTransfer", &["web-1"], up(".rmm/rmm.db", "x")).await.end, End::Refused);
     let acted = house.ask("FileTransfer", &["web-1"], up("large", "x")).await;
     assert!(acted.end == End::Failed && acted.message.contains("maxMegabytes"), "{}", acted.message);
-    let acted = house.ask("FileTransfer", &["web-1"], up("empty", "")).await;
+    let acted = house
+        .ask("FileTransfer", &["web-1"], json!({"direction": "toDevice", "local": "empty", "remote": there.path().to_str().unwrap()}))
+        .await;
     assert!(acted.end == End::Failed && acted.message.contains("something else than a file"), "{}", acted.message);
     assert_eq!(house.ask("FileTransfer", &["web-1"], up("empty", "empty")).await.end, End::Done);
     assert_eq!(std::fs::read(there.path().join("empty")).unwrap(), b"");

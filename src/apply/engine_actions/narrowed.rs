@@ -54,6 +54,7 @@ pub(super) fn preview(errand: &Errand<'_>, device: &Arc<Device>, wanted: Vec<Pol
     let parts = Parts { set: Arc::new(narrowed(&errand.parts.set, device, wanted)), ..errand.parts.clone() };
     let line = |change: &crate::model::plan::Change| match (&change.held, change.state) {
         (Some(held), _) => Some(format!("{}: {} -> {} (held: {})", change.label(), change.from, change.to, held.reason)),
+        (None, State::Unknown) => Some(format!("{}: is observed first", change.label())),
         (None, State::Change) => Some(format!("{}: {} -> {}", change.label(), change.from, change.to)),
         _ => None,
     };
