@@ -1,9 +1,10 @@
-//! What ships with rmm and a new repository gets: policies and monitors for most machines, and a test of the policies.
+//! What ships with rmm and a new repository gets: policies, monitors and workflows for most machines, and a test of the policies.
 
 use include_dir::{Dir, include_dir};
 
 static POLICIES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/policies");
 static MONITORS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/monitors");
+static WORKFLOWS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/workflows");
 
 /// The test that shows how the shipped policies are tested.
 pub(super) const EXAMPLE_TEST: &str = "tests/linux-baseline.yaml";
@@ -15,7 +16,7 @@ type Files = Vec<(String, &'static str)>;
 
 /// The folders, and what ships in each.
 pub(super) fn folders() -> impl Iterator<Item = (&'static str, Files)> {
-    [("policies", &POLICIES), ("monitors", &MONITORS)].into_iter().map(|(folder, all)| {
+    [("policies", &POLICIES), ("monitors", &MONITORS), ("workflows", &WORKFLOWS)].into_iter().map(|(folder, all)| {
         let files = all.files().filter(|file| file.path().extension().is_some_and(|x| x == "yaml"));
         (folder, files.map(|file| (format!("{folder}/{}", file.path().display()), file.contents_utf8().unwrap_or_default())).collect())
     })
@@ -28,6 +29,7 @@ pub(super) fn meaning(path: &str) -> &'static str {
         ".gitignore" => "keeps the database out of Git",
         EXAMPLE_TEST => "what the policies say of a device, as a test: rmm test",
         "policies/linux-baseline.yaml" => "what a Linux machine should look like; it only reports",
+        "workflows/maintenance.yaml" => "maintenance in several steps; each begins when a person says so",
         "monitors/linux.yaml" => "what is looked at on a Linux machine; it only alerts",
         _ => "",
     }

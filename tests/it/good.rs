@@ -54,7 +54,8 @@ pub(crate) fn problems(files: Files) -> Vec<Diagnostic> {
 fn the_workflows_that_ship_load_and_wait_for_a_person() {
     let text = include_str!("../../workflows/maintenance.yaml");
     let file = |path: &str, text: &str| (path.into(), text.to_owned());
-    assert_eq!(problems(vec![file("rmm.toml", ""), file("workflows/maintenance.yaml", text)]), Vec::new());
+    let alone = vec![file("rmm.toml", ""), file("workflows/maintenance.yaml", text)];
+    assert_eq!(problems(alone), Vec::new());
     let mut files = files();
     files.push(file("workflows/maintenance.yaml", text));
     assert_eq!(problems(files.clone()), Vec::new());

@@ -10,7 +10,7 @@ fn a_new_repository_is_explained_valid_and_names_schemas_that_exist() {
     let root = fleet.path("fleet");
     super::ended(rmm(&root, &["validate"])).code(0).says("Valid: 4 files, 1 device");
     super::ended(rmm(&root, &["test"])).code(0).says("Tests: 1 passed");
-    for file in ["policies/linux-baseline.yaml", "monitors/linux.yaml", "devices/imported.yaml", "tests/linux-baseline.yaml"] {
+    for file in ["policies/linux-baseline.yaml", "monitors/linux.yaml", "workflows/maintenance.yaml", "devices/imported.yaml", "tests/linux-baseline.yaml"] {
         let text = fleet.read(&format!("fleet/{file}"));
         let named = text.lines().next().unwrap().strip_prefix("# yaml-language-server: $schema=").unwrap();
         let schema = root.join(file).parent().unwrap().join(named);

@@ -39,6 +39,7 @@ fn every_file_that_is_written_begins_with_the_line_that_names_its_schema() {
         "devices/imported.yaml",
         "policies/linux-baseline.yaml",
         "monitors/linux.yaml",
+        "workflows/maintenance.yaml",
         "tests/linux-baseline.yaml",
         "tests/deep/er/here.yaml",
     ];
