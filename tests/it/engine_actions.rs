@@ -77,7 +77,7 @@ impl House {
             secrets,
             redactor: Redactor::new(),
             clock,
-            actor: Actor { user: "kim".into(), from: "test".into() },
+            actor: Actor { user: "rmm".into(), from: "reconcile@here".into() },
         };
         Self { folder, parts }
     }
@@ -333,10 +333,11 @@ async fn a_client_is_opened_for_a_person_and_never_for_the_daemon() {
     let house = House::new(&sshd);
     let told: Mutex<Vec<End>> = Mutex::default();
     for action in ["StartRDP", "StartRemotePS"] {
-        for allowed in [Allowed::Unattended, Allowed::Workflow] {
+        // The last one is what a person asked for, and the daemon took up later.
+        for allowed in [Allowed::Unattended, Allowed::Workflow, Allowed::Confirmed] {
             let acted = house.ask_as(allowed, action, &["web-1"], json!({}), &|_| {}, &CancellationToken::new()).await;
             told.lock().unwrap().push(acted.end);
         }
     }
-    assert_eq!(*told.lock().unwrap(), [End::Refused; 4]);
+    assert_eq!(*told.lock().unwrap(), [End::Refused; 6]);
 }
