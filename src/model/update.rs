@@ -257,6 +257,6 @@ mod tests {
 
     #[test]
     fn a_pattern_of_many_stars_takes_no_exponential_time() {
-        assert!(!matches(&"a*".repeat(200), &"a".repeat(199).replace("aaa", "aab").repeat(20)));
+        assert!(!matches(&format!("{}c", "a*".repeat(200)), &"ab".repeat(2000)));
     }
 }

@@ -215,9 +215,10 @@ impl<'p> Approver<'p> {
             .collect();
         let set = self.planner.set;
         let means = |(one, scope): &&(Decided, Scope)| {
-            let any = scope.selectors.iter().fold(Targeting::No, |answer, selector| {
-                answer.or(|| self.selectors.means(set, selector, device, facts, membership))
-            });
+            let any = scope
+                .selectors
+                .iter()
+                .fold(Targeting::No, |answer, selector| answer.or(|| self.selectors.means(set, selector, device, facts, membership)));
             // Not known whether it means the device: forbidding holds, allowing does not.
             scope.selectors.is_empty() || any == Targeting::Yes || (any != Targeting::No && one.ruling != Ruling::Approve)
         };
