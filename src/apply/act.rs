@@ -92,7 +92,8 @@ struct Ready {
 async fn attempt(parts: &Parts, ask: &Ask<'_>, cancel: &CancellationToken) -> Result<Acted, StoreError> {
     // Read before the device is leased: an error leaves nothing behind.
     let (of, device, call, allowed) = (parts.clone(), ask.device.to_owned(), ask.call.clone(), ask.allowed);
-    let ready = match blocking(move || ready(&of, &device, &call, allowed)).await? {
+    let done = ask.part == Part::Run;
+    let ready = match blocking(move || ready(&of, &device, &call, (allowed, done))).await? {
         Ok(ready) => ready,
         Err(refused) => return Ok(*refused),
     };
@@ -106,7 +107,7 @@ async fn attempt(parts: &Parts, ask: &Ask<'_>, cancel: &CancellationToken) -> Re
         return by_engine(parts, ask, action, &ready, cancel).await;
     }
     if ask.leased {
-        return Ok(carry_out(parts, ask, ready, cancel).await);
+        return carry_out(parts, ask, ready, cancel).await;
     }
     let owner = Owner::this_process();
     let run = format!("action {}", ask.call.action);
@@ -122,7 +123,7 @@ async fn attempt(parts: &Parts, ask: &Ask<'_>, cancel: &CancellationToken) -> Re
     let work = async {
         match engine {
             Some(action) => by_engine(parts, ask, action, &ready, cancel).await,
-            None => Ok(carry_out(parts, ask, ready, cancel).await),
+            None => carry_out(parts, ask, ready, cancel).await,
         }
     };
     tokio::pin!(work);
@@ -154,10 +155,10 @@ async fn by_engine(
 }
 
 /// Everything that is looked at before the device is.
-fn ready(parts: &Parts, name: &str, call: &ActionCall, allowed: Allowed) -> Result<Result<Ready, Box<Acted>>, StoreError> {
+fn ready(parts: &Parts, name: &str, call: &ActionCall, (allowed, done): (Allowed, bool)) -> Result<Result<Ready, Box<Acted>>, StoreError> {
     let action = &*call.action;
     let refused = |why: &str| Ok(Err(Box::new(Acted::refused(action, why))));
-    let Looked { device, def, facts, given, held } = match look(parts, name, call, allowed)? {
+    let Looked { device, def, facts, given, held } = match look(parts, name, call, allowed, done)? {
         Ok(looked) => looked,
         Err(why) => return refused(&why),
     };
@@ -199,11 +200,18 @@ pub(super) fn parameters(parts: &Parts, def: &ActionDef, given: Value) -> Result
 /// The shortest secret that is looked for among arguments.
 const SHORTEST_SECRET: usize = 4;
 
-async fn carry_out(parts: &Parts, ask: &Ask<'_>, ready: Ready, cancel: &CancellationToken) -> Acted {
+async fn carry_out(parts: &Parts, ask: &Ask<'_>, ready: Ready, cancel: &CancellationToken) -> Result<Acted, StoreError> {
     let target = super::survey::target(&parts.set, &ready.device);
     match parts.sessions.open(&target, cancel).await {
-        Err(error) => unopened(ask, &error),
-        Ok(session) => perform(parts, ask, ready, session, cancel).await,
+        Err(error) => Ok(unopened(ask, &error)),
+        Ok(session) => {
+            let def = Arc::clone(&ready.def);
+            let facts = super::refreshed::looked(parts, ask.device, ready.facts, session.as_ref(), cancel).await?;
+            let ready = Ready { facts, ..ready };
+            let acted = perform(parts, ask, ready, Arc::clone(&session), cancel).await;
+            super::refreshed::refresh(parts, ask, &def, session.as_ref(), &acted, cancel).await?;
+            Ok(acted)
+        }
     }
 }
 

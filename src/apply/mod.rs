@@ -3,6 +3,7 @@
 //! [`survey`] brings facts and plan; [`limits`] refuses; [`Executor`] carries out and resumes. Printing is the faces' task.
 
 mod act;
+mod approved;
 mod asked;
 mod blocking;
 mod change;
@@ -17,6 +18,7 @@ pub mod limits;
 mod once;
 mod parts;
 mod permit;
+mod refreshed;
 mod request;
 mod retry;
 pub mod sampler;
@@ -31,6 +33,7 @@ mod together;
 mod waiting;
 
 pub use act::act;
+pub use approved::{Decisions, decisions, filled, package};
 pub use asked::{Acted, Allowed, Ask, End, Part, Ran};
 pub use blocking::{MOST_SCRIPTS, blocking};
 pub use declare::declare;

@@ -42,7 +42,7 @@ pub struct Preview {
 
 /// What an action would do on a device: its script is run with a host that only writes down what it is asked.
 pub fn preview(parts: &Parts, ask: &Ask<'_>) -> Result<Preview, StoreError> {
-    let Looked { device, def, facts, given, held } = match look(parts, ask.device, ask.call, ask.allowed)? {
+    let Looked { device, def, facts, given, held } = match look(parts, ask.device, ask.call, ask.allowed, ask.part == Part::Run)? {
         Ok(looked) => looked,
         Err(why) => return Ok(Preview { refused: Some(why), ..Preview::default() }),
     };
@@ -68,8 +68,15 @@ pub fn preview(parts: &Parts, ask: &Ask<'_>) -> Result<Preview, StoreError> {
     Ok(Preview { commands, refused, held })
 }
 
-/// Everything that can be known before the device is asked; the reason where the action must not be carried out.
-pub(super) fn look(parts: &Parts, name: &str, call: &ActionCall, allowed: Allowed) -> Result<Result<Looked, String>, StoreError> {
+/// Everything that can be known before the device is asked; the reason where the action must not be carried out. Where it is to
+/// be `done` rather than undone, parameters that the product fills in are.
+pub(super) fn look(
+    parts: &Parts,
+    name: &str,
+    call: &ActionCall,
+    allowed: Allowed,
+    done: bool,
+) -> Result<Result<Looked, String>, StoreError> {
     let refused = |why: &str| Ok(Err(why.to_owned()));
     let Some(device) = parts.set.devices.get(name) else { return refused("the device is not declared") };
     let Some(def) = parts.set.catalog.actions.get(&call.action) else { return refused("there is no such action") };
@@ -98,10 +105,13 @@ pub(super) fn look(parts: &Parts, name: &str, call: &ActionCall, allowed: Allowe
         Some(planner) => planner.fill(device, &facts, &given),
         None => Ok(given),
     };
-    let given = match filled {
+    let mut given = match filled {
         Ok(given) => given,
         Err(why) => return refused(&why),
     };
+    if done && let Err(why) = super::approved::fill(parts, device, &facts, def, &mut given)? {
+        return refused(&why);
+    }
     if let Some((pointer, why)) = def.check(&given).into_iter().next() {
         return refused(format!("{} {why}", pointer.trim_start_matches('/')).trim());
     }

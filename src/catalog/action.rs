@@ -22,7 +22,8 @@ pub struct ActionDef {
     pub description: Option<String>,
     /// Platforms on which it exists.
     pub platforms: Vec<Platform>,
-    /// JSON Schema of the parameters, an object. `x-names: group` says that a parameter is the name of a group.
+    /// JSON Schema of the parameters, an object. `x-names: group` says that a parameter is the name of a group,
+    /// `x-fills: approvedUpdates` that the product fills it in where it is left out.
     pub parameters: Value,
     /// How dangerous it is.
     pub risk: Risk,
@@ -36,6 +37,8 @@ pub struct ActionDef {
     pub timeout: Option<Span>,
     /// The guard that it stands under, besides `AllowChanges` and what `reboot` says: `AllowUpdates` where it installs something.
     pub guard: Option<GuardKind>,
+    /// Sections of the facts that it may have changed: observed again right after it.
+    pub collects: Vec<String>,
     /// Who may run it.
     pub role: Role,
     /// Who carries it out.

@@ -30,7 +30,7 @@ const SETTING_KEYS: [&str; 14] = [
     "secrets",
     "examples",
 ];
-const ACTION_KEYS: [&str; 15] = [
+const ACTION_KEYS: [&str; 16] = [
     "action",
     "summary",
     "description",
@@ -42,6 +42,7 @@ const ACTION_KEYS: [&str; 15] = [
     "idempotent",
     "timeout",
     "guard",
+    "collects",
     "role",
     "by",
     "on",
@@ -101,6 +102,8 @@ struct ActionHead {
     #[serde(default)]
     guard: Option<GuardKind>,
     #[serde(default)]
+    collects: Vec<String>,
+    #[serde(default)]
     role: Role,
     #[serde(default)]
     by: By,
@@ -157,6 +160,7 @@ pub(super) fn read_action(file: &Arc<str>, text: &str, program: Program) -> Resu
         idempotent: head.idempotent,
         timeout: head.timeout,
         guard: head.guard,
+        collects: head.collects,
         role: head.role,
         by: head.by,
         on: head.on,

@@ -104,6 +104,8 @@ pub(super) enum Command {
     Exec(super::exec::ExecArgs),
     /// Jobs of several steps: list, show, run, status, approve, cancel, resume; and the queue of actions
     Workflow(super::workflow::WorkflowArgs),
+    /// What devices offer, what of it is approved, installing it and taking it back
+    Updates(super::updates::UpdatesArgs),
     /// What is wrong: list, show, ack, resolve, silence
     Alerts(super::alerts::AlertsArgs),
     /// Try channels; show and retry what was to be sent

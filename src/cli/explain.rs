@@ -20,7 +20,7 @@ use crate::diagnose::{Diagnostic, did_you_mean, page, pages};
     after_help = "Examples:\n  rmm explain RMM0301\n  rmm explain Services\n  rmm explain InstallUpdates\n  rmm explain security.sshd\n  rmm explain settings"
 )]
 pub(super) struct ExplainArgs {
-    /// An error code, a setting, an action, a fact, or one of: settings, actions, facts, codes, where
+    /// An error code, a setting, an action, a fact, or one of: settings, actions, facts, codes, where, updates
     pub(super) topic: Option<String>,
 }
 
@@ -38,6 +38,31 @@ Where it asks for a fact that has not been observed yet, it is not known whether
 are shown as unknown, and nothing is changed.
 
 Try it on the command line: rmm eval --device web-1 'facts.hardware.memory.total_gb < 8'
+";
+
+const UPDATES: &str = "# Updates: which updates are approved
+
+Among the settings of a policy, for the devices that it targets:
+
+    settings:
+      Updates:
+        approve:                              # only what matches one of these; where absent, nothing is narrowed
+          - {classification: security}        # security, bugfix, feature, driver, other; or a list of them
+          - {severity: high, olderThan: 3d}   # all members have to hold; at least this severe
+          - {source: 'stable*'}               # suite or repository
+          - 'linux-*'                         # a pattern of names
+        deny: [KB5034441, 'docker-*']         # never, whatever else is said
+        defer: {'postgresql-*': 14d}          # not before
+
+olderThan and defer count from when the update was published, where its source tells that, else from when it was first seen in
+the fleet. Where several policies say something, what any of them denies or defers is denied or deferred, and what any of
+them approves is approved. The rules hold at all hours: activeHours and AllowUpdates say when something is installed, not what.
+An exception for the setting Updates frees a device.
+
+By hand: rmm updates approve, deny, defer, forget. What is denied, in a policy or by hand, is never installed. What a person
+approved needs no rule. Where nobody says anything, everything that a device offers is approved.
+
+    rmm updates list        what is offered, what is decided about it, and which line or person says so
 ";
 
 /// Outside of a repository the built-in catalog; inside, with the team's own settings and actions.
@@ -59,6 +84,8 @@ pub(super) fn run(global: &Global, args: &ExplainArgs) -> Result<Exit, Failure> 
         "codes" => codes().render(global.output)?,
         "where" | "selectors" if global.output == Output::Table => WHERE.to_owned(),
         "where" | "selectors" => document(&json!({ "schema": "rmm.page/1", "code": "where", "text": WHERE }), global.output)?,
+        "updates" if global.output == Output::Table => UPDATES.to_owned(),
+        "updates" => document(&json!({ "schema": "rmm.page/1", "code": "updates", "text": UPDATES }), global.output)?,
         _ => one(global, topic, &catalog)?,
     };
     super::print(&text)?;
@@ -111,6 +138,7 @@ fn overview() -> String {
         ("rmm explain facts", "what can be observed"),
         ("rmm explain codes", "error codes"),
         ("rmm explain where", "expressions in selectors"),
+        ("rmm explain updates", "which updates are approved"),
         ("rmm explain Services", "one setting, with examples"),
         ("rmm explain InstallUpdates", "one action, with examples"),
         ("rmm explain RMM0301", "one error code"),

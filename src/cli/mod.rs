@@ -54,6 +54,7 @@ mod test_junit;
 mod test_record;
 mod test_report;
 mod uninstall;
+mod updates;
 mod validate;
 mod why;
 mod workflow;
@@ -123,6 +124,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Run(args) => run::run(&global, &args),
         Command::Exec(args) => exec::run(&global, args),
         Command::Workflow(args) => workflow::run(&global, args),
+        Command::Updates(args) => updates::run(&global, args),
         Command::Alerts(args) => alerts::run(&global, args),
         Command::Notify(args) => notify::run(&global, args),
         Command::Audit(args) => audit::run(&global, &args),

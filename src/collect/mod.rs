@@ -24,6 +24,7 @@ mod settled;
 #[cfg(test)]
 mod tests;
 pub mod watch;
+pub mod windows_updates;
 
 pub use collector::{Collector, Limits};
 pub use error::CollectError;

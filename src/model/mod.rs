@@ -23,6 +23,7 @@ pub mod selector;
 pub mod suspension;
 pub mod threshold;
 pub mod traits;
+pub mod update;
 pub mod workflow;
 pub mod workflow_run;
 

@@ -94,6 +94,8 @@ pub struct Policy {
     pub settings: Vec<Setting>,
     /// Guards: what `rmm` itself may do to the targets, `AllowReboots: false`.
     pub guards: Vec<Guard>,
+    /// Which updates are approved.
+    pub updates: Option<super::update::UpdateRules>,
     /// What happens to deviations.
     pub remediate: Remediate,
     /// How often the daemon enforces it.

@@ -24,6 +24,7 @@ mod targeting;
 mod template;
 #[cfg(test)]
 mod tests;
+mod updates;
 mod verdict;
 
 pub use compare::compliant;
@@ -39,4 +40,5 @@ pub use secrets::{SecretLookup, holds_secret, placeholders, resolved};
 pub use summary::summarize;
 pub use suspended::Suspended;
 pub use targeting::Reason;
+pub use updates::{Approval, Approver, Decision, InForce, decide as decide_update};
 pub use verdict::{Question, Verdict, evidence, judge};

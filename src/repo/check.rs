@@ -11,6 +11,7 @@ use super::fleet::{Declared, Fleet};
 use super::members::Members;
 use super::policies::{GUARDS, expired};
 use super::tree::{Node, Spot, Tree};
+use super::update_rules::NAME as UPDATES;
 use crate::catalog::facts::misspelt;
 use crate::diagnose::Diagnostic;
 use crate::model::selector::Match;
@@ -150,10 +151,14 @@ impl Checker<'_> {
         for (exception, node) in policy.exceptions.iter().zip(nodes) {
             self.device(&exception.device, &node.at_pointer("/device").spot.of(file));
             if let Some(wanted) = &exception.setting {
-                let known: BTreeSet<String> =
-                    policy.settings.iter().flat_map(|setting| [setting.name.to_string(), setting.label()]).collect();
+                let known: BTreeSet<String> = policy
+                    .settings
+                    .iter()
+                    .flat_map(|setting| [setting.name.to_string(), setting.label()])
+                    .chain(policy.updates.iter().map(|_| UPDATES.to_owned()))
+                    .collect();
                 // A setting that is misspelt above is one mistake.
-                let of_policy = |key: &String| known.contains(key) || GUARDS.iter().any(|(name, _)| name == key);
+                let of_policy = |key: &String| known.contains(key) || GUARDS.iter().any(|(name, _)| name == key) || key == UPDATES;
                 let unknown_above = declared.iter().any(|entry| !of_policy(&entry.key));
                 if !known.contains(wanted) && !unknown_above {
                     let at = node.at_pointer("/setting").spot.of(file);

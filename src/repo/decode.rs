@@ -17,6 +17,7 @@ use super::notification_doc::{
 use super::policy_doc::PolicyDoc;
 use super::threshold_doc::{OverrideDoc, ThresholdDoc};
 use super::tree::{Node, Tree, in_words};
+use super::update_rules::UpdatesDoc;
 use super::workflow_doc::{StepDoc, TriggerForm, WorkflowDoc};
 use crate::diagnose::{Diagnostic, did_you_mean};
 use crate::model::policy_test::PolicyTest;
@@ -58,6 +59,7 @@ pub(super) static DEVICE: LazyLock<Kind> = LazyLock::new(|| Kind::of::<Device>("
 pub(super) static GROUP: LazyLock<Kind> = LazyLock::new(|| Kind::of::<Group>("a group"));
 pub(super) static SITE: LazyLock<Kind> = LazyLock::new(|| Kind::of::<Site>("a site"));
 pub(super) static POLICY: LazyLock<Kind> = LazyLock::new(|| Kind::of::<PolicyDoc>("a policy"));
+pub(super) static UPDATES: LazyLock<Kind> = LazyLock::new(|| Kind::of::<UpdatesDoc>("Updates"));
 pub(super) static SELECTOR: LazyLock<Kind> = LazyLock::new(|| Kind::of::<Match>("a selector"));
 pub(super) static TEST: LazyLock<Kind> = LazyLock::new(|| Kind::of::<PolicyTest>("a test"));
 pub(super) static THRESHOLD: LazyLock<Kind> = LazyLock::new(|| Kind::of::<ThresholdDoc>("a threshold"));

@@ -46,6 +46,7 @@ mod thresholds;
 pub mod toml;
 pub mod tree;
 mod trigger;
+mod update_rules;
 mod workflow_doc;
 mod workflows;
 pub mod yaml;

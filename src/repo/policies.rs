@@ -56,8 +56,13 @@ impl Compiler<'_> {
         }
         let mut settings = Vec::new();
         let mut guards = Vec::new();
+        let mut updates = None;
         if let Some(declared) = node.get("settings") {
             for entry in declared.entries() {
+                if entry.key == super::update_rules::NAME {
+                    updates = super::update_rules::read(self.file, entry.spot, &entry.node, self.problems);
+                    continue;
+                }
                 self.setting(entry, &mut settings, &mut guards);
             }
         }
@@ -84,6 +89,7 @@ impl Compiler<'_> {
             exclude: doc.exclude.into_vec(),
             settings,
             guards,
+            updates,
             remediate: doc.remediate.into(),
             schedule,
             severity: doc.severity.unwrap_or_default(),
@@ -139,7 +145,14 @@ impl Compiler<'_> {
             if self.unread.declares(&entry.key) {
                 return;
             }
-            let known: Vec<&str> = self.catalog.settings.keys().map(AsRef::as_ref).chain(GUARDS.iter().map(|(name, _)| *name)).collect();
+            let known: Vec<&str> = self
+                .catalog
+                .settings
+                .keys()
+                .map(AsRef::as_ref)
+                .chain(GUARDS.iter().map(|(name, _)| *name))
+                .chain([super::update_rules::NAME])
+                .collect();
             let problem = Diagnostic::error("RMM0109", format!("there is no setting '{}'", entry.key)).at(&place);
             self.problems.push(problem.advice(codes::suggestion(&entry.key, known.iter().copied(), "settings are")));
             return;

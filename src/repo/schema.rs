@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::channels;
 use super::decode::{
     ALERTS, CONFIG, DEVICE, ESCALATION, GROUP, HOURS, MAINTENANCE, MONITOR, PERSON, POLICY, QUIET, ROTA, RULE, SITE, TEST, THRESHOLD,
-    WORKFLOW,
+    UPDATES, WORKFLOW,
 };
 use super::policies::GUARDS;
 use super::schema_values::{parameters_of, relaxed, restartable};
@@ -122,6 +122,8 @@ pub fn schema(kind: Kind, catalog: &Catalog) -> Value {
                 *settings = json!({"type": ["object", "null"], "properties": settings_of(catalog), "additionalProperties": false});
             }
             defs.insert("policy".to_owned(), policy);
+            let updates = take_defs(UPDATES.schema().clone(), &mut defs);
+            defs.insert(super::update_rules::NAME.to_owned(), updates);
             let import = json!({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]});
             let map = json!({"type": ["object", "null"], "additionalProperties": {"$ref": "#/$defs/policy"}});
             let wrapped = json!({"type": "object", "required": ["policies"], "properties": {"import": import, "policies": map}, "additionalProperties": false});
@@ -253,6 +255,8 @@ fn settings_of(catalog: &Catalog) -> Map<String, Value> {
     for (name, _) in GUARDS {
         properties.insert(name.to_owned(), json!({"type": "boolean"}));
     }
+    let updates = super::update_rules::NAME;
+    properties.insert(updates.to_owned(), json!({"$ref": format!("#/$defs/{updates}")}));
     properties
 }
 

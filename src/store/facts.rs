@@ -8,8 +8,9 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use serde_json::Value;
 use sha2::Digest;
 
-use super::{Failure, Store, StoreError, devices, moment};
+use super::{Failure, Store, StoreError, devices, moment, updates};
 use crate::model::facts::{Facts, Section, Status};
+use crate::model::update::UpdateCause;
 
 /// Most bytes of JSON of one section. A larger one is kept as *unknown*, with the reason.
 const MOST_BYTES: usize = 8 * 1024 * 1024;
@@ -65,12 +66,17 @@ impl Store {
     /// Keeps what was observed, all of it in one transaction. What is unchanged costs one small row per device.
     /// An observation that is older than the one that is known is ignored.
     pub fn put_observations(&self, observations: &[Observation]) -> Result<PutOutcome, StoreError> {
+        self.put_observations_after(observations, None)
+    }
+
+    /// The same; what differs from before came from this cause.
+    pub fn put_observations_after(&self, observations: &[Observation], cause: Option<&UpdateCause>) -> Result<PutOutcome, StoreError> {
         let now = self.now();
         self.write(|tx| {
             let mut names = section_ids(tx)?;
             let mut outcome = PutOutcome::default();
             for observation in observations {
-                put(tx, &mut names, observation, now, &mut outcome)?;
+                put(tx, &mut names, observation, (now, cause), &mut outcome)?;
             }
             Ok(outcome)
         })
@@ -101,7 +107,7 @@ fn put(
     tx: &Transaction<'_>,
     names: &mut HashMap<Arc<str>, i64>,
     observation: &Observation,
-    now: DateTime<Utc>,
+    (now, cause): (DateTime<Utc>, Option<&UpdateCause>),
     outcome: &mut PutOutcome,
 ) -> Result<(), Failure> {
     let device = devices::intern(tx, &observation.device, now)?;
@@ -142,6 +148,9 @@ fn put(
                  SELECT Key, ChangedAt, ?2, ?3, Hash, Status, Reason, Data FROM Sections WHERE Key = ?1",
             )?
             .execute(params![key, at, last.unwrap_or(known.changed_at)])?;
+        }
+        if updates::is_told(name) {
+            updates::note(tx, (device, key), name, &section, cause)?;
         }
         write_section(tx, key, &mut section, at)?;
         current.insert(id, Current { hash: section.hash, changed_at: at });

@@ -36,6 +36,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("migrations/0009_workflows.sql")),
     M::up(include_str!("migrations/0010_series.sql")),
     M::up(include_str!("migrations/0011_steady.sql")),
+    M::up(include_str!("migrations/0012_updates.sql")),
 ];
 
 /// The newest version that is understood.

@@ -112,6 +112,7 @@ impl Store {
             ("VerdictHistory", "ValidTo < ?1"),
             ("VerdictScopes", "ValidTo < ?1"),
             ("Events", "At < ?1"),
+            ("UpdateHistory", "At < ?1"),
         ] {
             removed += self.forget_rows(table, "Id", which, &millis)?;
         }
@@ -142,6 +143,9 @@ impl Store {
         removed += self.write(|tx| {
             let mut removed = tx.execute("DELETE FROM Leases WHERE ExpiresAt < ?1", [millis])?;
             removed += tx.execute("DELETE FROM Schedules WHERE StartedAt < ?1", [&long_ago])?;
+            // Longer than anything is deferred: what is forgotten and offered again would count as new.
+            removed += tx.execute("DELETE FROM UpdatesSeen WHERE FirstSeen < ?1", [&long_ago])?;
+            removed += tx.execute("DELETE FROM UpdateDecisions WHERE Until < ?1", [&text])?;
             // The last change before stays: what held when the time that is kept began.
             removed += tx.execute(
                 "DELETE FROM CheckHistory WHERE At < ?1 AND EXISTS (SELECT 1 FROM CheckHistory l

@@ -24,7 +24,7 @@ fn refusal(facts: Facts, name: &str, parameters: Value) -> String {
 }
 
 /// What an action may rightly say about a device.
-const SAID: [&str; 4] = ["does not tell security updates apart", "not known", "without systemd", "cannot be reloaded"];
+const SAID: [&str; 4] = ["cannot hold packages back", "not known", "without systemd", "cannot be reloaded"];
 
 fn systems() -> impl Iterator<Item = (Platform, Facts)> {
     use Platform::{Linux, Macos, Windows};
@@ -69,29 +69,182 @@ fn an_action_is_found_in_every_spelling() {
 }
 
 #[test]
-fn updates_are_installed_by_the_devices_own_manager() {
-    let upgrade = |what: &str| {
-        format!(
-            "env DEBIAN_FRONTEND=noninteractive apt-get {what} --yes --quiet -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold"
-        )
-    };
-    let name = "InstallUpdates";
-    assert_eq!(ran(debian(), name, json!({})), ["apt-get update --quiet".to_owned(), upgrade("upgrade")]);
-    assert_eq!(ran(debian(), name, json!({"full": true})), ["apt-get update --quiet".to_owned(), upgrade("dist-upgrade")]);
-    assert_eq!(ran(debian(), name, json!({"classification": "security"})), ["apt-get update --quiet", "unattended-upgrade"]);
-    assert_eq!(
-        ran(fedora(), name, json!({"classification": "security", "full": true})),
-        ["dnf --assumeyes upgrade --security --allowerasing"]
-    );
-    assert_eq!(ran(alpine(), name, json!({})), ["apk upgrade --no-progress --update-cache"]);
-    assert_eq!(
-        ran(os("suse", "systemd", "zypper", "none"), name, json!({"classification": "security"})),
-        ["zypper --non-interactive refresh", "zypper --non-interactive patch --category security"]
-    );
-    assert!(refusal(alpine(), name, json!({"classification": "security"})).contains("security updates apart"));
-    assert!(refusal(Facts::default(), name, json!({})).contains("not known"));
+fn updates_are_installed_by_the_devices_own_manager_in_the_versions_that_were_approved() {
+    let given = json!({"packages": [{"name": "openssl", "version": "3.0.16-1", "from": "3.0.15-1"}]});
+    let full = json!({"packages": [{"name": "openssl", "version": "1:3.0.16-1"}], "full": true});
+    let suse = || os("suse", "systemd", "zypper", "none");
+    let apt = "env DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --only-upgrade -o Dpkg::Options::=--force-confdef \
+               -o Dpkg::Options::=--force-confold -o DPkg::Lock::Timeout=120";
+    for (facts, parameters, expected) in [
+        (
+            debian(),
+            &given,
+            vec![
+                "apt-get --simulate --quiet=2 install --only-upgrade -- openssl=3.0.16-1".to_owned(),
+                format!("{apt} --no-remove -- openssl=3.0.16-1"),
+            ],
+        ),
+        (
+            debian(),
+            &full,
+            vec![
+                "apt-get --simulate --quiet=2 install --only-upgrade -- openssl=1:3.0.16-1".to_owned(),
+                format!("{apt} -- openssl=1:3.0.16-1"),
+            ],
+        ),
+        (
+            fedora(),
+            &full,
+            vec![
+                "dnf --assumeno --setopt=metadata_expire=-1 upgrade --allowerasing -- openssl-1:3.0.16-1".to_owned(),
+                "dnf --assumeyes --setopt=metadata_expire=-1 upgrade --allowerasing -- openssl-1:3.0.16-1".to_owned(),
+            ],
+        ),
+        (
+            suse(),
+            &given,
+            vec![
+                "zypper --non-interactive --no-refresh install --no-recommends --dry-run -- openssl=3.0.16-1".to_owned(),
+                "zypper --non-interactive --no-refresh install --no-recommends -- openssl=3.0.16-1".to_owned(),
+            ],
+        ),
+        (alpine(), &given, vec!["apk upgrade --simulate -- openssl".to_owned(), "apk upgrade --no-progress -- openssl".to_owned()]),
+        (
+            os("arch", "systemd", "pacman", "none"),
+            &given,
+            vec!["pacman --sync --print --print-format '%n %v' -- openssl".to_owned(), "pacman --sync --noconfirm -- openssl".to_owned()],
+        ),
+    ] {
+        // Before and after the package manager is asked which versions there are.
+        let commands = ran(facts, "InstallUpdates", parameters.clone());
+        assert_eq!(commands[1..commands.len() - 1], expected);
+        assert_eq!(commands.first(), commands.last());
+    }
+    assert_eq!(ran(debian(), "InstallUpdates", json!({})), Vec::<String>::new());
+    assert!(refusal(Facts::default(), "InstallUpdates", json!({})).contains("not known"));
     assert_eq!(ran(debian(), "InvokeUpdateScan", json!({})), ["apt-get update --quiet"]);
     assert_eq!(ran(fedora(), "InvokeUpdateScan", json!({})), ["dnf --assumeyes makecache"]);
+    for hostile in [json!({"packages": [{"name": "-o", "version": "1"}]}), json!({"packages": [{"name": "a", "version": "1 --purge"}]})] {
+        assert!(!action("InstallUpdates").check(&hostile).is_empty(), "{hostile}");
+    }
+}
+
+/// Answers some commands by their first words, everything else with nothing; the version query answers one after another.
+struct Answers {
+    facts: Facts,
+    versions: Vec<&'static str>,
+    rules: Vec<(&'static str, i32, &'static str)>,
+    ran: Vec<String>,
+}
+
+impl crate::script::Host for Answers {
+    fn perform(&mut self, operation: &crate::model::Operation) -> Result<crate::model::operation::Reply, crate::script::HostError> {
+        let line = render(operation).line;
+        let mut reply = crate::model::operation::Reply::default();
+        if ["rpm ", "apk info", "pacman --query", "dpkg-query"].iter().any(|query| line.starts_with(query)) {
+            reply.stdout = (if self.versions.len() > 1 { self.versions.remove(0) } else { self.versions[0] }).to_owned();
+        } else if let Some((_, code, text)) = self.rules.iter().find(|(begin, ..)| line.starts_with(begin)) {
+            (reply.code, reply.stdout) = (*code, (*text).to_owned());
+        }
+        self.ran.push(line);
+        Ok(reply)
+    }
+
+    fn fact(&self, path: &str) -> Option<Value> {
+        self.facts.value(path).cloned()
+    }
+}
+
+#[test]
+fn what_every_package_manager_would_do_besides_is_read_from_its_own_words() {
+    let given = json!({"packages": [{"name": "xz", "version": "5.2.4-1"}, {"name": "tar", "version": "1.35-1"}]});
+    let suse = os("suse", "systemd", "zypper", "none");
+    let arch = os("arch", "systemd", "pacman", "none");
+    let rpm = "xz\t5.2.3-1\tinstalled\ntar\t1.34-1\tinstalled\nlib\t1-1\tinstalled\n";
+    let dnf = "Dependencies resolved.\n====\n Package  Arch  Version  Repo  Size\n====\nUpgrading:\n xz  x86_64  5.2.4-1  base  1 k\n \
+               a-name-that-is-longer-than-its-column\n         noarch  2-1  base  1 k\n\nTransaction Summary\nUpgrade 2\nOperation aborted.\n";
+    for (facts, before, rule, expected) in [
+        (
+            fedora(),
+            rpm,
+            ("dnf --assumeno", 1, dnf),
+            "it would also update a-name-that-is-longer-than-its-column to 2-1, which is not approved",
+        ),
+        (
+            suse,
+            rpm,
+            (
+                "zypper --non-interactive --no-refresh install --no-recommends --dry-run",
+                0,
+                "The following 2 packages are going to be upgraded:\n  lib xz\n\n2 to upgrade.\n",
+            ),
+            "it would also update lib, which is not approved",
+        ),
+        (
+            alpine(),
+            "xz-5.2.3-r1\ntar-1.34-r0\n",
+            ("apk upgrade --simulate", 0, "(1/2) Upgrading xz (5.2.3-r1 -> 5.2.4-1)\n(2/2) Installing libz (1-r0)\nOK: 5 MiB\n"),
+            "it needs libz, which is not installed; full allows that",
+        ),
+        (
+            arch,
+            "xz 5.2.3-1\ntar 1.34-1\n",
+            ("pacman --sync --print", 0, "xz 5.2.4-1\nxz-libs 5.2.4-1\n"),
+            "it needs xz-libs, which is not installed",
+        ),
+    ] {
+        let host = Arc::new(Mutex::new(Answers { facts, versions: vec![before], rules: vec![rule], ran: Vec::new() }));
+        let shared: SharedHost = host.clone();
+        let result = action("InstallUpdates").program.run(&shared, &given).unwrap();
+        let reasons: Vec<&str> = result["left"].as_array().unwrap().iter().map(|one| one["reason"].as_str().unwrap()).collect();
+        assert_eq!(reasons.len(), 2, "{result}");
+        assert!(reasons[0].starts_with(expected), "{reasons:?}");
+        assert_eq!(result["installed"], json!([]));
+        let ran = host.lock().unwrap().ran.join("\n");
+        assert!(!ran.contains("--assumeyes") && !ran.contains("--noconfirm") && !ran.contains("apk upgrade --no-progress"), "{ran}");
+    }
+}
+
+#[test]
+fn the_result_names_every_change_and_undoing_goes_back_by_it() {
+    let given = json!({"packages": [{"name": "xz", "version": "5.2.4-1", "from": "5.2.3-1"}]});
+    let (before, after) =
+        ("xz\t5.2.3-1\tinstalled\nkernel\t1-1\tinstalled\n", "xz\t5.2.4-1\tinstalled\nkernel\t1-1\tinstalled\nkernel\t2-1\tinstalled\n");
+    let host =
+        Arc::new(Mutex::new(Answers { facts: fedora(), versions: vec![before, after, after, before], rules: Vec::new(), ran: Vec::new() }));
+    let shared: SharedHost = host.clone();
+    let program = &action("InstallUpdates").program;
+    let result = program.run(&shared, &given).unwrap();
+    assert_eq!(
+        result["installed"],
+        json!([{"from": "1-1", "package": "kernel", "to": "1-1, 2-1"}, {"from": "5.2.3-1", "package": "xz", "to": "5.2.4-1"}])
+    );
+    host.lock().unwrap().ran.clear();
+    let undone = program.undo(&shared, &given, &result).unwrap();
+    let ran = host.lock().unwrap().ran.clone();
+    assert_eq!(ran[1..3], ["dnf --assumeyes --setopt=metadata_expire=-1 downgrade -- xz-5.2.3-1", "dnf --assumeyes remove -- kernel-2-1"]);
+    assert_eq!(undone["restored"].as_array().unwrap().len(), 2, "{undone}");
+    // Begun again after a crash, it finds everything done, and still tells where each came from.
+    let host: SharedHost = Arc::new(Mutex::new(Answers { facts: fedora(), versions: vec![after], rules: Vec::new(), ran: Vec::new() }));
+    assert_eq!(program.run(&host, &given).unwrap()["installed"], json!([{"from": "5.2.3-1", "package": "xz", "to": "5.2.4-1"}]));
+}
+
+#[test]
+fn a_bad_update_is_taken_back_in_each_managers_own_words() {
+    let given =
+        |to: &str| if to.is_empty() { json!({"name": "nginx", "bad": "2-1"}) } else { json!({"name": "nginx", "bad": "2-1", "to": to}) };
+    assert!(ran(debian(), "UninstallUpdate", given("1-1")).iter().any(|line| line.ends_with(
+        "--no-remove -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o DPkg::Lock::Timeout=120 -- nginx=1-1"
+    )));
+    assert!(ran(debian(), "UninstallUpdate", given("1-1")).contains(&"apt-mark hold -- nginx".to_owned()));
+    assert!(ran(fedora(), "UninstallUpdate", given("")).contains(&"dnf --assumeyes downgrade -- nginx".to_owned()));
+    assert!(ran(alpine(), "UninstallUpdate", given("")).contains(&"apk add --no-progress -- 'nginx<2-1'".to_owned()));
+    let suse = os("suse", "systemd", "zypper", "none");
+    assert!(
+        ran(suse, "UninstallUpdate", given(""))
+            .contains(&"zypper --non-interactive install --no-recommends --oldpackage -- 'nginx<2-1'".to_owned())
+    );
+    assert_eq!(ran(debian(), "HoldUpdates", json!({"names": ["nginx"], "hold": false})), ["apt-mark unhold -- nginx"]);
 }
 
 #[test]

@@ -19,3 +19,4 @@ pub(super) mod security;
 pub(super) mod services;
 pub(super) mod software;
 pub(super) mod sshd;
+pub(super) mod updates;

@@ -32,6 +32,21 @@ pub(in crate::collect) fn packages(raw: &Raw<'_>) -> Parsed {
     Ok(Value::Object(joined.collect()))
 }
 
+/// Packages that dpkg holds back.
+pub(super) fn held<'a>(raw: &Raw<'a>) -> Vec<&'a str> {
+    let text = raw.block("packages").unwrap_or_default();
+    let mut name = "";
+    let mut held = Vec::new();
+    for line in text.lines() {
+        if let Some(package) = line.strip_prefix("Package: ") {
+            name = package;
+        } else if line.starts_with("Status: hold ") {
+            held.push(name);
+        }
+    }
+    held
+}
+
 fn own((name, version): (&str, &str)) -> (String, String) {
     (name.trim().to_owned(), version.trim().to_owned())
 }

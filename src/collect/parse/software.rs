@@ -1,6 +1,6 @@
 //! The operating system, scheduled work, updates.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{links, marks};
 use crate::collect::raw::{Parsed, Raw, unknown};
@@ -192,22 +192,6 @@ pub(in crate::collect) fn automatic_updates(raw: &Raw<'_>) -> Parsed {
         return Ok(json!({"enabled": false, "mechanism": null}));
     }
     unknown("no known package manager")
-}
-
-pub(in crate::collect) fn updates(raw: &Raw<'_>) -> Parsed {
-    let lines = raw.lines("/var/lib/update-notifier/updates-available");
-    if lines.is_empty() {
-        return unknown("the device keeps no count of pending updates");
-    }
-    let count = |needle: &str| lines.iter().find(|l| l.contains(needle)).and_then(|l| l.split(' ').next()?.parse::<u64>().ok());
-    let mut out = Map::new();
-    out.insert(
-        "available".into(),
-        json!(count("can be applied").or_else(|| count("can be installed")).or_else(|| count("can be updated"))),
-    );
-    out.insert("security".into(), json!(count("security update").or(Some(0))));
-    out.insert("checked_at".into(), Value::Null);
-    Ok(Value::Object(out))
 }
 
 #[cfg(test)]

@@ -324,6 +324,7 @@ fn trial(device: &Device, settings: Vec<Setting>) -> Policy {
         exclude: Vec::new(),
         settings,
         guards: Vec::<Guard>::new(),
+        updates: None,
         remediate: Remediate::Report,
         schedule: None,
         severity: Severity::default(),

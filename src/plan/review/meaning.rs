@@ -271,6 +271,11 @@ fn policy(policy: &Policy) -> Item {
         item.text(&key, guard.allow.to_string());
         item.places.insert(key, guard.place.clone());
     }
+    if let Some(updates) = &policy.updates {
+        let rules = serde_json::to_value(updates).unwrap_or_default();
+        item.members.insert("settings.Updates".into(), Worth::Opaque(canonical(&rules), words(&rules)));
+        item.places.insert("settings.Updates".into(), updates.place.clone());
+    }
     for exception in &policy.exceptions {
         let key = format!("exceptions.{}{}", exception.device, exception.setting.as_ref().map(|s| format!(" {s}")).unwrap_or_default());
         let until = exception.until.map_or_else(|| "for ever".to_owned(), |until| format!("until {until}"));

@@ -4,6 +4,7 @@ mod determinism;
 mod states;
 mod targets;
 mod time;
+mod updates;
 mod values;
 
 use std::sync::Arc;

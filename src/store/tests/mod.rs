@@ -9,6 +9,7 @@ mod file;
 mod journal;
 mod records;
 mod samples;
+mod updates;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::files::File;
 use super::machine::{Machine, SERVICES};
-use super::shell;
+use super::{packages, shell};
 use crate::transport::{Command, Output};
 
 /// Bytes of memory, and of the one volume.
@@ -34,6 +34,9 @@ pub(super) fn answer(machine: &mut Machine, command: &Command) -> Output {
 }
 
 fn run(machine: &mut Machine, words: &[&str]) -> Result<String, String> {
+    if let Some(done) = packages::run(machine, words) {
+        return done;
+    }
     match words {
         ["true"] => Ok(String::new()),
         ["hostname"] => Ok(format!("{}\n", machine.name)),
@@ -155,17 +158,8 @@ fn block(machine: &Machine, name: &str, stamp: &str, asked: &[&str], out: &mut S
             }
             out.push_str(" hypervisor \n");
         }
-        "packages" => {
-            out.push_str("#dpkg\n");
-            for (package, version) in
-                [("openssl", "3.0.15-1"), ("nginx", "1.22.1-9"), ("openssh-server", "1:9.2p1-2"), ("postgresql", "15+248")]
-            {
-                let _ = write!(out, "Package: {package}\nVersion: {version}\n");
-            }
-            for i in 0..40 {
-                let _ = write!(out, "Package: libsim{i}\nVersion: 1.{}-{i}\n", (machine.draw(100 + i) * 20.0) as u32);
-            }
-        }
+        "packages" => packages::installed(machine, out),
+        "updates" => packages::offered(machine, out),
         "services" => services(machine, out),
         "shadow" => out.push_str("root:*:19000:0:99999:7:::\n"),
         "sshd" => out.push_str("port 22\npermitrootlogin no\npasswordauthentication no\nx11forwarding no\nmaxauthtries 4\n"),

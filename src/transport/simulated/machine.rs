@@ -66,6 +66,8 @@ pub(super) struct Machine {
     pub(super) files: Files,
     /// States that services were given by hand, and their start-up.
     pub(super) services: BTreeMap<String, (String, String)>,
+    /// Versions of packages that are no longer those of the beginning.
+    pub(super) versions: BTreeMap<String, String>,
     /// What the control file says of services.
     pub(super) ordered: BTreeMap<String, String>,
     pub(super) now: DateTime<Utc>,
@@ -88,6 +90,7 @@ impl Machine {
             levels: Levels::default(),
             files: Files::default(),
             services: BTreeMap::new(),
+            versions: BTreeMap::new(),
             ordered: BTreeMap::new(),
             now: DateTime::UNIX_EPOCH,
             booted: i64::MIN,

@@ -56,7 +56,7 @@ async fn a_written_file_is_there_and_another_device_does_not_have_it() {
 async fn what_is_not_simulated_is_refused_in_words() {
     let (_, sessions) = fleet();
     let device = target("a", Simulation::default());
-    for (line, word) in [("apt-get install -y nginx", "apt-get"), ("cat /etc/motd | sh", "shell text"), ("$(reboot)", "shell text")] {
+    for (line, word) in [("dnf install -y nginx", "dnf"), ("cat /etc/motd | sh", "shell text"), ("$(reboot)", "shell text")] {
         let output = run(&sessions, &device, command(line)).await.unwrap();
         assert_eq!(output.code, 64);
         assert!(String::from_utf8_lossy(&output.stderr).contains(word), "{line}");

@@ -15,6 +15,6 @@ fn a_simulated_fleet_is_observed_planned_changed_and_told_what_to_do() {
     fleet.rmm(&["-C", "sim", "facts", "sim-0002", "performance.volumes"]).code(0).says("used_percent: 93");
     fleet.rmm(&["-C", "sim", "facts", "sim-0002", "software.services.nginx"]).code(0).says("failed");
     fleet.rmm(&["-C", "sim", "status"]).code(0).says("1 offline");
-    fleet.rmm(&["-C", "sim", "exec", "sim-0001", "--", "apt-get", "install", "x"]).code(8).says("does not know 'apt-get'");
+    fleet.rmm(&["-C", "sim", "exec", "sim-0001", "--", "dnf", "install", "x"]).code(8).says("does not know 'dnf'");
     fleet.rmm(&["simulate", "5", "sim"]).code(3).complains("is not empty");
 }

@@ -1,0 +1,21 @@
+# Pending updates as the Windows Update Agent found them at its last scan: no network is used. One JSON document.
+# Categories by their numbers: the names are translated.
+$ErrorActionPreference = 'Stop'
+$searcher = (New-Object -ComObject Microsoft.Update.Session).CreateUpdateSearcher()
+$searcher.Online = $false
+$updates = @(foreach ($u in $searcher.Search('IsInstalled=0').Updates) {
+    [pscustomobject]@{
+        title      = [string]$u.Title
+        kb         = @($u.KBArticleIDs | ForEach-Object { [string]$_ })
+        id         = [string]$u.Identity.UpdateID
+        revision   = [int]$u.Identity.RevisionNumber
+        categories = @($u.Categories | ForEach-Object { [string]$_.CategoryID })
+        severity   = [string]$u.MsrcSeverity
+        driver     = ($u.Type -eq 2)
+        hidden     = [bool]$u.IsHidden
+        released   = $u.LastDeploymentChangeTime.ToUniversalTime().ToString('yyyy-MM-ddTHH:mm:ssZ')
+    }
+})
+$last = (New-Object -ComObject Microsoft.Update.AutoUpdate).Results.LastSearchSuccessDate
+$checked = if ($last) { ([datetime]$last).ToString('yyyy-MM-ddTHH:mm:ssZ') } else { $null }
+ConvertTo-Json -Depth 4 -Compress -InputObject ([pscustomobject]@{ checked = $checked; updates = $updates })

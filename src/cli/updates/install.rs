@@ -1,0 +1,250 @@
+//! `rmm updates scan|install|uninstall`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::carry::{self, Order};
+use super::fleet::{self, Which};
+use crate::apply::survey::Survey;
+use crate::apply::{Part, package};
+use crate::cli::args::Global;
+use crate::cli::context::Context;
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::cli::style::{Tone, clean, count, paint};
+use crate::cli::table::{Output, Table};
+use crate::model::ActionCall;
+use crate::model::update::{Decided, Offer, Ruling};
+use crate::plan::{Approval, Scope};
+use crate::store::{Store, UpdateHistoryFilter};
+
+/// Arguments of `rmm updates scan`.
+#[derive(Debug, Args)]
+pub(super) struct ScanArgs {
+    /// Devices, groups or key=value selectors; all devices without one
+    selectors: Vec<String>,
+    /// Devices at once
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=500))]
+    concurrency: Option<u32>,
+}
+
+/// Arguments of `rmm updates install`.
+#[derive(Debug, Args)]
+pub(super) struct InstallArgs {
+    /// Devices, groups or key=value selectors
+    #[arg(required = true)]
+    selectors: Vec<String>,
+    #[command(flatten)]
+    which: Which,
+    /// Packages may be added and removed where an update needs that
+    #[arg(long)]
+    full: bool,
+    /// Show what would be installed, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Devices at once
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=500))]
+    concurrency: Option<u32>,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
+/// Arguments of `rmm updates uninstall`.
+#[derive(Debug, Args)]
+pub(super) struct UninstallArgs {
+    /// Package and its bad version: NAME=VERSION
+    name: String,
+    /// Devices, groups or key=value selectors; all devices without one
+    selectors: Vec<String>,
+    /// Version to bring back; else the one that the history tells, else the next older one
+    #[arg(long, value_name = "VERSION")]
+    to: Option<String>,
+    /// Do not hold the package on the devices
+    #[arg(long)]
+    no_hold: bool,
+    /// Do not deny the version
+    #[arg(long)]
+    no_deny: bool,
+    /// Why
+    #[arg(short = 'm', long, value_name = "TEXT")]
+    message: Option<String>,
+    /// Devices at once
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=500))]
+    concurrency: Option<u32>,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
+fn call(action: &str, with: &[(&str, Value)]) -> ActionCall {
+    ActionCall { action: action.into(), with: with.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect(), on: Vec::new() }
+}
+
+pub(super) fn scan(global: &Global, context: &Context, store: &Store, args: &ScanArgs) -> Result<Exit, Failure> {
+    let scope = Scope::parse(&context.set, &args.selectors, &[])?;
+    let devices = Survey::new(&context.set, store, &context.secrets, &context.clock).devices(&scope)?;
+    let order = |name: &str| Order { device: name.to_owned(), call: call("InvokeUpdateScan", &[]), part: Part::Run };
+    let orders: Vec<Order> = devices.iter().map(|device| order(&device.name)).collect();
+    if orders.is_empty() {
+        crate::cli::print("No device matches.\n")?;
+        return Ok(Exit::Done);
+    }
+    let run = carry::new_run(context);
+    let outcomes = carry::carry(global, context, store, &run, orders, args.concurrency)?;
+    if global.output != Output::Table {
+        return carry::show(global, &run, &outcomes, |_| "scanned".into());
+    }
+    let (offered, _) = fleet::offered(context, store, &args.selectors)?;
+    let offers: BTreeMap<&str, String> = offered
+        .iter()
+        .map(|one| {
+            let words = match &one.updates {
+                Err(why) => format!("not known: {why}"),
+                Ok(updates) => {
+                    let approved = updates.iter().filter(|(_, decision)| decision.state == Approval::Approved).count();
+                    format!("{}, {approved} approved", count(updates.len(), "update", "updates"))
+                }
+            };
+            (&*one.device, words)
+        })
+        .collect();
+    let mut outcomes = outcomes;
+    for outcome in &mut outcomes {
+        outcome.acted.value = json!({ "offers": offers.get(&*outcome.device) });
+    }
+    carry::show(global, &run, &outcomes, |value| value["offers"].as_str().unwrap_or_default().to_owned())
+}
+
+pub(super) fn install(global: &Global, context: &Context, store: &Store, args: &InstallArgs) -> Result<Exit, Failure> {
+    let (devices, _) = fleet::offered(context, store, &args.selectors)?;
+    let mut orders = Vec::new();
+    let mut table = Table::new("rmm.updatePlan/1", &["DEVICE", "UPDATE", "FROM", "TO", "CLASS"]);
+    let mut different: BTreeSet<(&str, &str)> = BTreeSet::new();
+    let mut unknown = Vec::new();
+    for device in &devices {
+        let updates = match &device.updates {
+            Ok(updates) => updates,
+            Err(why) => {
+                unknown.push(format!("{}: {why}", device.device));
+                continue;
+            }
+        };
+        let approved: Vec<&Offer> = updates
+            .iter()
+            .filter(|(offer, decision)| decision.state == Approval::Approved && args.which.means(offer))
+            .map(|(offer, _)| offer)
+            .collect();
+        if approved.is_empty() {
+            continue;
+        }
+        for offer in &approved {
+            different.insert((&offer.name, &offer.offered));
+            table.push(vec![
+                json!(device.device),
+                json!(offer.name),
+                json!(offer.installed),
+                json!(offer.offered),
+                json!(offer.classification),
+            ]);
+        }
+        let packages: Vec<Value> = approved.into_iter().map(package).collect();
+        let call = call("InstallUpdates", &[("packages", packages.into()), ("full", args.full.into())]);
+        orders.push(Order { device: device.device.clone(), call, part: Part::Run });
+    }
+    if let (Some(first), false) = (unknown.first(), global.quiet) {
+        let more = if unknown.len() > 1 { format!(" and {} more", unknown.len() - 1) } else { String::new() };
+        crate::cli::say(format!("left alone, since it is not known what is offered: {}{more} (rmm updates scan)", clean(first)));
+    }
+    if orders.is_empty() {
+        if args.dry_run && global.output != Output::Table {
+            crate::cli::print(&table.render(global.output)?)?;
+        } else {
+            crate::cli::print("Nothing is offered that is approved.\n")?;
+        }
+        return Ok(Exit::Done);
+    }
+    let names: Vec<String> = orders.iter().map(|order| order.device.clone()).collect();
+    if args.dry_run || (!args.yes && global.output == Output::Table) {
+        crate::cli::print(&table.render(global.output)?)?;
+    }
+    if args.dry_run {
+        return Ok(Exit::Done);
+    }
+    if !args.yes {
+        let what = format!("install {} on {}", count(different.len(), "update", "updates"), count(names.len(), "device", "devices"));
+        crate::cli::confirm::ask(&what, &names, "--yes")?;
+    }
+    let run = carry::new_run(context);
+    let outcomes = carry::carry(global, context, store, &run, orders, args.concurrency)?;
+    let exit = carry::show(global, &run, &outcomes, |value| carry::changes(value, "installed"))?;
+    if global.output == Output::Table && !global.quiet {
+        crate::cli::say(format!("Run {run}. To bring the former versions back: rmm updates rollback --run {run}"));
+    }
+    Ok(exit)
+}
+
+pub(super) fn uninstall(global: &Global, context: &Context, store: &Store, args: &UninstallArgs) -> Result<Exit, Failure> {
+    let Some((name, bad)) = args.name.split_once('=').filter(|(name, bad)| !name.is_empty() && !bad.is_empty()) else {
+        let message = format!("'{}' does not say which version has to go", clean(&args.name));
+        return Err(Failure::usage(message, "write NAME=VERSION, such as nginx=1.22.1-10"));
+    };
+    let scope = Scope::parse(&context.set, &args.selectors, &[])?;
+    let devices = Survey::new(&context.set, store, &context.secrets, &context.clock).devices(&scope)?;
+    let names: BTreeSet<String> = devices.iter().map(|device| device.name.clone()).collect();
+    // What the version replaced, device by device.
+    let filter = UpdateHistoryFilter { devices: Some(names.clone()), package: Some(name.to_owned()), ..UpdateHistoryFilter::default() };
+    let mut before: BTreeMap<String, String> = BTreeMap::new();
+    for row in store.update_history(&filter)? {
+        if let (Some(from), true) = (row.change.from, row.change.to.as_deref() == Some(bad)) {
+            before.entry(row.device).or_insert(from);
+        }
+    }
+    let list: Vec<&str> = names.iter().map(String::as_str).collect();
+    let members = BTreeMap::from([("software.packages".to_owned(), BTreeSet::from([name.to_owned()]))]);
+    let mut orders = Vec::new();
+    let has = |device: &str, facts: crate::model::Facts| {
+        let installed = facts.sections.get("software.packages")?.data.get(name)?.as_str()?.split(", ").any(|version| version == bad);
+        installed.then(|| device.to_owned())
+    };
+    store.facts_fleet_map(&["software.packages"], &members, Some(&list), has, |device| {
+        if let Some(device) = device {
+            let mut with = vec![("name", json!(name)), ("bad", json!(bad)), ("hold", json!(!args.no_hold))];
+            if let Some(to) = args.to.as_ref().or_else(|| before.get(&device)) {
+                with.push(("to", json!(to)));
+            }
+            orders.push(Order { call: call("UninstallUpdate", &with), device, part: Part::Run });
+        }
+    })?;
+    orders.sort_by(|a, b| a.device.cmp(&b.device));
+    let having: Vec<String> = orders.iter().map(|order| order.device.clone()).collect();
+    if !args.yes {
+        let deny = if args.no_deny { "" } else { " and deny it from now on" };
+        let what = format!("take {} {} back on {}{deny}", clean(name), clean(bad), count(having.len(), "device", "devices"));
+        crate::cli::confirm::ask(&what, &having, "--yes")?;
+    }
+    if !args.no_deny {
+        // First: while it is taken back here, nothing may install it there.
+        let decided = Decided {
+            ruling: Ruling::Deny,
+            name: name.to_owned(),
+            version: Some(bad.to_owned()),
+            targets: args.selectors.clone(),
+            until: None,
+            reason: args.message.clone().unwrap_or_else(|| "uninstalled".into()),
+            by: context.actor.user.clone(),
+            at: context.clock.now(),
+        };
+        super::decide::keep(context, store, &decided)?;
+        crate::cli::say(format!("{} {}={}", paint(Tone::Good, "denied"), clean(name), clean(bad)));
+    }
+    if orders.is_empty() {
+        crate::cli::print("No device is known to have it.\n")?;
+        return Ok(Exit::Done);
+    }
+    let run = carry::new_run(context);
+    let outcomes = carry::carry(global, context, store, &run, orders, args.concurrency)?;
+    carry::show(global, &run, &outcomes, |value| carry::changes(value, "installed"))
+}
