@@ -68,6 +68,8 @@ pub(super) struct Machine {
     pub(super) services: BTreeMap<String, (String, String)>,
     /// What the control file says of services.
     pub(super) ordered: BTreeMap<String, String>,
+    /// What was carried out once, by its key.
+    pub(super) receipts: super::once::Receipts,
     pub(super) now: DateTime<Utc>,
     booted: i64,
     forced_uptime: Option<f64>,
@@ -89,6 +91,7 @@ impl Machine {
             files: Files::default(),
             services: BTreeMap::new(),
             ordered: BTreeMap::new(),
+            receipts: super::once::Receipts::new(),
             now: DateTime::UNIX_EPOCH,
             booted: i64::MIN,
             forced_uptime: None,
