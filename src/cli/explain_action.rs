@@ -25,7 +25,9 @@ pub(super) fn value(action: &ActionDef) -> Value {
     json!({
         "schema": "rmm.action/1", "action": action.name, "cmdlet": action.cmdlet(), "summary": action.summary,
         "description": action.description, "platforms": action.platforms, "parameters": action.parameters, "risk": action.risk,
-        "reboot": action.reboot, "confirm": action.confirm, "idempotent": action.idempotent, "role": action.role, "by": action.by,
+        "reboot": action.reboot, "confirm": action.confirm, "idempotent": action.idempotent, "timeout": action.timeout, "guard": action.guard,
+        "role": action.role, "by": action.by, "before": action.program.has("before"), "after": action.program.has("after"),
+        "rollback": action.program.has("rollback"),
         "on": action.on, "examples": action.examples, "file": action.file.to_string(),
     })
 }
@@ -52,7 +54,19 @@ pub(super) fn page(action: &ActionDef) -> String {
     row("done by", if action.by == By::Engine { "rmm itself".into() } else { "its script, on the device".into() });
     row("risk", format!("{}, reboot {}", action.risk, action.reboot));
     row("confirm", if action.confirm { "asks first: it interrupts somebody".into() } else { "no".into() });
-    row("twice", if action.idempotent { "as good as once".into() } else { "not the same as once".into() });
+    row(
+        "twice",
+        if action.idempotent { "as good as once" } else { "not the same as once: receipts on the device see to it that it happens once" }.into(),
+    );
+    if action.by == By::Script {
+        row("time", action.timeout.map_or_else(|| "connections.command_timeout for each command".into(), |time| format!("{time} for all of it")));
+        row("guards", guards(action));
+        let hooks: Vec<&str> = ["before", "after"].into_iter().filter(|name| action.program.has(name)).collect();
+        if !hooks.is_empty() {
+            row("hooks", hooks.join(", "));
+        }
+        row("undo", if action.program.has("rollback") { "yes: it has a rollback".into() } else { "cannot be undone".into() });
+    }
     row("needs", format!("the role {}", action.role));
     row("defined in", action.file.to_string());
     let required = action.parameters["required"].as_array().cloned().unwrap_or_default();
@@ -83,7 +97,27 @@ pub(super) fn page(action: &ActionDef) -> String {
     let line: String =
         action.examples.last().and_then(Value::as_object).into_iter().flatten().map(|(name, value)| argument(name, value)).collect();
     let _ = writeln!(out, "\nThe same in the cmdlet spelling:\n  - action: {}{line}{target}", action.cmdlet());
+    if let (ActsOn::Device | ActsOn::Group, Some(example)) = (action.on, action.examples.last().and_then(Value::as_object)) {
+        let shown: String = example
+            .iter()
+            .map(|(name, value)| {
+                let word = format!("{name}={}", value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+                format!(" -p {}", crate::script::quote(&word))
+            })
+            .collect();
+        let _ = writeln!(out, "\nBy hand:\n  rmm run {} --on Pilot{shown}", action.name);
+    }
     out
+}
+
+/// The guards that it stands under, by what it does.
+fn guards(action: &ActionDef) -> String {
+    let deed = crate::plan::Deed::of_action(action);
+    let names: Vec<&str> = [(deed.changes, "AllowChanges"), (deed.updates, "AllowUpdates"), (deed.reboots, "AllowReboots")]
+        .into_iter()
+        .filter_map(|(stands, name)| stands.then_some(name))
+        .collect();
+    if names.is_empty() { "none: it changes nothing".into() } else { names.join(", ") }
 }
 
 /// `-Days 3`, `-Full`, `-Message 'two words'`.

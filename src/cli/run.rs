@@ -26,7 +26,7 @@ use crate::model::selector::Match;
 use crate::model::workflow::Concurrency;
 use crate::model::{ActionCall, Job, JobState, Reboot, Risk, Selector};
 use crate::plan::Scope;
-use crate::store::JobFilter;
+use crate::store::{JobFilter, Store, StoreError};
 use crate::time::Span;
 use crate::workflow::{Driver, Event, Options, Which, by_hand, start};
 
@@ -77,6 +77,8 @@ pub(super) struct RunArgs {
     pub(super) wait_for_reboot: bool,
 }
 
+/// How often the queue is looked at where nothing is under way.
+const LOOK: std::time::Duration = std::time::Duration::from_millis(500);
 /// Up to so many devices are named one by one to the run: exactly those that were confirmed.
 const NAMED: usize = 500;
 
@@ -166,8 +168,7 @@ fn carry_out(global: &Global, parts: &Parts, call: ActionCall, options: &Options
                 }
             }
             jobs.insert(job.id.clone(), *job);
-            let settled = |job: &&Job| job.state.is_final() || waits_long(job);
-            let ready = jobs.values().filter(settled).count();
+            let ready = jobs.values().filter(|job| job.state.is_final() || waits_long(job)).count();
             progress.at(ready, total);
             if ready >= total && jobs.values().any(waits_long) {
                 over.cancel();
@@ -194,9 +195,20 @@ fn carry_out(global: &Global, parts: &Parts, call: ActionCall, options: &Options
             over.cancel();
             std::future::pending::<()>().await;
         };
+        let looks = async {
+            loop {
+                tokio::time::sleep(LOOK).await;
+                let busy = |jobs: &BTreeMap<String, Job>| jobs.values().any(|job| job.state == JobState::Running);
+                if !busy(&jobs.lock().unwrap_or_else(PoisonError::into_inner)) && settled(&parts.store, &run.id).unwrap_or(false) {
+                    over.cancel();
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
         let driven = tokio::select! {
             driven = driver.run() => driven,
             () = stopped => Ok(None),
+            () = looks => Ok(None),
         };
         driven.map(|_| signals.stop.is_cancelled())
     });
@@ -205,6 +217,19 @@ fn carry_out(global: &Global, parts: &Parts, call: ActionCall, options: &Options
     // What was cancelled all at once was not told one by one.
     let jobs = parts.store.jobs(&JobFilter { run: Some(run.id.clone()), ..JobFilter::default() })?;
     conclude(global, &parts.store, Ended { run: &run.id, jobs: &jobs, interrupted })
+}
+
+/// Whether everything of a run has ended, waits long, or stands behind something that waits for the same device.
+fn settled(store: &Store, run: &str) -> Result<bool, StoreError> {
+    let jobs = store.jobs(&JobFilter { run: Some(run.to_owned()), ..JobFilter::default() })?;
+    for job in jobs.iter().filter(|job| !job.state.is_final() && !waits_long(job)) {
+        let device = Some(job.device.to_string());
+        let before = store.jobs(&JobFilter { device, states: vec![JobState::Waiting], ..JobFilter::default() })?;
+        if job.state == JobState::Running || !before.iter().any(|other| other.run != run && other.waits_for == Some(WaitsFor::Device)) {
+            return Ok(false);
+        }
+    }
+    Ok(!jobs.is_empty())
 }
 
 /// Whether it waits for something that nobody sits and waits for.

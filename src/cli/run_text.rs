@@ -128,8 +128,8 @@ pub(super) fn conclude(global: &Global, store: &Store, ended: Ended<'_>) -> Resu
             super::print(&table.render(global.output)?)?;
         }
     }
-    let later = ended.jobs.iter().filter(|job| waits_long(job)).count();
-    if later > 0 && !global.quiet {
+    let later = ended.jobs.iter().filter(|job| waits_long(job) || job.state == JobState::Pending).count();
+    if later > 0 && !global.quiet && !ended.interrupted {
         super::say(format!(
             "{} later: the daemon (`rmm reconcile`) carries it out when the device returns or the window opens. To take it back: rmm \
              workflow cancel {}",
@@ -193,7 +193,7 @@ fn exit(ended: &Ended<'_>) -> Exit {
         Exit::Interrupted
     } else if any(&|job| matches!(job.state, JobState::Failed | JobState::Interrupted | JobState::Cancelled)) {
         Exit::SomeFailed
-    } else if any(&|job| waits(job, WaitsFor::Device) || job.state == JobState::Expired) {
+    } else if any(&|job| waits(job, WaitsFor::Device) || matches!(job.state, JobState::Pending | JobState::Expired)) {
         Exit::SomeUnreachable
     } else if !ended.jobs.is_empty() && ended.jobs.iter().all(|job| waits(job, WaitsFor::Window) || job.state == JobState::Skipped) {
         Exit::Refused

@@ -8,6 +8,7 @@ mod answer;
 mod control;
 mod files;
 mod machine;
+mod once;
 mod packages;
 mod shell;
 #[cfg(test)]

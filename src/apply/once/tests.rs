@@ -133,3 +133,28 @@ fn receipts_of_a_month_ago_are_removed_by_the_next_one() {
     }
     assert!(!gone("young.1") && !gone("next.1"));
 }
+
+#[tokio::test]
+async fn a_simulated_device_keeps_receipts_too() {
+    use crate::model::device::{Connection, TransportKind};
+    struct None;
+    impl crate::access::Secrets for None {
+        fn resolve(&self, name: &str) -> Result<secrecy::SecretString, crate::access::SecretError> {
+            Err(crate::access::SecretError::Name { name: name.into() })
+        }
+    }
+    let sessions = crate::transport::Sessions::new(crate::transport::SessionOptions::default(), std::sync::Arc::new(None));
+    let connection = Connection { transport: Some(TransportKind::Simulated), ..Connection::default() };
+    let target = crate::transport::Target { name: "s-1".into(), address: "s-1".into(), connection };
+    let cancel = CancellationToken::new();
+    let session = sessions.open(&target, &cancel).await.unwrap();
+    let carry_out = async |key: &str, line: &str| {
+        let rendered = Rendered { line: line.into(), input: Option::None };
+        Receipts::new(key).carry_out(&*session, rendered, Duration::from_secs(5), &cancel).await
+    };
+    assert_eq!(carry_out("j-1", "echo hello").await.unwrap().stdout, b"hello\n");
+    assert_eq!(carry_out("j-1", "echo hello").await.unwrap().stdout, b"hello\n");
+    assert!(matches!(carry_out("j-1", "echo other").await, Err(OnceError::Interrupted(_))));
+    assert_eq!(carry_out("j-2", "apt-get moo").await.unwrap().code, 64);
+    assert_eq!(session.run(stopping("j-2.1"), &cancel).await.unwrap().code, 0);
+}

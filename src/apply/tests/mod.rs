@@ -91,6 +91,16 @@ struct House {
 impl House {
     /// These devices (name, and more of it in YAML's flow form) under these policies. `DIR` stands for the directory of all.
     fn new(devices: &[(&str, &str)], policies: &str) -> Self {
+        Self::with(devices, policies, &[])
+    }
+
+    /// One device `d` with more scripts, under these policies (indented by two), if any.
+    fn scripted(scripts: &[(&'static str, &str)], policies: &str) -> Self {
+        let policies = if policies.is_empty() { String::new() } else { format!("policies:\n{policies}") };
+        Self::with(&[("d", "")], &policies, scripts)
+    }
+
+    fn with(devices: &[(&str, &str)], policies: &str, scripts: &[(&'static str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().to_str().unwrap();
         let mut text = String::from(
@@ -107,7 +117,8 @@ impl House {
             ("scripts/daemon.rhai", DAEMON),
             ("policies/p.yaml", &policies.replace("DIR", root)),
         ];
-        let files = files.map(|(path, text)| (Arc::from(path), text.to_owned())).to_vec();
+        let files: Vec<(Arc<str>, String)> =
+            files.iter().chain(scripts).map(|(path, text)| (Arc::from(*path), (*text).to_owned())).collect();
         let options = LoadOptions { root: folder.path().into(), env: None, environment: Vec::new(), now: noon() };
         let loaded = compile(files, &options, World::default());
         assert!(loaded.set.is_some(), "{:#?}", loaded.problems);

@@ -70,6 +70,8 @@ pub(super) struct Machine {
     pub(super) versions: BTreeMap<String, String>,
     /// What the control file says of services.
     pub(super) ordered: BTreeMap<String, String>,
+    /// What was carried out once, by its key.
+    pub(super) receipts: super::once::Receipts,
     pub(super) now: DateTime<Utc>,
     booted: i64,
     forced_uptime: Option<f64>,
@@ -92,6 +94,7 @@ impl Machine {
             services: BTreeMap::new(),
             versions: BTreeMap::new(),
             ordered: BTreeMap::new(),
+            receipts: super::once::Receipts::new(),
             now: DateTime::UNIX_EPOCH,
             booted: i64::MIN,
             forced_uptime: None,
