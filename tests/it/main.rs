@@ -28,3 +28,4 @@ mod schemas;
 mod ssh;
 mod sshd;
 mod updates;
+mod workflow_kill;
