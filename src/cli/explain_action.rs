@@ -56,10 +56,14 @@ pub(super) fn page(action: &ActionDef) -> String {
     row("confirm", if action.confirm { "asks first: it interrupts somebody".into() } else { "no".into() });
     row(
         "twice",
-        if action.idempotent { "as good as once" } else { "not the same as once: receipts on the device see to it that it happens once" }.into(),
+        if action.idempotent { "as good as once" } else { "not the same as once: receipts on the device see to it that it happens once" }
+            .into(),
     );
     if action.by == By::Script {
-        row("time", action.timeout.map_or_else(|| "connections.command_timeout for each command".into(), |time| format!("{time} for all of it")));
+        row(
+            "time",
+            action.timeout.map_or_else(|| "connections.command_timeout for each command".into(), |time| format!("{time} for all of it")),
+        );
         row("guards", guards(action));
         let hooks: Vec<&str> = ["before", "after"].into_iter().filter(|name| action.program.has(name)).collect();
         if !hooks.is_empty() {
