@@ -119,7 +119,8 @@ pub(super) fn run(global: &Global, args: &RunArgs) -> Result<Exit, Failure> {
         priority: args.priority,
         delay: None,
     };
-    carry_out(global, &parts, call, &options, devices.len().max(1))
+    let total = if crate::workflow::together(&def) { 1 } else { devices.len() };
+    carry_out(global, &parts, call, &options, total)
 }
 
 /// The action that is meant.
