@@ -96,8 +96,7 @@ impl Seen {
                 (failed, vec![JobState::Failed, JobState::Interrupted], NAMED_FAILURES, true),
             ];
             for (_, states, limit, newest_first) in wanted.into_iter().filter(|(wanted, ..)| *wanted) {
-                let filter =
-                    JobFilter { run: Some(id.into()), step: Some(*step), states, newest_first, limit, ..JobFilter::default() };
+                let filter = JobFilter { run: Some(id.into()), step: Some(*step), states, newest_first, limit, ..JobFilter::default() };
                 busy.entry(*step).or_default().extend(store.jobs(&filter)?);
             }
         }

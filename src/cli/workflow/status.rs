@@ -150,7 +150,8 @@ pub(super) fn page(store: &Store, seen: &Seen, now: DateTime<Utc>, verbose: bool
     let width = crate::cli::style::width();
     let mut out = format!("{}\n{}\n", text::head(seen).whole(width, 2), text::about(seen, now).whole(width, 4));
     // What a step says already is not said twice.
-    let said = |error: &String| seen.steps.iter().any(|step| step.reason.as_ref().is_some_and(|why| *error == format!("{}: {why}", step.name)));
+    let said =
+        |error: &String| seen.steps.iter().any(|step| step.reason.as_ref().is_some_and(|why| *error == format!("{}: {why}", step.name)));
     if let Some(error) = seen.run.error.as_ref().filter(|error| seen.run.state.is_final() && !said(error)) {
         out += &format!("{}\n", text::Line::new(2).add(Tone::Bad, error).whole(width, 4));
     }
@@ -233,7 +234,9 @@ fn failures(store: &Store, seen: &Seen, width: Option<usize>, verbose: bool, out
         let mut head = text::Line::new(0);
         head = match names.as_slice() {
             [one] => head.add(Tone::Strong, one.as_str()),
-            several => head.add(Tone::Strong, count(several.len(), "device", "devices")).add(Tone::Dim, format!(": {}", named(several, verbose))),
+            several => {
+                head.add(Tone::Strong, count(several.len(), "device", "devices")).add(Tone::Dim, format!(": {}", named(several, verbose)))
+            }
         };
         head = head.add(Tone::Dim, format!("  {undo}{step}: ")).add(Tone::Bad, format!("{}{reason}", job.state));
         *out += &format!("\n{}\n{said}", head.whole(width, 2));

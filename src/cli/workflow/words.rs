@@ -4,9 +4,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::cli::style::ago;
 use crate::model::notification::SeverityRule;
+use crate::model::selector::Match;
 use crate::model::workflow::{OnFailure, Outcome, Work};
 use crate::model::workflow_run::Cause;
-use crate::model::selector::Match;
 use crate::model::{ActionCall, Selector, Step, Trigger, Workflow};
 
 /// `Second Tuesday 10PM (Europe/Berlin)`, `a device comes into Web`.

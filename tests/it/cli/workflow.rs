@@ -6,6 +6,7 @@ use super::{Ended, Fleet, rmm};
 /// Writes a line to a file of its own for every device: what happened, and how often, can be counted.
 const NOTE: &str = r#"//! action: Note
 //! summary: Appends a line to a file.
+//! platforms: [linux]
 //! parameters:
 //!   type: object
 //!   additionalProperties: false
@@ -35,6 +36,7 @@ fn loud() -> String {
 /// Asks the device first.
 const ASK: &str = r#"//! action: Ask
 //! summary: Does what the device says.
+//! platforms: [linux]
 //! risk: low
 //! idempotent: true
 //! examples: [{}]
@@ -56,7 +58,8 @@ fn fleet(workflows: &str) -> Fleet {
     fleet.write("scripts/note.rhai", NOTE);
     fleet.write("scripts/loud.rhai", &loud());
     fleet.write("scripts/ask.rhai", ASK);
-    let workflows = workflows.replace("FILE", fleet.path("effects").to_str().unwrap()).replace("GATE", fleet.path("gate").to_str().unwrap());
+    let workflows =
+        workflows.replace("FILE", fleet.path("effects").to_str().unwrap()).replace("GATE", fleet.path("gate").to_str().unwrap());
     fleet.write("workflows/w.yaml", &workflows);
     fleet
 }
@@ -103,7 +106,11 @@ fn a_dry_run_shows_the_commands_once_for_all_alike_and_writes_nothing() {
     let text = "Look:\n  steps:\n    - {name: Note it, action: Note, on: [Web], with: {file: FILE}}\n    - {name: Ask it, action: Ask, on: [{device: c}]}\n    - {name: Sign-off, approval: {role: Operator, within: 12h}}\n    - {name: Never, action: Note, on: [Web], with: {file: FILE}, when: 'trigger.level == \"high\"'}\n    - {name: Perhaps, workflow: Inner, when: 'steps[\"Note it\"].failed == 0'}\nInner:\n  steps:\n    - {name: Loud one, action: Loud, on: [Web], with: {file: FILE}, onFailure: rollback}\n";
     let fleet = fleet(text);
     let shown = fleet.rmm(&["workflow", "run", "Look", "--dry-run", "-p", "level=low"]).code(0);
-    let shown = shown.says("1. Note it").says("on 2 devices: a, b").says("depends on what the device answers").says("waits for approval by an Operator");
+    let shown = shown
+        .says("1. Note it")
+        .says("on 2 devices: a, b")
+        .says("depends on what the device answers")
+        .says("waits for approval by an Operator");
     let shown = shown.says("is left out: its condition does not hold").says("whether it begins shows when its turn comes");
     let shown = shown.says("5.1. Loud one").says("interrupts people").says("5 steps on 3 devices. Nothing was done.");
     assert!(shown.out.contains("$ uname"), "{}", shown.out);
@@ -118,7 +125,9 @@ fn a_dry_run_shows_the_commands_once_for_all_alike_and_writes_nothing() {
 
 #[test]
 fn what_interrupts_people_is_asked_for_with_the_real_number() {
-    let fleet = fleet("Loud:\n  steps:\n    - {name: One, action: Loud, on: [Web], with: {file: FILE}}\n    - {name: Two, action: Note, on: ['*'], with: {file: FILE}}\n");
+    let fleet = fleet(
+        "Loud:\n  steps:\n    - {name: One, action: Loud, on: [Web], with: {file: FILE}}\n    - {name: Two, action: Note, on: ['*'], with: {file: FILE}}\n",
+    );
     fleet.rmm(&["workflow", "run", "Loud"]).code(6).complains("RMM0304").complains("run Loud (Loud) on 2 devices").complains("--yes");
     assert!(effects(&fleet).is_empty());
     fleet.rmm(&["workflow", "run", "Loud", "--yes"]).code(0);
@@ -128,10 +137,6 @@ fn what_interrupts_people_is_asked_for_with_the_real_number() {
 #[test]
 fn a_device_is_named_for_steps_without_devices() {
     let fleet = fleet("About:\n  steps:\n    - {name: Note it, action: Note, with: {file: FILE}}\n");
-    let ended = fleet.rmm(&["validate"]);
-    if ended.code != 0 {
-        fleet.write("workflows/w.yaml", &fleet.read("workflows/w.yaml").replace("About:\n", "About:\n  trigger: {deviceAdded: {group: Web}}\n"));
-    }
     fleet.rmm(&["workflow", "run", "About"]).code(3).complains("RMM0708").complains("--device NAME");
     fleet.rmm(&["workflow", "run", "About", "--device", "d"]).code(3).complains("RMM0704");
     fleet.rmm(&["workflow", "run", "About", "--device", "b"]).code(0);
@@ -141,7 +146,9 @@ fn a_device_is_named_for_steps_without_devices() {
 
 #[test]
 fn a_failure_is_exit_code_8_with_what_was_printed_and_resuming_tries_only_that_again() {
-    let fleet = fleet("Fails:\n  steps:\n    - {name: Good, action: Note, on: [{device: a}], with: {file: FILE}}\n    - {name: Bad, action: Note, on: [{device: b}], with: {file: FILE, fail: true}}\n    - {name: After, action: Note, on: [{device: c}], with: {file: FILE}}\n");
+    let fleet = fleet(
+        "Fails:\n  steps:\n    - {name: Good, action: Note, on: [{device: a}], with: {file: FILE}}\n    - {name: Bad, action: Note, on: [{device: b}], with: {file: FILE, fail: true}}\n    - {name: After, action: Note, on: [{device: c}], with: {file: FILE}}\n",
+    );
     let ended = fleet.rmm(&["workflow", "run", "Fails"]).code(8).says("failed, 1 of 3 steps done").says("so it is").says("exit 7");
     ended.complains("rmm workflow resume w-");
     assert_eq!(effects(&fleet), ["a", "b"]);
@@ -154,7 +161,9 @@ fn a_failure_is_exit_code_8_with_what_was_printed_and_resuming_tries_only_that_a
 
 #[test]
 fn what_was_undone_is_told_and_not_resumed() {
-    let fleet = fleet("Undo:\n  steps:\n    - {name: Good, action: Note, on: [Web], with: {file: FILE}}\n    - {name: Bad, action: Note, on: [{device: c}], with: {file: FILE, fail: true}, onFailure: rollback}\n");
+    let fleet = fleet(
+        "Undo:\n  steps:\n    - {name: Good, action: Note, on: [Web], with: {file: FILE}}\n    - {name: Bad, action: Note, on: [{device: c}], with: {file: FILE, fail: true}, onFailure: rollback}\n",
+    );
     fleet.rmm(&["workflow", "run", "Undo"]).code(8).says("undone on 2 of 2 devices");
     assert_eq!(effects(&fleet), ["a", "b", "c", "undo a", "undo b"]);
     fleet.rmm(&["workflow", "resume", "last"]).code(6).complains("RMM0706").complains("what it did was undone");
@@ -163,7 +172,9 @@ fn what_was_undone_is_told_and_not_resumed() {
 
 #[test]
 fn an_approval_waits_for_a_person_and_the_run_goes_on_from_there() {
-    let fleet = fleet("Ask:\n  steps:\n    - {name: First, action: Note, on: [{device: a}], with: {file: FILE}}\n    - {name: Sign-off, approval: {role: Operator}}\n    - {name: Last, action: Note, on: [{device: b}], with: {file: FILE}}\n");
+    let fleet = fleet(
+        "Ask:\n  steps:\n    - {name: First, action: Note, on: [{device: a}], with: {file: FILE}}\n    - {name: Sign-off, approval: {role: Operator}}\n    - {name: Last, action: Note, on: [{device: b}], with: {file: FILE}}\n",
+    );
     let started = fleet.rmm(&["workflow", "run", "Ask", "--detach"]).code(0).complains("No daemon runs");
     let id = detached(&started);
     fleet.rmm(&["workflow", "approve", &id]).code(6).complains("RMM0707");
@@ -177,7 +188,11 @@ fn an_approval_waits_for_a_person_and_the_run_goes_on_from_there() {
     driver.wait().unwrap();
     assert_eq!(effects(&fleet), ["a"]);
     fleet.rmm(&["workflow", "approve", &id, "Nothing"]).code(3).complains("RMM0704");
-    fleet.rmm(&["workflow", "approve", &id, "--reason", "looks good"]).code(0).says("approved Sign-off of Ask").complains("rmm workflow resume");
+    fleet
+        .rmm(&["workflow", "approve", &id, "--reason", "looks good"])
+        .code(0)
+        .says("approved Sign-off of Ask")
+        .complains("rmm workflow resume");
     fleet.rmm(&["workflow", "resume", &id]).code(0).says("looks good").says("succeeded");
     assert_eq!(effects(&fleet), ["a", "b"]);
     fleet.rmm(&["audit", "list", "--output", "json"]).code(0).says("workflow.step.succeeded").says("looks good");
@@ -186,7 +201,9 @@ fn an_approval_waits_for_a_person_and_the_run_goes_on_from_there() {
 
 #[test]
 fn a_rejected_approval_fails_the_run() {
-    let fleet = fleet("Ask:\n  steps:\n    - {name: Sign-off, approval: {role: Operator}, delay: 1s}\n    - {name: Last, action: Note, on: [{device: b}], with: {file: FILE}}\n");
+    let fleet = fleet(
+        "Ask:\n  steps:\n    - {name: Sign-off, approval: {role: Operator}, delay: 1s}\n    - {name: Last, action: Note, on: [{device: b}], with: {file: FILE}}\n",
+    );
     let id = detached(&fleet.rmm(&["workflow", "run", "Ask", "--detach"]).code(0));
     let mut driver = rmm(fleet.dir.path(), &["workflow", "resume", &id, "--output", "jsonl"]).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
@@ -201,8 +218,14 @@ fn a_rejected_approval_fails_the_run() {
 
 #[test]
 fn an_interrupt_lets_what_is_in_flight_finish_and_the_run_goes_on_later() {
-    let fleet = fleet("Slow:\n  steps:\n    - {name: One, action: Note, on: [{device: a}], with: {file: FILE, slow: GATE}}\n    - {name: Two, action: Note, on: [{device: b}], with: {file: FILE}}\n");
-    let mut driver = rmm(fleet.dir.path(), &["workflow", "run", "Slow", "--output", "jsonl"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let fleet = fleet(
+        "Slow:\n  steps:\n    - {name: One, action: Note, on: [{device: a}], with: {file: FILE, slow: GATE}}\n    - {name: Two, action: Note, on: [{device: b}], with: {file: FILE}}\n",
+    );
+    let mut driver = rmm(fleet.dir.path(), &["workflow", "run", "Slow", "--output", "jsonl"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
     let running = |line: &str| line.contains("\"event\":\"job\"") && line.contains("\"state\":\"running\"");
     assert!(lines.any(|line| running(&line.unwrap())), "it never begins");
@@ -223,7 +246,8 @@ fn an_interrupt_lets_what_is_in_flight_finish_and_the_run_goes_on_later() {
 
 #[test]
 fn a_cancelled_run_ends_although_nobody_drives_it() {
-    let fleet = fleet("Slow:\n  concurrency: skip\n  steps:\n    - {name: One, action: Note, on: [{device: a}], with: {file: FILE}, delay: 24h}\n");
+    let fleet =
+        fleet("Slow:\n  concurrency: skip\n  steps:\n    - {name: One, action: Note, on: [{device: a}], with: {file: FILE}, delay: 24h}\n");
     let id = detached(&fleet.rmm(&["workflow", "run", "Slow", "--detach"]).code(0));
     fleet.rmm(&["workflow", "run", "Slow"]).code(6).complains("RMM0705").complains(&id);
     fleet.rmm(&["workflow", "cancel", "last", "--reason", "wrong group"]).code(0).says("cancelled").says("wrong group");
@@ -235,7 +259,8 @@ fn a_cancelled_run_ends_although_nobody_drives_it() {
 #[test]
 fn a_device_that_is_away_keeps_its_work_in_the_queue_until_it_is_cancelled() {
     let fleet = fleet("Away:\n  steps:\n    - {name: One, action: Note, on: [{device: a}, {device: gone}], with: {file: FILE}}\n");
-    let devices = fleet.read("devices.yaml") + "  gone: {os: linux, address: 127.0.0.1, connection: {transport: ssh, port: 1, user: nobody}}\n";
+    let devices =
+        fleet.read("devices.yaml") + "  gone: {os: linux, address: 127.0.0.1, connection: {transport: ssh, port: 1, user: nobody}}\n";
     fleet.write("devices.yaml", &devices);
     fleet.rmm(&["workflow", "run", "Away"]).code(9).says("1 cannot be reached").complains("1 device waits in the queue");
     let queue = fleet.rmm(&["workflow", "queue"]).code(0).says("gone").says("cannot be reached");
@@ -249,7 +274,9 @@ fn a_device_that_is_away_keeps_its_work_in_the_queue_until_it_is_cancelled() {
 
 #[test]
 fn the_graph_has_a_node_for_each_step_and_nothing_that_mermaid_would_misread() {
-    let fleet = fleet("Graph:\n  steps:\n    - {name: 'One \"x\" [end] | #1', action: Note, on: [Web], with: {file: FILE}, onFailure: rollback-and-notify}\n    - {name: Sign-off, approval: {role: Operator}}\n    - {name: Stop, end: failed, when: 'steps[\"Sign-off\"].ok == false'}\n    - {name: Two, action: Note, on: [Web], with: {file: FILE}, delay: 24h}\n");
+    let fleet = fleet(
+        "Graph:\n  steps:\n    - {name: 'One \"x\" [end] | #1', action: Note, on: [Web], with: {file: FILE}, onFailure: rollback-and-notify}\n    - {name: Sign-off, approval: {role: Operator}}\n    - {name: Stop, end: failed, when: 'steps[\"Sign-off\"].ok == false'}\n    - {name: Two, action: Note, on: [Web], with: {file: FILE}, delay: 24h}\n",
+    );
     let graph = fleet.rmm(&["workflow", "show", "Graph", "--format", "mermaid"]).code(0).out;
     assert!(graph.starts_with("flowchart TD\n"), "{graph}");
     let line = regex_lite::Regex::new(
@@ -259,7 +286,9 @@ fn the_graph_has_a_node_for_each_step_and_nothing_that_mermaid_would_misread() {
     for text in graph.lines().skip(1) {
         assert!(line.is_match(text), "{text}");
     }
-    for arrow in ["start --> s0", "s0 --> s1", "s1 -- \"where steps", "s2 --> failed", "s1 -- \"else; after 24h\" --> s3", "s3 --> done", "s0 -. "] {
+    for arrow in
+        ["start --> s0", "s0 --> s1", "s1 -- \"where steps", "s2 --> failed", "s1 -- \"else; after 24h\" --> s3", "s3 --> done", "s0 -. "]
+    {
         assert!(graph.contains(arrow), "no {arrow} in\n{graph}");
     }
 }
