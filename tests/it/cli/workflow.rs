@@ -109,12 +109,11 @@ fn a_dry_run_shows_the_commands_once_for_all_alike_and_writes_nothing() {
     let shown = shown
         .says("1. Note it")
         .says("on 2 devices: a, b")
-        .says("depends on what the device answers")
+        .says("the commands after the first may differ")
         .says("waits for approval by an Operator");
     let shown = shown.says("is left out: its condition does not hold").says("whether it begins shows when its turn comes");
     let shown = shown.says("5.1. Loud one").says("interrupts people").says("5 steps on 3 devices. Nothing was done.");
     assert!(shown.out.contains("$ uname"), "{}", shown.out);
-    assert!(!shown.out.contains("$ true") && !shown.out.contains("$ false"), "what is not known is not claimed: {}", shown.out);
     // The name of the device is in the command: the two are not alike.
     assert_eq!(shown.out.lines().filter(|line| line.contains("echo noted")).count(), 4, "{}", shown.out);
     assert!(effects(&fleet).is_empty());
