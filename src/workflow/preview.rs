@@ -208,7 +208,11 @@ fn record(def: &ActionDef, device: &str, facts: &Arc<Facts>, parameters: &Value,
     let key = format!("{} {} {:?}", def.name, serde_json::to_string(&commands).unwrap_or_default(), ended.is_ok());
     let certain = *known.entry(key).or_insert_with(|| script.certain(&quiet, ended.is_ok()));
     match (certain, ended) {
-        (Certain::All, Ok(())) => What { commands, note: None, refused: false },
+        (Certain::All, Ok(())) => {
+            let note = goes_by_answers(def.program.text()) && commands.len() > 1;
+            let note = note.then(|| "the commands after the first may differ: the script goes by what the device answers".to_owned());
+            What { commands, note, refused: false }
+        }
         // Whatever the device answers, it comes to this.
         (Certain::All, Err(error)) => What { commands, note: Some(error.to_string()), refused: true },
         (Certain::First(n), _) => {
@@ -216,6 +220,17 @@ fn record(def: &ActionDef, device: &str, facts: &Arc<Facts>, parameters: &Value,
             What { commands: commands.into_iter().take(n).collect(), note: Some(note.into()), refused: false }
         }
     }
+}
+
+/// Whether a script does something with what a command answers: calls that are more than a statement of their own.
+fn goes_by_answers(text: &str) -> bool {
+    let code: String = text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n");
+    [".run(", ".try_run(", ".run_input("].iter().any(|call| {
+        code.match_indices(call).any(|(at, _)| {
+            let before = code[..at].trim_end_matches(|c: char| c.is_alphanumeric() || c == '_').trim_end();
+            !before.is_empty() && !before.ends_with([';', '{', '}'])
+        })
+    })
 }
 
 /// How many commands are known before.
@@ -288,5 +303,22 @@ impl Host for Asking {
 
     fn name(&self) -> String {
         self.name.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_goes_by_answers_where_a_call_is_more_than_a_statement() {
+        for text in
+            ["fn run(d, p) {\n    d.run([\"a\"]);\n    if p.x { d.try_run([\"b\"]); } else { d.run([\"c\"]); }\n}", "// x = d.run([])\n"]
+        {
+            assert!(!goes_by_answers(text), "{text}");
+        }
+        for text in ["let x = d.run([\"a\"]);", "if d.try_run([\"a\"]).code == 0 { }", "f(d.run_input([\"a\"], \"b\"))"] {
+            assert!(goes_by_answers(text), "{text}");
+        }
     }
 }

@@ -63,7 +63,7 @@ async fn action(doing: &Doing<'_>) -> Result<Worked, StoreError> {
         return Ok(failed(job, reason));
     }
     let call = ActionCall { action: Arc::clone(&job.action), with: job.with.clone(), on: Vec::new() };
-    let allowed = if run.cause.kind == "hand" { Allowed::Confirmed } else { Allowed::Workflow };
+    let allowed = if matches!(run.cause.kind.as_str(), "hand" | "manual") { Allowed::Confirmed } else { Allowed::Workflow };
     let key = format!("{}.{}", job.id, job.attempt.max(1));
     let part = match job.part {
         JobPart::Run => Part::Run,

@@ -21,7 +21,7 @@ use crate::cli::failure::Failure;
 use crate::cli::signals::Signals;
 use crate::cli::style::{Tone, clean, paint};
 use crate::cli::table::Output;
-use crate::model::job::WaitsFor;
+use crate::model::job::{JobPart, WaitsFor};
 use crate::model::{JobState, StepState, WorkflowState};
 use crate::store::{JobFilter, Store, StoreError};
 use crate::workflow::{Driver, Event, Which};
@@ -307,11 +307,8 @@ impl Told {
                     return None;
                 }
                 let name = if job.device.is_empty() { &job.action } else { &job.device };
-                let word = match job.waits_for {
-                    Some(what) => format!("waits: {what}"),
-                    None if job.part == crate::model::job::JobPart::Rollback && job.state == JobState::Succeeded => "undone".into(),
-                    None => job.state.to_string(),
-                };
+                let undone = job.part == JobPart::Rollback && job.state == JobState::Succeeded;
+                let word = if undone { "undone".to_owned() } else { job.state.to_string() };
                 let reason = if job.state == JobState::Succeeded && !self.verbose { String::new() } else { because(&job.reason) };
                 Some(format!("    {}  {}{reason}", paint(text::of_job(job.state), format!("{word:11}")), clean(name)))
             }

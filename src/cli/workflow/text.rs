@@ -186,13 +186,17 @@ fn steps_at(seen: &Seen, now: DateTime<Utc>, indent: usize, out: &mut Vec<(Line,
         let undone = seen.undone.get(&row.step).copied().unwrap_or_default();
         let strong = if matches!(row.state, StepState::Running | StepState::Waiting) { Tone::Strong } else { Tone::Plain };
         let mut line = Line::new(indent).add(tone, sign).add(Tone::Plain, " ").add(strong, padded).add(Tone::Plain, "  ");
-        for (tone, text) in state_of(seen, row, declared, counts, now) {
+        for (tone, text) in state_of(row, declared, counts, now) {
             line = line.add(tone, text);
         }
         for (tone, text) in undone_of(undone) {
             line = line.add(tone, text);
         }
         out.push((line, hang));
+        if approval_is_open(row) {
+            let command = format!("rmm workflow approve {}", seen.run.id);
+            out.push((Line::new(indent + 4).add(Tone::Plain, command), indent + 6));
+        }
         for job in seen.busy.get(&row.step).into_iter().flatten() {
             out.push((busy(job, indent + 4, now), indent + 6));
         }
@@ -203,7 +207,7 @@ fn steps_at(seen: &Seen, now: DateTime<Utc>, indent: usize, out: &mut Vec<(Line,
 }
 
 /// Where a step stands.
-fn state_of(seen: &Seen, row: &StepRun, declared: &Step, c: JobCounts, now: DateTime<Utc>) -> Vec<(Tone, String)> {
+fn state_of(row: &StepRun, declared: &Step, c: JobCounts, now: DateTime<Utc>) -> Vec<(Tone, String)> {
     let mut parts: Vec<(Tone, String)> = Vec::new();
     let reason = row.reason.clone().unwrap_or_default();
     match row.state {
@@ -215,9 +219,6 @@ fn state_of(seen: &Seen, row: &StepRun, declared: &Step, c: JobCounts, now: Date
         StepState::Waiting => {
             let until = row.wake_at.map(|at| format!(" {}", words::until(at, now))).unwrap_or_default();
             parts.push((Tone::Held, format!("{reason}{until}")));
-            if approval_is_open(row) {
-                parts.push((Tone::Plain, format!(": rmm workflow approve {}", seen.run.id)));
-            }
         }
         StepState::Running if matches!(declared.work, Work::Workflow { .. }) => {
             parts.push((Tone::Change, "waits for the end of its run".into()));
@@ -246,12 +247,14 @@ fn state_of(seen: &Seen, row: &StepRun, declared: &Step, c: JobCounts, now: Date
                 parts.push((Tone::Plain, text));
                 parts.extend(others(c));
             }
-            if let (Some(since), Some(at)) = (row.started_at, row.finished_at) {
+            if let (Some(since), Some(at)) = (row.started_at, row.finished_at)
+                && (at - since).num_seconds() > 0
+            {
                 parts.push((Tone::Dim, format!("{}took {}", gap(&parts), ago((at - since).num_seconds()))));
             }
             if !reason.is_empty() {
                 let tone = if row.state == StepState::Failed { Tone::Bad } else { Tone::Dim };
-                let by = row.result["by"].as_str().map(|by| format!(" ({by})")).unwrap_or_default();
+                let by = row.result["by"].as_str().filter(|by| !reason.contains(by)).map(|by| format!(" ({by})")).unwrap_or_default();
                 parts.push((tone, format!("{}{reason}{by}", gap(&parts))));
             }
         }
