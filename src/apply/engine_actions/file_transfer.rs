@@ -122,7 +122,6 @@ impl EngineAction for FileTransfer {
                 // What an earlier attempt left was not what it seemed to be; it has been thrown away.
                 Err(Stop::Far(FarError::Differs)) if transfer.resumed > 0 && !anew => {
                     anew = true;
-                    continue;
                 }
                 Err(Stop::Transport(error)) if again(&error) => {
                     attempts = if transfer.through > before { 0 } else { attempts + 1 };

@@ -102,12 +102,11 @@ impl Packets {
         if cards.is_empty() {
             return Err("no network card of the device is known; collect its inventory while it is on, or name one with mac".into());
         }
-        let mut networks: Vec<Ipv4Addr> = match params["broadcast"].as_str() {
-            Some(text) => vec![text.parse().map_err(|_| format!("{text} is not an IPv4 address"))?],
-            None => {
-                let addresses = interfaces.iter().filter(real).flat_map(|item| item["addresses"].as_array().into_iter().flatten());
-                addresses.filter_map(|address| broadcast(address.as_str()?)).chain([Ipv4Addr::BROADCAST]).collect()
-            }
+        let mut networks: Vec<Ipv4Addr> = if let Some(text) = params["broadcast"].as_str() {
+            vec![text.parse().map_err(|_| format!("{text} is not an IPv4 address"))?]
+        } else {
+            let addresses = interfaces.iter().filter(real).flat_map(|item| item["addresses"].as_array().into_iter().flatten());
+            addresses.filter_map(|address| broadcast(address.as_str()?)).chain([Ipv4Addr::BROADCAST]).collect()
         };
         networks.sort_unstable();
         networks.dedup();

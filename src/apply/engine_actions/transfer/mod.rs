@@ -11,7 +11,7 @@ use crate::transport::{Command, Output};
 pub(super) use windows::SCRIPTS as WINDOWS;
 
 /// Time for a question about a whole file: reading it for its hash.
-const WHOLE: Duration = Duration::from_mins(60);
+const WHOLE: Duration = Duration::from_hours(1);
 
 /// A file on a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
