@@ -21,7 +21,8 @@ const NAMED: usize = 5;
 pub(super) struct TestGroupHealth;
 
 fn judged(parts: &Parts, scope: &Scope) -> Result<BTreeMap<String, Health>, StoreError> {
-    of_fleet(&parts.store, &parts.survey().verdicts(scope)?, parts.clock.now())
+    let survey = parts.survey();
+    of_fleet(&parts.store, &survey.verdicts(&survey.devices(scope)?)?, parts.clock.now())
 }
 
 #[async_trait::async_trait]
