@@ -109,7 +109,10 @@ pub(super) fn look(
         Ok(given) => given,
         Err(why) => return refused(&why),
     };
-    if done && let Err(why) = super::approved::fill(parts, device, &facts, def, &mut given)? {
+    if done
+        && held.is_none()
+        && let Err(why) = super::approved::fill(parts, device, &facts, def, &mut given)?
+    {
         return refused(&why);
     }
     if let Some((pointer, why)) = def.check(&given).into_iter().next() {

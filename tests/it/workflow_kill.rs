@@ -23,7 +23,9 @@ fn run(device, params) {
 "#;
 
 fn step(name: &str, more: &str) -> String {
-    format!("    - name: {name}\n      action: Count\n      on: Fleet\n      with: {{dir: \"{{{{ vars.dir }}}}\", word: \"{name} {{{{ vars.round }}}}\"}}\n{more}")
+    format!(
+        "    - name: {name}\n      action: Count\n      on: Fleet\n      with: {{dir: \"{{{{ vars.dir }}}}\", word: \"{name} {{{{ vars.round }}}}\"}}\n{more}"
+    )
 }
 
 fn workflow() -> String {
