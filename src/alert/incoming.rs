@@ -157,6 +157,7 @@ fn again(entry: &mut Entry, finding: Finding, at: DateTime<Utc>, now: DateTime<U
 /// The same thing, shortly after it was over.
 fn reopen(entry: &mut Entry, finding: Finding, now: DateTime<Utc>) {
     let at = millis(finding.at).min(now);
+    let away = entry.alert.resolved_at.map(|over| at - over);
     refresh(entry, finding, at);
     let alert = &mut entry.alert;
     alert.state = AlertState::Triggered;
@@ -166,8 +167,7 @@ fn reopen(entry: &mut Entry, finding: Finding, now: DateTime<Utc>) {
     progress.rules.clear();
     progress.acknowledged = None;
     progress.worst = None;
-    progress.attempts = 0;
-    progress.remedy_over = false;
+    super::remedy::came_back(progress, away);
     entry.note(now, ENGINE, "again");
 }
 

@@ -42,6 +42,10 @@ pub(super) struct Progress {
     pub remedies: Vec<DateTime<Utc>>,
     /// How often during this breach.
     pub attempts: u32,
+    /// How often in vain, one time after another, over breaches.
+    pub tries: Tries,
+    /// That nothing more is tried has been told.
+    pub given_up: bool,
     /// Why the remedy is not asked for again has been noted.
     pub remedy_over: bool,
     /// Deliveries that are of no use any more once somebody looks after it.
@@ -52,6 +56,18 @@ pub(super) struct Progress {
     /// The message without them; absent where there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+}
+
+/// Tries of a remedy, one after another, none of which has helped for long.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Tries {
+    /// How many.
+    pub count: u32,
+    /// When the last one began.
+    pub last: Option<DateTime<Utc>>,
+    /// By which definition of the threshold; empty where nothing is known.
+    pub of: String,
 }
 
 /// A rule that has spoken.

@@ -75,8 +75,7 @@ fn of_subject(subject: &Subject, fleet: &Fleet, means: impl Fn(&str) -> bool) ->
 
 /// Whether an alert is of one of these types: its own, or the metric of its threshold. All of them where none are named.
 pub(super) fn types(wanted: &[String], alert: &Alert, fleet: &Fleet) -> bool {
-    let metric = || fleet.set().thresholds.get(&*alert.key.kind).map(|threshold| threshold.metric);
-    wanted.is_empty() || wanted.iter().any(|wanted| kind::same(wanted, &alert.key.kind) || metric().is_some_and(|m| kind::same(wanted, m)))
+    wanted.is_empty() || wanted.iter().any(|wanted| kind::means(wanted, &alert.key.kind, fleet.set()))
 }
 
 /// The next moment at which a silence, maintenance or the quiet hours begin or end.

@@ -17,7 +17,7 @@ use crate::apply::{ApplyError, Parts, Task, limits};
 use crate::model::plan::{Plan, State};
 use crate::model::run::Actor;
 use crate::plan::{PlanOptions, Scope, Unattended};
-use crate::reconcile::{Breaker, Reloaded, Sets, Signals, Source, Start};
+use crate::reconcile::{Breaker, Reloaded, Sets, Signals, Source, Start, Triggers};
 use crate::store::{Owner, Store};
 
 /// How long a round holds the database without a sign of life; its end frees it at once.
@@ -144,6 +144,28 @@ fn once(global: &Global, context: &Context, store: &Store) -> Result<Exit, Failu
 }
 
 fn round(global: &Global, parts: &Parts) -> Result<Exit, Failure> {
+    // Before anything is observed: what comes in from here on is found by its look.
+    let mut triggers = Triggers::begin(parts.clone())?;
+    let worst = converge(global, parts)?;
+    if worst == Exit::Interrupted {
+        return Ok(worst);
+    }
+    triggers.look_again()?;
+    let (failed, stopped) = super::signals::block_on_changes(async |signals| {
+        let failed = crate::reconcile::drive_due(parts.clone(), (signals.stop.clone(), signals.abort.clone())).await?;
+        Ok::<_, crate::store::StoreError>((failed, signals.stop.is_cancelled()))
+    })?;
+    if stopped {
+        return Ok(Exit::Interrupted);
+    }
+    if failed > 0 {
+        super::say(format!("{}: rmm workflow list", count(failed, "workflow has failed", "workflows have failed")));
+        return Ok(worse(worst, Exit::SomeFailed));
+    }
+    Ok(worst)
+}
+
+fn converge(global: &Global, parts: &Parts) -> Result<Exit, Failure> {
     let scope = Scope::default();
     crate::reconcile::resume_changed(parts)?;
     let progress = Progress::new(global, "observing");

@@ -343,7 +343,7 @@ impl Default for Repository {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Daemon {
-    /// Address on which `/livez`, `/readyz` and `/metrics` answer; on none where empty.
+    /// Address on which `/livez`, `/readyz`, `/metrics` and webhooks answer; on none where empty.
     pub listen: String,
     /// Carry out changes that destroy data too.
     pub allow_destructive: bool,

@@ -18,14 +18,17 @@ use super::conductor::Conductor;
 use super::desk::DeskWay;
 use super::error::ReconcileError;
 use super::health::{Judge, Marks};
+use super::hooks::Hooks;
 use super::hot::Hot;
 use super::keeper::Keeper;
+use super::noticed::Noticed;
 use super::reload;
+use super::runs::Runs;
 use super::sets::Sets;
 use super::visits::{self, Pool};
 use super::vitals::Vitals;
 use super::watched::Watched;
-use super::{http, service};
+use super::{http, service, triggers};
 use crate::access::{Redactor, SecretStore};
 use crate::apply::Parts;
 use crate::collect::Kept;
@@ -86,7 +89,8 @@ pub async fn run(start: Start, signals: Signals) -> Result<(), ReconcileError> {
     let listen = start.sets.current().config.daemon.listen.clone();
     if !listen.is_empty() {
         let address = http::address(&listen)?;
-        aside.spawn(http::serve(address, Arc::clone(&vitals), faces.clone()));
+        let hooks = Hooks::new(parts(&start), Arc::clone(&start.sets), Arc::clone(&vitals));
+        aside.spawn(http::serve(address, Arc::clone(&vitals), hooks, faces.clone()));
     }
     vitals.beat();
     aside.spawn(service::watchdog(Arc::clone(&vitals), faces.clone()));
@@ -169,16 +173,8 @@ async fn lead(start: &Start, owner: &Owner, vitals: &Vitals, signals: &Signals) 
 }
 
 async fn at_work(start: &Start, owner: &Owner, vitals: &Arc<Vitals>, signals: &Signals) -> Result<(), ReconcileError> {
-    let set = start.sets.current();
-    let parts = Parts {
-        set: Arc::clone(&set),
-        store: start.store.clone(),
-        sessions: crate::apply::renewed(&start.sessions, &set),
-        secrets: Arc::clone(&start.secrets),
-        redactor: start.redactor.clone(),
-        clock: Arc::clone(&start.clock),
-        actor: start.actor.clone(),
-    };
+    let parts = parts(start);
+    let set = Arc::clone(&parts.set);
     let began = json!({ "policySet": set.hash, "commit": set.commit, "pid": std::process::id() });
     record(&parts, "daemon.started", began).await?;
     vitals.lead(true);
@@ -205,7 +201,8 @@ async fn at_work(start: &Start, owner: &Owner, vitals: &Arc<Vitals>, signals: &S
     let closing = CancellationToken::new();
     let (stop, until) = (signals.stop.clone(), closing.clone());
     let marks = Marks::default();
-    let alerts = Alerts { parts: parts.clone(), worker, wake, vitals: Arc::clone(vitals), marks: marks.clone(), stop, until };
+    let alerts =
+        Alerts { parts: parts.clone(), worker, wake: Arc::clone(&wake), vitals: Arc::clone(vitals), marks: marks.clone(), stop, until };
     let mut alerts = tokio::spawn(alerts.run(told));
     tasks.spawn(heartbeat(start.store.clone(), owner.clone(), lost.clone(), helpers.clone()));
     tasks.spawn(reload::run(
@@ -244,10 +241,16 @@ async fn at_work(start: &Start, owner: &Owner, vitals: &Arc<Vitals>, signals: &S
         judge.run(changes, until).await;
         Ok(())
     });
-    let keeper = Keeper::new(parts.clone(), hot, Arc::clone(vitals), (desk.clone(), watched.clone()), marks, signals.stop.clone());
+    let noticed = Noticed::default();
+    let on = (desk.clone(), watched.clone(), noticed.clone());
+    let keeper = Keeper::new(parts.clone(), hot, Arc::clone(vitals), on, marks, signals.stop.clone());
     let changes = start.sets.subscribe();
     tasks.spawn(async move { Ok(keeper.run(came, changes, seen).await?) });
 
+    tasks.spawn(triggers::run(parts.clone(), start.sets.subscribe(), noticed.clone(), signals.stop.clone()));
+    let (stop, abort) = (signals.stop.clone(), signals.abort.clone());
+    let runs = Runs { parts: parts.clone(), noticed, vitals: Arc::clone(vitals), wake, stop, abort };
+    tasks.spawn(runs.run(start.sets.subscribe()));
     let conductor =
         Conductor::new(parts.clone(), visits, most, (desk, watched), Arc::clone(vitals), (signals.stop.clone(), signals.abort.clone()));
     let mut loop_ = tokio::spawn(conductor.run(start.sets.subscribe(), heard));
@@ -309,6 +312,20 @@ async fn at_work(start: &Start, owner: &Owner, vitals: &Arc<Vitals>, signals: &S
     record(&parts, "daemon.stopped", ended).await?;
     tracing::info!("ended");
     result
+}
+
+/// What work is done with, by the policy set that is in force now.
+fn parts(start: &Start) -> Parts {
+    let set = start.sets.current();
+    Parts {
+        store: start.store.clone(),
+        sessions: crate::apply::renewed(&start.sessions, &set),
+        secrets: Arc::clone(&start.secrets),
+        redactor: start.redactor.clone(),
+        clock: Arc::clone(&start.clock),
+        actor: start.actor.clone(),
+        set,
+    }
 }
 
 fn worker(start: &Start, wake: &Arc<Notify>, desk: DeskWay) -> Arc<Worker> {

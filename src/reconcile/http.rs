@@ -1,4 +1,5 @@
-//! `/livez`, `/readyz` and `/metrics` on an address of this machine alone. Nothing is changed here, and nothing secret said.
+//! `/livez`, `/readyz`, `/metrics` and webhooks on an address of this machine alone. Nothing secret is said here, and nothing
+//! changed but what `hooks` has been asked for with a signature.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::error::ReconcileError;
+use super::hooks::{self, Hooks};
 use super::vitals::Vitals;
 
 /// How often an address that is taken is tried again: a standby on the same machine waits for it as for the database.
@@ -30,7 +32,7 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, ReconcileError> {
 }
 
 /// Answers until `stop`.
-pub(super) async fn serve(address: SocketAddr, vitals: Arc<Vitals>, stop: CancellationToken) {
+pub(super) async fn serve(address: SocketAddr, vitals: Arc<Vitals>, hooks: Arc<Hooks>, stop: CancellationToken) {
     let mut told = false;
     let listener = loop {
         match TcpListener::bind(address).await {
@@ -46,7 +48,8 @@ pub(super) async fn serve(address: SocketAddr, vitals: Arc<Vitals>, stop: Cancel
             () = tokio::time::sleep(AGAIN) => {}
         }
     };
-    let routes = Router::new().route("/livez", get(live)).route("/readyz", get(ready)).route("/metrics", get(metrics)).with_state(vitals);
+    let health = Router::new().route("/livez", get(live)).route("/readyz", get(ready)).route("/metrics", get(metrics)).with_state(vitals);
+    let routes = health.merge(hooks::routes(hooks));
     let served = axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned()).await;
     if let Err(error) = served {
         tracing::error!(%error, "the health page has ended");

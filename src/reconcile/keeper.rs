@@ -15,6 +15,7 @@ use super::blocking::blocking;
 use super::desk::DeskWay;
 use super::health::Marks;
 use super::hot::Hot;
+use super::noticed::Noticed;
 use super::visits::Visited;
 use super::vitals::Vitals;
 use super::watched::Watched;
@@ -78,6 +79,7 @@ pub(super) struct Keeper {
     pub(super) watched: Watched,
     /// Whose health may have changed.
     pub(super) marks: Marks,
+    pub(super) noticed: Noticed,
     pub(super) stop: CancellationToken,
     sampler: Sampler,
     watch: Watch,
@@ -92,12 +94,13 @@ impl Keeper {
         parts: Parts,
         hot: Hot,
         vitals: Arc<Vitals>,
-        (desk, watched): (DeskWay, Watched),
+        (desk, watched, noticed): (DeskWay, Watched, Noticed),
         marks: Marks,
         stop: CancellationToken,
     ) -> Self {
         Self {
             watched,
+            noticed,
             parts,
             hot,
             vitals,
@@ -371,6 +374,9 @@ impl Keeper {
         self.vitals.figures.samples_kept.inc_by(moments);
         let news = written.iter().filter(|seen| seen.changed || seen.returned).map(|seen| Arc::clone(&seen.device));
         self.marks.put(news.chain(changed));
+        for seen in &written {
+            self.noticed.note(&seen.device, seen.changed, seen.returned);
+        }
         Ok(written)
     }
 }

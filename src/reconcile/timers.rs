@@ -67,6 +67,11 @@ impl Timers {
         self.all = all;
     }
 
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
     /// What is due now, the last missed moment of each.
     pub(super) fn due(&mut self, now: DateTime<Utc>) -> Vec<Due> {
         let mut found = Vec::new();

@@ -6,14 +6,19 @@ use std::time::{Duration, Instant};
 
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 use super::labelled::Labelled;
+use crate::store::WorkflowFigures;
 
 /// The loop comes round at least so often; a longer silence means that it hangs.
 pub(super) const SILENCE: Duration = Duration::from_secs(30);
+
+/// A figure for each state.
+type ByState = Family<Vec<(String, String)>, Gauge>;
 
 /// Figures for `/metrics`.
 pub(super) struct Figures {
@@ -37,6 +42,8 @@ pub(super) struct Figures {
     pub(super) reload_seconds: Histogram,
     pub(super) leader: Gauge,
     pub(super) labelled: Labelled,
+    workflow_runs: ByState,
+    jobs: ByState,
 }
 
 /// Shared by everything that the daemon consists of.
@@ -82,6 +89,9 @@ impl Default for Vitals {
         let reloads_refused = counter("reloads_refused", "Policy sets refused");
         let reload_seconds = Histogram::new(exponential_buckets(0.01, 2.0, 10));
         registry.register("reload_seconds", "Time for reading the repository", reload_seconds.clone());
+        let (workflow_runs, jobs) = (ByState::default(), ByState::default());
+        registry.register("workflow_runs", "Runs of workflows by state", workflow_runs.clone());
+        registry.register("jobs", "Actions on devices that wait or are under way, by state", jobs.clone());
         let figures = Figures {
             devices,
             online,
@@ -103,6 +113,8 @@ impl Default for Vitals {
             reload_seconds,
             leader,
             labelled: Labelled::new(&mut registry),
+            workflow_runs,
+            jobs,
         };
         Self {
             begun: Instant::now(),
@@ -125,6 +137,17 @@ impl Vitals {
     pub(super) fn lead(&self, leads: bool) {
         self.leads.store(leads, Ordering::Relaxed);
         self.figures.leader.set(i64::from(leads));
+    }
+
+    /// Runs and jobs as they were counted just now.
+    pub(super) fn count(&self, counted: &WorkflowFigures) {
+        for (family, counts) in [(&self.figures.workflow_runs, &counted.runs), (&self.figures.jobs, &counted.jobs)] {
+            // A state in which nothing is any more is not one of before.
+            family.clear();
+            for (state, n) in counts {
+                family.get_or_create(&vec![("state".to_owned(), state.clone())]).set(*n);
+            }
+        }
     }
 
     /// Nothing new is begun any more.

@@ -22,6 +22,8 @@ const LEASE: TimeDelta = TimeDelta::minutes(5);
 const BEAT: Duration = Duration::from_secs(30);
 /// How soon what others have written is seen.
 const LOOK: Duration = Duration::from_millis(250);
+/// The same where there is nothing to drive.
+const REST: Duration = Duration::from_secs(1);
 /// Results written in one transaction.
 const BATCH: usize = 256;
 /// Results on their way. Where it is full, devices wait for the disk.
@@ -34,6 +36,8 @@ const BUSY: TimeDelta = TimeDelta::seconds(15);
 pub enum Which {
     /// Every run that nobody else drives, until it is stopped.
     All,
+    /// The same, until nothing more can be done now: what waits for a moment, a person or a device is left to who comes next.
+    Due,
     /// This one, and those that it starts and waits for, until it ends.
     One(String),
 }
@@ -103,7 +107,17 @@ struct State {
     wake: Option<DateTime<Utc>>,
     /// Jobs that begin now.
     begun: Vec<Job>,
+    /// Nobody has written anything since the runs were looked at.
+    read: bool,
     over: bool,
+}
+
+impl State {
+    /// Nothing is under way, and nothing can be begun before some later moment.
+    fn rests(&self, now: DateTime<Utc>) -> bool {
+        let led = || self.led.values();
+        self.read && self.flights.is_empty() && led().all(|led| !led.dirty && led.orphans.is_empty()) && self.wake.is_none_or(|at| at > now)
+    }
 }
 
 type Done = (String, Result<Option<JobChange>, StoreError>);
@@ -121,6 +135,7 @@ impl Driver {
             beaten: tokio::time::Instant::now(),
             wake: None,
             begun: Vec::new(),
+            read: false,
             over: false,
         };
         let owner = state.owner.clone();
@@ -146,7 +161,11 @@ impl Driver {
                 break Ok(());
             }
             let now = (self.parts)().clock.now();
-            let until = state.wake.map_or(LOOK, |at| (at - now).to_std().unwrap_or_default().min(LOOK));
+            if self.which == Which::Due && state.rests(now) {
+                break Ok(());
+            }
+            let look = if state.led.is_empty() { REST } else { LOOK };
+            let until = state.wake.map_or(look, |at| (at - now).to_std().unwrap_or_default().min(look));
             tokio::select! {
                 n = receiver.recv_many(&mut done, BATCH) => if n == 0 { break Ok(()) },
                 () = tokio::time::sleep(until.max(Duration::from_millis(1))) => {}
@@ -160,7 +179,7 @@ impl Driver {
         released?;
         match &self.which {
             Which::One(id) => store.workflow_run(id),
-            Which::All => Ok(None),
+            Which::All | Which::Due => Ok(None),
         }
     }
 
@@ -230,6 +249,7 @@ impl Driver {
         }
         self.let_go(store, state)?;
         state.wake = state.led.values().filter_map(|led| led.wake).min();
+        state.read = self.which != Which::Due || state.revision == Some(store.workflow_revision()?);
         Ok(())
     }
 
@@ -240,7 +260,7 @@ impl Driver {
             return Ok(());
         }
         let mut wanted: Vec<String> = match &self.which {
-            Which::All => store.runs_to_drive()?,
+            Which::All | Which::Due => store.runs_to_drive()?,
             Which::One(id) => {
                 let mut wanted = vec![id.clone()];
                 for other in store.runs_to_drive()? {

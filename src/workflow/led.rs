@@ -289,7 +289,7 @@ impl Led {
         let subject = self.run.cause.device.as_ref().map_or(Subject::System, |device| Subject::Device(Arc::clone(device)));
         let now = parts.clock.now();
         let finding = Finding {
-            key: AlertKey { subject, kind: "WorkflowFailed".into(), instance: self.run.id.as_str().into() },
+            key: AlertKey { subject, kind: crate::alert::kind::WORKFLOW_FAILED.into(), instance: self.run.id.as_str().into() },
             severity: Severity::High,
             title: format!("{}: the step '{}' failed", self.run.workflow, row.name),
             message: format!("{}. See `rmm workflow status {}`.", row.reason.as_deref().unwrap_or("It failed"), self.run.id),

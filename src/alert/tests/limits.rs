@@ -97,28 +97,80 @@ CPU:
     assert_eq!(room.measure("unknown", "CPU", "", 90.0), "");
 }
 
+/// Measures free space at these moments. What was asked for, and when.
+fn asked(room: &mut Room, steps: &[(&str, &str, f64)]) -> Vec<String> {
+    let mut asked = Vec::new();
+    for (time, volume, value) in steps {
+        room.until(time);
+        room.measure("db-1", "DiskSpace", volume, *value);
+        asked.extend(room.remedies.drain(..).map(|r| format!("{}{} {time}", r.call.action, r.instance)));
+    }
+    asked
+}
+
+/// Titles of alerts that say that a remedy does not help.
+fn given_up(room: &Room) -> Vec<String> {
+    let alerts = room.alerts().into_iter().filter(|alert| &*alert.key.kind == "RemediationFailed");
+    alerts.map(|alert| format!("{} {}", alert.title, alert.count)).collect()
+}
+
 #[test]
-fn a_remedy_is_asked_for_twice_per_breach_and_only_so_often_per_day() {
+fn a_remedy_is_carried_out_only_so_often_per_day() {
     let thresholds = "DiskSpace: {warning: 20, remediate: ClearTemp, remediateAtMost: 3}\n";
     for restarts in [false, true] {
         let mut room = Room::new(set(RULES, thresholds), "01:00");
         room.restarts = restarts;
-        let mut asked = Vec::new();
-        let mut step = |room: &mut Room, time: &str, value: f64| {
-            room.until(time);
-            room.measure("db-1", "DiskSpace", "/", value);
-            asked.extend(room.remedies.drain(..).map(|r| format!("{} {} {time}", r.device, r.call.action)));
-        };
-        step(&mut room, "01:00", 5.0);
-        step(&mut room, "01:05", 5.0);
-        step(&mut room, "01:20", 5.0);
-        step(&mut room, "02:00", 5.0);
-        step(&mut room, "02:05", 50.0);
-        step(&mut room, "03:00", 5.0);
-        step(&mut room, "04:00", 5.0);
-        assert_eq!(asked, ["db-1 ClearTemp 01:00", "db-1 ClearTemp 01:20", "db-1 ClearTemp 03:00"], "restarts: {restarts}");
+        let steps = [("01:00", "/", 5.0), ("01:20", "/", 5.0), ("02:05", "/", 50.0), ("03:00", "/var", 5.0), ("04:00", "/var", 5.0)];
+        assert_eq!(asked(&mut room, &steps), ["ClearTemp/ 01:00", "ClearTemp/ 01:20", "ClearTemp/var 03:00"], "restarts: {restarts}");
         let notes = room.alerts().last().unwrap().notes.clone();
         assert!(notes.iter().any(|note| note.text.contains("3 times within 24h")), "{notes:?}");
+    }
+}
+
+const DISK: &str = "DiskSpace: {warning: 20, remediate: {action: ClearTemp, with: {days: 3}}, remediateAtMost: 10}\n";
+
+#[test]
+fn what_does_not_help_twice_is_not_tried_a_third_time_but_told() {
+    for restarts in [false, true] {
+        let mut room = Room::new(set(RULES, DISK), "01:00");
+        room.restarts = restarts;
+        let steps = [("01:00", "/", 5.0), ("01:14", "/", 5.0), ("01:20", "/", 5.0), ("01:25", "/", 5.0)];
+        assert_eq!(asked(&mut room, &steps), ["ClearTemp/ 01:00", "ClearTemp/ 01:20"], "restarts: {restarts}");
+        assert!(given_up(&room).is_empty());
+        room.until("06:00");
+        assert_eq!(asked(&mut room, &[("06:00", "/", 5.0)]), [""; 0]);
+        assert_eq!(given_up(&room), ["ClearTemp does not help against DiskSpace / 1"], "restarts: {restarts}");
+        let message = room.alerts().into_iter().find(|alert| &*alert.key.kind == "RemediationFailed").unwrap().message;
+        assert!(message.contains("2 times") && message.contains("\"days\":3"), "{message}");
+    }
+}
+
+#[test]
+fn what_comes_again_after_each_try_is_left_alone_until_it_stays_away_for_a_day_or_the_threshold_changes() {
+    for restarts in [false, true] {
+        let mut room = Room::new(set(RULES, DISK), "01:00");
+        room.restarts = restarts;
+        let steps = [
+            ("01:00", "/", 5.0),
+            ("01:05", "/", 50.0),
+            ("03:00", "/", 5.0),
+            ("03:05", "/", 50.0),
+            ("05:00", "/", 5.0),
+            ("05:05", "/", 50.0),
+        ];
+        assert_eq!(asked(&mut room, &steps), ["ClearTemp/ 01:00", "ClearTemp/ 03:00"], "restarts: {restarts}");
+        assert_eq!(given_up(&room).len(), 1, "restarts: {restarts}");
+        // A day without it.
+        assert_eq!(asked(&mut room, &[("2026-11-22T06:00:00Z", "/", 5.0)]), ["ClearTemp/ 2026-11-22T06:00:00Z"]);
+        assert_eq!(asked(&mut room, &[("2026-11-22T06:20:00Z", "/", 5.0)]), ["ClearTemp/ 2026-11-22T06:20:00Z"]);
+        room.until("2026-11-22T07:00:00Z");
+        assert_eq!(asked(&mut room, &[("2026-11-22T07:00:00Z", "/", 5.0)]), [""; 0]);
+        // Another definition is another try.
+        let other = set(RULES, &DISK.replace("days: 3", "days: 1"));
+        room.set = Arc::clone(&other);
+        room.call(|desk, now| desk.reload(Arc::clone(&other), now).unwrap());
+        room.call(|desk, now| desk.tick(now).unwrap());
+        assert_eq!(asked(&mut room, &[("2026-11-22T07:05:00Z", "/", 5.0)]), ["ClearTemp/ 2026-11-22T07:05:00Z"]);
     }
 }
 

@@ -7,6 +7,7 @@ mod daemon;
 mod facts;
 mod file;
 mod journal;
+mod membership;
 mod records;
 mod samples;
 mod updates;

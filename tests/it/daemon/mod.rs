@@ -14,6 +14,7 @@ mod service;
 mod signed;
 mod storm;
 mod suspend;
+mod workflows;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
