@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use super::{Fleet, rmm};
 
-const COMMANDS: [&str; 32] = [
+const COMMANDS: [&str; 35] = [
     "init",
     "uninstall",
     "config",

@@ -54,8 +54,8 @@ fn an_alert_starts_one_run_and_a_daemon_that_is_killed_starts_no_second_one() {
     devices(&yard, &[("a", "Known")]);
     yard.file("scripts/mark.rhai", MARK);
     let workflows = marking(&yard, "Told", "'Alert: Repository severity >= High'", "on: [Known], ")
-        + &marking(&yard, "Other", "'Alert: Offline'", "on: [Known], ")
-        + &marking(&yard, "Mild", "'Alert: Repository severity = Low'", "on: [Known], ");
+        + marking(&yard, "Other", "'Alert: Offline'", "on: [Known], ").as_str()
+        + marking(&yard, "Mild", "'Alert: Repository severity = Low'", "on: [Known], ").as_str();
     yard.file("workflows/w.yaml", &workflows);
     let daemon = yard.daemon();
     daemon.until("the first look", || !yard.sql("SELECT Value FROM Revisions WHERE Name = 'workflow-alerts'").is_empty());
@@ -146,7 +146,7 @@ fn a_signed_request_starts_one_run_and_whoever_cannot_sign_learns_nothing() {
     yard.file("scripts/mark.rhai", MARK);
     let workflow =
         marking(&yard, "Deploy", "'Webhook: deploy'", "on: [Known], ").replace("name: Mark,", "name: Mark, when: 'trigger.go == 1',");
-    yard.file("workflows/w.yaml", &(workflow + &marking(&yard, "Bare", "'Webhook: bare'", "on: [Known], ")));
+    yard.file("workflows/w.yaml", &(workflow + marking(&yard, "Bare", "'Webhook: bare'", "on: [Known], ").as_str()));
     let port = port();
     yard.file("rmm.toml", &format!("[limits]\nmax_percent = 100\n[daemon]\nlisten = \"127.0.0.1:{port}\"\n"));
     let variables = [("RMM_SECRET_WEBHOOK_DEPLOY", "a secret of ours")];
