@@ -26,7 +26,7 @@ use crate::transport::{Session, TransportError};
 
 /// How long the device is held at most without a sign of life, and how often one is given.
 const LEASE: chrono::TimeDelta = chrono::TimeDelta::minutes(15);
-const BEAT: Duration = Duration::from_secs(300);
+const BEAT: Duration = Duration::from_mins(5);
 /// Most characters of a message.
 const MOST: usize = 500;
 
@@ -287,7 +287,7 @@ pub(super) fn script(program: &Program, host: &SharedHost, parameters: &Value, p
     let result = program.run(host, parameters);
     // Where the device is out of reach, or the time is over, nothing further can be asked of it.
     if !matches!(result, Err(ScriptError::Host(HostError::Transport { .. }))) {
-        let told = result.as_ref().map(Clone::clone).map_err(ToString::to_string);
+        let told = result.clone().map_err(|error| error.to_string());
         let after = program.after(host, parameters, &told);
         // What went wrong first is what is told.
         return result.and_then(|value| after.map(|()| value));

@@ -91,20 +91,17 @@ impl LiveHost {
             return Err(HostError::Transport { code: "RMM0723", category: Category::Configuration, message: message.into() });
         }
         let limit = doing.left().ok_or_else(|| told(&TransportError::Timeout { seconds: 0 }))?;
-        let output = match &mut doing.receipts {
-            Some(receipts) => {
-                self.runtime.block_on(receipts.carry_out(&*self.session, rendered, limit, &self.abort)).map_err(|error| told(&error))?
-            }
-            None => {
-                let command = Command {
-                    line: rendered.line,
-                    input: rendered.input.unwrap_or_default(),
-                    elevate: true,
-                    timeout: Some(limit),
-                    ..Command::default()
-                };
-                self.runtime.block_on(self.session.run(command, &self.abort)).map_err(|error| told(&error))?
-            }
+        let output = if let Some(receipts) = &mut doing.receipts {
+            self.runtime.block_on(receipts.carry_out(&*self.session, rendered, limit, &self.abort)).map_err(|error| told(&error))?
+        } else {
+            let command = Command {
+                line: rendered.line,
+                input: rendered.input.unwrap_or_default(),
+                elevate: true,
+                timeout: Some(limit),
+                ..Command::default()
+            };
+            self.runtime.block_on(self.session.run(command, &self.abort)).map_err(|error| told(&error))?
         };
         Ok(Reply { code: output.code, stdout: text(&output.stdout), stderr: text(&output.stderr) })
     }

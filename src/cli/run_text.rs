@@ -27,9 +27,9 @@ pub(super) fn preview(global: &Global, parts: &Parts, call: &ActionCall, devices
         let ask = Ask { allowed: Allowed::Confirmed, ..Ask::unattended(device, call, "a preview") };
         let Preview { commands, refused, held } = crate::apply::preview(parts, &ask)?;
         if refused.is_some() || held.is_some() {
-            stopped += 1
+            stopped += 1;
         } else {
-            would += 1
+            would += 1;
         }
         let _ = writeln!(out, "{}", paint(Tone::Strong, clean(device)));
         if let Some(held) = &held {
@@ -142,7 +142,7 @@ pub(super) fn conclude(global: &Global, store: &Store, ended: Ended<'_>) -> Resu
 
 fn write_job(out: &mut String, job: &Job, outputs: &[JobOutput], all: bool) {
     let place = if job.device.is_empty() { job.action.to_string() } else { clean(&job.device) };
-    let _ = writeln!(out, "{}  {}", paint(Tone::Strong, place), paint(tone(job.state), &job.state));
+    let _ = writeln!(out, "{}  {}", paint(Tone::Strong, place), paint(tone(job.state), job.state));
     // Of what went well the result is enough.
     if let Some(reason) = job.reason.as_deref().filter(|_| job.state != JobState::Succeeded) {
         let _ = writeln!(out, "  {}", clean(reason));

@@ -127,10 +127,10 @@ impl Runs {
 /// What whoever reads the log wants to know.
 fn say(event: &Event) {
     match event {
-        Event::Run { run, state, error } => match error.as_deref().filter(|_| *state == WorkflowState::Failed) {
-            Some(error) => tracing::warn!(run, state = %state, "workflow: {error}"),
-            None => tracing::info!(run, state = %state, "workflow"),
-        },
+        Event::Run { run, state: WorkflowState::Failed, error: Some(error) } => {
+            tracing::warn!(run, state = %WorkflowState::Failed, "workflow: {error}");
+        }
+        Event::Run { run, state, .. } => tracing::info!(run, state = %state, "workflow"),
         Event::Step { run, name, state, reason, .. } => {
             tracing::info!(run, step = &**name, state = %state, reason = reason.as_deref().unwrap_or("-"), "workflow");
         }

@@ -178,7 +178,9 @@ fn hash(parts: &[&[u8]]) -> String {
     use sha2::Digest as _;
     use std::fmt::Write as _;
     let mut hasher = sha2::Sha256::new();
-    parts.iter().for_each(|part| hasher.update(part));
+    for part in parts {
+        hasher.update(part);
+    }
     hasher.finalize().iter().fold(String::with_capacity(64), |mut out, byte| {
         let _ = write!(out, "{byte:02x}");
         out

@@ -40,7 +40,7 @@ pub(super) fn run(global: &Global, context: &Context, store: &Store, args: &Canc
     }
     store.ask_to_cancel(&run.id, &reason, &context.actor)?;
     let driven = Driven::of(&run.id, &store.leases()?);
-    let how = if driven != Driven::Nobody { How::Watch } else { live::usual(store)? };
+    let how = if driven == Driven::Nobody { live::usual(store)? } else { How::Watch };
     let exit = live::follow(global, &context.parts(store), &run.id, how)?;
     let ended = store.workflow_run(&run.id)?.is_some_and(|run| run.state.is_final());
     let left = store.jobs(&JobFilter { states: vec![JobState::Pending, JobState::Waiting], ..open })?;

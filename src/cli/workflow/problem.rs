@@ -85,8 +85,7 @@ impl Diagnose for Problem {
             Self::Unknown { what: "device", .. } => Some("`rmm devices list` shows what there is".into()),
             Self::Unknown { what: "run", .. } => Some("`rmm workflow status` shows the latest".into()),
             Self::Unknown { .. } => None,
-            Self::LeftOut { run, .. } => Some(format!("look at it: rmm workflow status {run}")),
-            Self::NotResumable { run, .. } => Some(format!("look at it: rmm workflow status {run}")),
+            Self::LeftOut { run, .. } | Self::NotResumable { run, .. } => Some(format!("look at it: rmm workflow status {run}")),
             Self::NothingToDecide { advice, .. } | Self::NotCancellable { advice, .. } => advice.clone(),
             Self::NoDevice { .. } => Some("add --device NAME".into()),
         }

@@ -115,20 +115,16 @@ fn list(global: &Global, context: &Context, jobs: &[Job]) -> Result<(), Failure>
 }
 
 fn cancel(global: &Global, context: &Context, store: &Store, text: &str, reason: Option<String>) -> Result<Exit, Failure> {
-    let job = match store.job(text)? {
-        Some(job) => job,
-        None => {
-            let mut found = store.jobs(&JobFilter { states: OPEN.to_vec(), ..JobFilter::default() })?;
-            found.retain(|job| text.len() >= 4 && job.id.ends_with(text));
-            match found.len() {
-                0 => return Err(Problem::Unknown { what: "job", name: clean(text), near: None }.into()),
-                1 => found.swap_remove(0),
-                n => {
-                    return Err(Failure::usage(
-                        format!("'{}' is the end of {}", clean(text), count(n, "job", "jobs")),
-                        "give more of the id",
-                    ));
-                }
+    let job = if let Some(job) = store.job(text)? {
+        job
+    } else {
+        let mut found = store.jobs(&JobFilter { states: OPEN.to_vec(), ..JobFilter::default() })?;
+        found.retain(|job| text.len() >= 4 && job.id.ends_with(text));
+        match found.len() {
+            0 => return Err(Problem::Unknown { what: "job", name: clean(text), near: None }.into()),
+            1 => found.swap_remove(0),
+            n => {
+                return Err(Failure::usage(format!("'{}' is the end of {}", clean(text), count(n, "job", "jobs")), "give more of the id"));
             }
         }
     };

@@ -68,7 +68,9 @@ fn list(raw: &Raw<'_>, manager: &str, text: &str) -> List {
     }
     if manager == "#apt" {
         let held = packages::held(raw);
-        list.iter_mut().for_each(|(name, one)| one.held = Some(held.contains(&name.as_str())));
+        for (name, one) in &mut list {
+            one.held = Some(held.contains(&name.as_str()));
+        }
     }
     list
 }

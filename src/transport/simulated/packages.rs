@@ -4,8 +4,11 @@ use std::fmt::Write as _;
 
 use super::machine::Machine;
 
+/// The version that is offered, and where it comes from.
+type Offered = Option<(&'static str, &'static str)>;
+
 /// Packages with the version that is there at first, the one that is offered, and where it comes from.
-const PACKAGES: [(&str, &str, Option<(&str, &str)>); 4] = [
+const PACKAGES: [(&str, &str, Offered); 4] = [
     ("openssl", "3.0.15-1", Some(("3.0.16-1", "stable-security"))),
     ("nginx", "1.22.1-9", Some(("1.22.1-10", "stable"))),
     ("openssh-server", "1:9.2p1-2", None),

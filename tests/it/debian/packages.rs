@@ -118,7 +118,7 @@ impl Repository {
     }
 
     pub(super) fn suite(&self, suite: &str) {
-        self.published().suite = suite.to_owned();
+        suite.clone_into(&mut self.published().suite);
     }
 }
 
