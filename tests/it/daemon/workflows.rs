@@ -145,7 +145,7 @@ fn a_signed_request_starts_one_run_and_whoever_cannot_sign_learns_nothing() {
     devices(&yard, &[("a", "Known")]);
     yard.file("scripts/mark.rhai", MARK);
     let workflow =
-        marking(&yard, "Deploy", "'Webhook: deploy'", "on: [Known], ").replace("name: Mark,", "name: Mark, when: 'trigger.go == 1',");
+        marking(&yard, "Deploy", "'Webhook: deploy'", "on: [Known], ").replace("name: Mark,", "name: Mark, when: 'trigger.release == 1',");
     yard.file("workflows/w.yaml", &(workflow + marking(&yard, "Bare", "'Webhook: bare'", "on: [Known], ").as_str()));
     let port = port();
     yard.file("rmm.toml", &format!("[limits]\nmax_percent = 100\n[daemon]\nlisten = \"127.0.0.1:{port}\"\n"));
@@ -154,7 +154,7 @@ fn a_signed_request_starts_one_run_and_whoever_cannot_sign_learns_nothing() {
     daemon.says("at work");
     let url = |name: &str| format!("http://127.0.0.1:{port}/hooks/{name}");
     let now = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-    let (body, time) = (r#"{"go": 1}"#, now());
+    let (body, time) = (r#"{"release": 1}"#, now());
     let good = sign("a secret of ours", time, body);
     daemon.until("an answer", || post(&url("deploy"), None, body).0 == 401);
     let refused = post(&url("deploy"), Some(&sign("another", time, body)), body);
