@@ -82,7 +82,7 @@ fn check(fleet: &Fleet, round: usize) {
 
 #[test]
 fn a_run_that_is_killed_at_any_moment_is_resumed_and_every_change_is_done_exactly_once() {
-    let kills: usize = std::env::var("RMM_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(6);
+    let kills: usize = std::env::var("RMM_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(3);
     let fleet = Fleet::new(DEVICES);
     fleet.file("scripts/appended.rhai", APPENDED);
     fleet.policy(SETTINGS);

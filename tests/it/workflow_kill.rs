@@ -94,7 +94,7 @@ fn check(fleet: &Fleet, rounds: usize) {
 
 #[test]
 fn a_workflow_that_is_killed_at_any_moment_goes_on_and_each_effect_happens_once() {
-    let kills: usize = std::env::var("RMM_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(5);
+    let kills: usize = std::env::var("RMM_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(2);
     let fleet = Fleet::new(DEVICES);
     fleet.file("scripts/count.rhai", COUNT);
     fleet.file("workflows/five.yaml", &workflow());
