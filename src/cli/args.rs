@@ -110,6 +110,8 @@ pub(super) enum Command {
     Alerts(super::alerts::AlertsArgs),
     /// Try channels; show and retry what was to be sent
     Notify(super::notify::NotifyArgs),
+    /// Passwords and keys, encrypted in the repository: init, set, list, rotate
+    Secrets(super::secrets::SecretsArgs),
     /// Who did what, and proof that the record was not altered
     Audit(super::audit::AuditArgs),
     /// Copy the database to a file, while others write
