@@ -118,6 +118,9 @@ impl Debian {
         let options = LoadOptions { root: self.repo(), env: None, environment: Vec::new(), now: clock.now() };
         let loaded = rmm::repo::load(&options);
         assert!(loaded.set.is_some(), "{:#?}", loaded.problems);
+        let set = Arc::new(loaded.set.unwrap());
+        let store = Store::open(&self.repo().join(".rmm/rmm.db"), Arc::clone(&clock)).unwrap();
+        rmm::apply::declare(&set, &store).unwrap();
         let secrets = Arc::new(SecretStore::new(&self.repo(), Redactor::new()));
         let options = SessionOptions {
             ssh_timeout: Duration::from_secs(20),
@@ -126,8 +129,8 @@ impl Debian {
             ..SessionOptions::default()
         };
         Parts {
-            set: Arc::new(loaded.set.unwrap()),
-            store: Store::open(&self.repo().join(".rmm/rmm.db"), Arc::clone(&clock)).unwrap(),
+            set,
+            store,
             sessions: Arc::new(Sessions::new(options, Arc::clone(&secrets) as _)),
             secrets,
             redactor: Redactor::new(),

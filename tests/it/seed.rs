@@ -151,6 +151,8 @@ async fn patch_tuesday_takes_a_bad_update_back_from_the_pilot_and_brings_a_good_
     let (pilot, other) = (debian.device("pilot-1"), debian.device("web-1"));
     for device in [&pilot, &other] {
         device.install("rmm-demo", "1.0-1");
+        // Without a firewall and the like a device is only just healthy enough.
+        std::fs::write(device.path("etc/apt/apt.conf.d/20auto-upgrades"), "APT::Periodic::Unattended-Upgrade \"1\";\n").unwrap();
     }
     house(&debian, &[(&pilot, "Pilot"), (&other, "Production")]);
     let installed = || [&pilot, &other].map(|device| device.version("rmm-demo").unwrap_or_default());
@@ -174,6 +176,7 @@ async fn patch_tuesday_takes_a_bad_update_back_from_the_pilot_and_brings_a_good_
     assert_eq!(ended.state, WorkflowState::Failed);
     let error = ended.error.unwrap();
     assert!(error.starts_with("Verify Pilot Health: ") && error.ends_with("; 1 undone"), "{error}");
+    assert!(error.contains("1 of 1 settings differ"), "{error}");
     assert_eq!(installed(), ["1.0-1", "1.0-1"]);
     assert_eq!(conf(&pilot), "safe\n");
     assert!(played.jobs(&run).iter().all(|(step, device, _)| *step == 0 || device != "web-1"), "production is untouched");

@@ -37,8 +37,11 @@ policies:
       Timezone: Europe/Berlin
 "##;
 
+/// Setting, platform, key, what is wanted, a section of the facts with what it holds before, and what it holds afterwards.
+type Case = (&'static str, Platform, Option<&'static str>, Value, (&'static str, Value), Value);
+
 /// What belongs to the machine below, or to another system: the facts before and after, and what is wanted.
-fn recorded() -> Vec<(&'static str, Platform, Option<&'static str>, Value, (&'static str, Value), Value)> {
+fn recorded() -> Vec<Case> {
     use Platform::{Linux, Windows};
     vec![
         (
