@@ -101,6 +101,7 @@ pub fn target(set: &PolicySet, device: &Device) -> Target {
         name: device.name.clone(),
         address: device.address.clone().unwrap_or_else(|| device.name.clone()),
         connection: set.connection(device),
+        platform: device.os,
     }
 }
 

@@ -69,7 +69,7 @@ pub enum LogLevel {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Connections {
-    /// Time for one look of a `winrm` monitor that names none.
+    /// Time for connecting and signing in over WinRM, and for one look of a `winrm` monitor that names none.
     pub winrm_timeout: Span,
     /// Time for connecting and signing in over SSH.
     pub ssh_timeout: Span,
@@ -274,7 +274,7 @@ impl JsonSchema for Amount {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Security {
-    /// Refuse monitors that speak WinRM over plain HTTP.
+    /// Refuse WinRM without TLS, of connections and of monitors.
     pub require_https: bool,
     /// How long a session goes on with the credentials with which it was opened; then it signs in anew.
     pub credential_cache_ttl: Span,

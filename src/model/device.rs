@@ -22,7 +22,9 @@ pub enum Platform {
 
 super::traits::lower_display! {
     Platform { Linux => "linux", Windows => "windows", Macos => "macos" }
-    TransportKind { Local => "local", Ssh => "ssh", Simulated => "simulated" }
+    TransportKind { Local => "local", Ssh => "ssh", Winrm => "winrm", Simulated => "simulated" }
+    WinrmAuth { Negotiate => "negotiate", Kerberos => "kerberos", Ntlm => "ntlm", Basic => "basic", Certificate => "certificate" }
+    WinrmScheme { Https => "https", Http => "http" }
 }
 
 /// How a device is reached.
@@ -31,11 +33,41 @@ super::traits::lower_display! {
 pub enum TransportKind {
     /// This machine itself, by starting processes.
     Local,
-    /// SSH, the default.
+    /// SSH, the default of all that do not run Windows.
     #[default]
     Ssh,
+    /// WinRM, the default where the device declares `os: windows`.
+    Winrm,
     /// Nothing is reached: answers are made up, for load tests and demonstrations.
     Simulated,
+}
+
+/// How one signs in over WinRM.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum WinrmAuth {
+    /// Kerberos where a realm is known, and NTLM else; the default.
+    #[default]
+    Negotiate,
+    /// Kerberos and nothing else.
+    Kerberos,
+    /// NTLM and nothing else.
+    Ntlm,
+    /// User and password as they are; only over HTTPS.
+    Basic,
+    /// A client certificate that the device maps to a user; only over HTTPS.
+    Certificate,
+}
+
+/// What carries WinRM.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum WinrmScheme {
+    /// TLS, port 5986, the default.
+    #[default]
+    Https,
+    /// Port 5985; every message is encrypted with the keys of the sign-in, never sent in clear.
+    Http,
 }
 
 /// How simulated devices behave. What a device does follows from the seed, its name and the clock alone.
@@ -99,7 +131,7 @@ pub struct SecretRef {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Connection {
-    /// Transport; `ssh` unless told otherwise.
+    /// Transport; `winrm` for devices with `os: windows` and `ssh` for all others unless told otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transport: Option<TransportKind>,
     /// User to sign in as.
@@ -132,6 +164,33 @@ pub struct Connection {
     /// File of known host keys; `~/.ssh/known_hosts` unless told otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known_hosts: Option<String>,
+    /// How to sign in over WinRM; `negotiate` unless told otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<WinrmAuth>,
+    /// What carries WinRM; `https` unless told otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheme: Option<WinrmScheme>,
+    /// File in PEM with the certificates that may vouch for a device over HTTPS, in place of the system's; `~` is the home directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<String>,
+    /// SHA-256 fingerprint of the very certificate that the device shows over HTTPS; then nothing else need vouch for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_fingerprint: Option<String>,
+    /// File in PEM with the client certificate to sign in with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
+    /// File in PEM with the private key of the client certificate, not encrypted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_key: Option<String>,
+    /// Kerberos realm of the user, where the user does not say it: `EXAMPLE.COM`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub realm: Option<String>,
+    /// Kerberos key distribution centre, `HOST` or `HOST:PORT`; else `krb5.conf` tells it, else the realm's own name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kdc: Option<String>,
+    /// Keytab to sign in with in place of a password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keytab: Option<String>,
     /// How a simulated device behaves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub simulation: Option<Simulation>,
@@ -143,6 +202,7 @@ impl Connection {
     pub fn or(mut self, farther: &Self) -> Self {
         macro_rules! fill { ($($f:ident),+) => {$( if self.$f.is_none() { self.$f.clone_from(&farther.$f); } )+}; }
         fill!(transport, user, port, passphrase, password, elevate, sudo_password, host_key, known_hosts, simulation);
+        fill!(auth, scheme, ca_file, certificate_fingerprint, certificate, certificate_key, realm, kdc, keytab);
         if self.identity_files.is_empty() {
             self.identity_files.clone_from(&farther.identity_files);
         }
@@ -151,6 +211,66 @@ impl Connection {
         }
         self
     }
+
+    /// What can never work, whatever a group or a site adds.
+    pub fn contradiction(&self) -> Option<Contradiction> {
+        let clear = self.scheme == Some(WinrmScheme::Http);
+        match self.auth {
+            Some(auth @ (WinrmAuth::Basic | WinrmAuth::Certificate)) if clear => {
+                return Some(Contradiction {
+                    member: "auth",
+                    message: format!("auth: {auth} needs HTTPS: without it nothing keeps what is said from being read"),
+                    advice: "leave out scheme: http, or sign in with auth: negotiate",
+                });
+            }
+            _ => {}
+        }
+        let fingerprint = self.certificate_fingerprint.as_ref().filter(|text| fingerprint(text).is_none());
+        fingerprint.map(|text| Contradiction {
+            member: "certificateFingerprint",
+            message: format!("'{}' is no SHA-256 fingerprint", text.escape_debug()),
+            advice: "write its 64 hexadecimal digits, with or without colons; rmm doctor DEVICE shows the one of a device",
+        })
+    }
+
+    /// The transport: the one that is named, else the usual one of the operating system.
+    pub fn transport(&self, os: Option<Platform>) -> TransportKind {
+        self.transport.unwrap_or(if os == Some(Platform::Windows) { TransportKind::Winrm } else { TransportKind::Ssh })
+    }
+
+    /// The port of a transport: the one that is named, else the usual one.
+    pub fn port(&self, transport: TransportKind) -> u16 {
+        self.port.unwrap_or(match (transport, self.scheme.unwrap_or_default()) {
+            (TransportKind::Winrm, WinrmScheme::Https) => 5986,
+            (TransportKind::Winrm, WinrmScheme::Http) => 5985,
+            _ => 22,
+        })
+    }
+}
+
+/// Members of a connection that exclude one another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contradiction {
+    /// The member to look at, as it is written.
+    pub member: &'static str,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub advice: &'static str,
+}
+
+/// The bytes of a SHA-256 fingerprint, written in hexadecimal digits with or without colons.
+pub fn fingerprint(text: &str) -> Option<[u8; 32]> {
+    let digits: Vec<u8> = text.bytes().filter(|b| !matches!(b, b':' | b' ')).collect();
+    let mut bytes = [0; 32];
+    if digits.len() != 64 {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks(2)) {
+        let digit = |b: u8| char::from(b).to_digit(16);
+        *byte = u8::try_from(digit(pair[0])? * 16 + digit(pair[1])?).ok()?;
+    }
+    Some(bytes)
 }
 
 /// A managed computer.

@@ -247,6 +247,7 @@ pub(super) fn compile_after(
         fleet.sites.values().filter_map(|site| Some((site.value.site_id.clone()?, site.value.name.clone()))).collect();
     let before = problems.len();
     check_default_site(&config, &origins, &fleet, &site_ids, &mut problems);
+    super::connections::check(&fleet, config.security.require_https, &mut problems);
     let members = Members::new(&fleet, &site_ids, &config.general.default_site);
     let mut checker = Checker { fleet: &fleet, site_ids: &site_ids, members: &members, incomplete: false, problems: &mut problems };
     checker.fleet();

@@ -13,6 +13,7 @@ mod codes;
 mod compile;
 mod config;
 mod conflicts;
+mod connections;
 mod decode;
 mod depends;
 pub mod devices_csv;

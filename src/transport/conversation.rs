@@ -23,6 +23,8 @@ pub(super) struct Conversation {
     asked: bool,
     input: Option<Vec<u8>>,
     line: String,
+    /// Run as it is; standard input is closed behind the input.
+    plain: bool,
 }
 
 impl Conversation {
@@ -39,7 +41,29 @@ impl Conversation {
             asked: false,
             input: Some(input),
             line,
+            plain: false,
         }
+    }
+
+    /// A command that is run as it is: nobody rises, and no guard watches over it.
+    pub(super) fn plain(command: Command, max_output: u64) -> Self {
+        let limit = command.max_output.unwrap_or(max_output);
+        Self {
+            stdout: Bounded::new(limit),
+            stderr: Bounded::new(limit),
+            before: None,
+            password: None,
+            nonce: String::new(),
+            asked: false,
+            input: Some(command.input),
+            line: command.line,
+            plain: true,
+        }
+    }
+
+    /// Whether nothing watches standard input on the other side: it is closed as soon as the input is sent.
+    pub(super) fn is_plain(&self) -> bool {
+        self.plain
     }
 
     /// The command line to start.

@@ -12,7 +12,7 @@ mod ssh;
 mod target;
 mod wrapper;
 
-pub use session::{Command, Output, Session, TransportError};
+pub use session::{Command, Output, Session, Shell, TransportError};
 pub use sessions::Sessions;
 pub use target::{SessionOptions, Target};
 

@@ -9,7 +9,7 @@ use crate::diagnose::{Category, Diagnose};
 /// A command for a device.
 #[derive(Clone, Debug, Default)]
 pub struct Command {
-    /// POSIX shell text, composed by `script::render` or `collect`; values in it are quoted there.
+    /// Text for the [`Shell`] of the session, composed by `script::render` or `collect`; values in it are quoted there.
     pub line: String,
     /// What is sent to its standard input, which is then closed.
     pub input: Vec<u8>,
@@ -193,11 +193,26 @@ fn host_and_port(address: &str) -> (&str, &str) {
     (host.trim_start_matches('[').trim_end_matches(']'), port)
 }
 
+/// What reads the command lines of a device.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Shell {
+    /// A POSIX shell.
+    #[default]
+    Posix,
+    /// PowerShell: lines are those of `script::powershell`, and run as they are, without a wrapper.
+    PowerShell,
+}
+
 /// A signed-in session on one device. Cheap to share; commands may run side by side.
 #[async_trait::async_trait]
 pub trait Session: Send + Sync {
     /// Runs a command to its end. Cancellation and the time limit end the remote command too.
     async fn run(&self, command: Command, cancel: &CancellationToken) -> Result<Output, TransportError>;
+
+    /// What reads the command lines here.
+    fn shell(&self) -> Shell {
+        Shell::Posix
+    }
 
     /// Closes what it holds open, for everybody who shares it; a later command connects anew.
     async fn close(&self) {}

@@ -15,8 +15,9 @@ use super::conversation::Conversation;
 use super::simulated::Simulator;
 use super::ssh::{self, Connected};
 use super::wrapper::Rise;
-use super::{Command, Output, Session, SessionOptions, Target, TransportError, local, secret};
+use super::{Command, Output, Session, SessionOptions, Shell, Target, TransportError, local, secret};
 use crate::access::Secrets;
+use crate::model::Platform;
 use crate::model::device::{Connection, TransportKind};
 use crate::time::{Clock, SystemClock};
 
@@ -68,12 +69,15 @@ impl Sessions {
         if cancel.is_cancelled() {
             return Err(TransportError::Cancelled);
         }
-        match target.connection.transport {
-            Some(TransportKind::Local) => {
+        match target.transport() {
+            TransportKind::Local => {
                 return Ok(Arc::new(LocalSession { inner: Arc::clone(&self.inner), connection: target.connection.clone() }));
             }
-            Some(TransportKind::Simulated) => return self.inner.simulator.open(target, &self.inner.options, cancel).await,
-            Some(TransportKind::Ssh) | None => {}
+            TransportKind::Simulated => return self.inner.simulator.open(target, &self.inner.options, cancel).await,
+            TransportKind::Winrm => {
+                return Err(TransportError::Setup { what: "transport: winrm".into(), reason: "it cannot be opened yet".into() });
+            }
+            TransportKind::Ssh => {}
         }
         self.inner.sweep();
         let slot = self.inner.slot(target);
@@ -116,7 +120,7 @@ impl Inner {
     }
 
     fn slot(&self, target: &Target) -> Arc<Slot> {
-        let key = format!("{}\0{:?}", target.address, target.connection);
+        let key = format!("{}\0{:?}\0{:?}", target.address, target.platform, target.connection);
         Arc::clone(lock(&self.slots).entry(key).or_default())
     }
 
@@ -243,7 +247,10 @@ impl Session for SshSession {
         let inner = &self.inner;
         let (rise, password) = inner.rise(&self.target.connection, command.elevate)?;
         let time = command.timeout.unwrap_or(inner.options.command_timeout);
-        let talk = Conversation::new(command, rise, password, inner.options.max_output_bytes);
+        let talk = match self.shell() {
+            Shell::Posix => Conversation::new(command, rise, password, inner.options.max_output_bytes),
+            Shell::PowerShell => Conversation::plain(command, inner.options.max_output_bytes),
+        };
         let open = tokio::select! {
             open = self.channel(cancel) => open?,
             () = cancel.cancelled() => return Err(TransportError::Cancelled),
@@ -263,6 +270,10 @@ impl Session for SshSession {
         };
         dropped.disarm();
         answer.unwrap_or_else(|e| Err(TransportError::Lost { address: self.target.address.clone(), reason: e.to_string() }))
+    }
+
+    fn shell(&self) -> Shell {
+        if self.target.platform == Some(Platform::Windows) { Shell::PowerShell } else { Shell::Posix }
     }
 
     async fn close(&self) {

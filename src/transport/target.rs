@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::model::device::{Connection, HostKeyCheck};
+use crate::model::Platform;
+use crate::model::device::{Connection, HostKeyCheck, TransportKind};
 
 /// A device as transport sees it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,6 +15,15 @@ pub struct Target {
     pub address: String,
     /// How to reach it, already joined from device, groups and site.
     pub connection: Connection,
+    /// Operating system, where it is declared: Windows is spoken to in PowerShell, and over WinRM unless told otherwise.
+    pub platform: Option<Platform>,
+}
+
+impl Target {
+    /// What carries commands to it.
+    pub fn transport(&self) -> TransportKind {
+        self.connection.transport(self.platform)
+    }
 }
 
 /// Limits and places that hold for all sessions.
@@ -21,6 +31,8 @@ pub struct Target {
 pub struct SessionOptions {
     /// Time to reach, greet and sign in, over all hops.
     pub ssh_timeout: Duration,
+    /// Time to reach and sign in over WinRM.
+    pub winrm_timeout: Duration,
     /// Time for a command that does not bring its own.
     pub command_timeout: Duration,
     /// How long an idle session is kept.
@@ -43,6 +55,7 @@ impl Default for SessionOptions {
     fn default() -> Self {
         Self {
             ssh_timeout: Duration::from_secs(30),
+            winrm_timeout: Duration::from_secs(30),
             command_timeout: Duration::from_mins(5),
             session_ttl: Duration::from_mins(5),
             sign_in_ttl: Duration::from_hours(1),

@@ -100,7 +100,7 @@ async fn a_real_journal_is_read_after_its_place_and_named_in_the_alert_that_it_b
     let store = Store::open(&folder.path().join("rmm.db"), Arc::new(FixedClock::new(now))).unwrap();
     let sessions = Sessions::new(SessionOptions::default(), Arc::new(Nothing));
     let connection = Connection { transport: Some(TransportKind::Local), ..Connection::default() };
-    let target = Target { name: "web-1".into(), address: "web-1".into(), connection };
+    let target = Target { name: "web-1".into(), address: "web-1".into(), connection, platform: None };
     let cancel = CancellationToken::new();
     let session = Elsewhere { session: sessions.open(&target, &cancel).await.unwrap(), folder: journal.clone() };
     let device = Device { name: "web-1".into(), ..Device::default() };

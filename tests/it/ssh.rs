@@ -46,6 +46,7 @@ fn target(sshd: &Sshd) -> Target {
         name: "t".into(),
         address: "127.0.0.1".into(),
         connection: Connection { user: Some(user()), port: Some(sshd.port), ..Connection::default() },
+        platform: None,
     }
 }
 
@@ -64,7 +65,7 @@ async fn ask(sessions: &Sessions, target: &Target, command: Command) -> Result<r
 
 fn local() -> Target {
     let connection = Connection { transport: Some(TransportKind::Local), ..Connection::default() };
-    Target { name: "here".into(), address: "here".into(), connection }
+    Target { name: "here".into(), address: "here".into(), connection, platform: None }
 }
 
 fn nowhere() -> Sessions {
@@ -231,9 +232,28 @@ async fn a_jump_host_of_the_ssh_config_is_gone_through() {
         "Host gate\n HostName 127.0.0.1\n Port {g}\n User {u}\nHost inside\n HostName 127.0.0.1\n Port {i}\n User {u}\n ProxyJump gate\n"
     );
     std::fs::write(gate.path(".ssh/config"), config).unwrap();
-    let target = Target { name: "inside".into(), address: "inside".into(), connection: Connection::default() };
+    let target = Target { name: "inside".into(), address: "inside".into(), ..Target::default() };
     assert_eq!(ask(&sessions(&gate), &target, line("echo in")).await.unwrap().stdout, b"in\n");
     assert_eq!((gate.sign_ins(), inner.sign_ins()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_device_with_windows_gets_the_line_as_it_is_and_its_input_with_its_end() {
+    let sshd = Sshd::start();
+    sshd.authorize(&sshd.path(".ssh/id_ed25519.pub"));
+    let sessions = sessions(&sshd);
+    let windows = Target { platform: Some(rmm::model::Platform::Windows), ..target(&sshd) };
+    let cancel = CancellationToken::new();
+    let session = sessions.open(&windows, &cancel).await.unwrap();
+    assert_eq!(session.shell(), rmm::transport::Shell::PowerShell);
+    // The wrapper starts sh through `eval`; without it the line is what the login shell was given.
+    let command = Command { line: "echo \"[$0] $-\"; cat; echo end".into(), input: b"in\n".to_vec(), elevate: true, ..Command::default() };
+    let output = session.run(command, &cancel).await.unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.ends_with("in\nend\n") && !text.starts_with("[sh]"), "{text}");
+    let slow = Command { line: "sleep 60".into(), timeout: Some(Duration::from_millis(200)), ..Command::default() };
+    assert!(matches!(session.run(slow, &cancel).await, Err(TransportError::Timeout { .. })));
+    assert_eq!(sessions.open(&target(&sshd), &cancel).await.unwrap().shell(), rmm::transport::Shell::Posix);
 }
 
 #[tokio::test]

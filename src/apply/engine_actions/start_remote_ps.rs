@@ -9,8 +9,8 @@ use super::start_rdp::{Client, installed, plain_address};
 use super::{EngineAction, Errand, done, failed};
 use crate::apply::Acted;
 use crate::apply::survey::target;
-use crate::model::device::TransportKind;
-use crate::model::{Device, Platform};
+use crate::model::Device;
+use crate::model::device::{TransportKind, WinrmScheme};
 use crate::store::StoreError;
 
 pub(super) struct StartRemotePs;
@@ -19,6 +19,8 @@ pub(super) struct StartRemotePs;
 struct Door<'a> {
     /// Over SSH; else over WinRM.
     ssh: bool,
+    /// WinRM over HTTPS.
+    tls: bool,
     address: &'a str,
     port: Option<u16>,
     user: Option<&'a str>,
@@ -42,6 +44,9 @@ fn client(system: &str, path: Option<&OsString>, door: &Door<'_>) -> Result<Clie
     if let Some(port) = door.port {
         command += &format!(" -Port {port}");
     }
+    if door.tls {
+        command += " -UseSSL";
+    }
     match door.user {
         Some(user) if door.ssh => command += &format!(" -UserName {}", quoted(user)),
         Some(user) => command += &format!(" -Credential {}", quoted(user)),
@@ -52,14 +57,15 @@ fn client(system: &str, path: Option<&OsString>, door: &Door<'_>) -> Result<Clie
 
 fn of(errand: &Errand<'_>, device: &Device) -> Result<Client, String> {
     let target = target(&errand.parts.set, device);
-    let ssh = target.connection.transport == Some(TransportKind::Ssh)
-        || target.connection.transport.is_none() && device.os != Some(Platform::Windows);
-    if target.connection.transport.is_some_and(|kind| kind != TransportKind::Ssh) {
-        return Err("this very computer needs no remote session".into());
-    }
+    let ssh = match target.transport() {
+        TransportKind::Ssh => true,
+        TransportKind::Winrm => false,
+        TransportKind::Local | TransportKind::Simulated => return Err("this very computer needs no remote session".into()),
+    };
     let user = errand.text("user").or(target.connection.user.as_deref());
-    let port = if ssh { target.connection.port } else { None };
-    client(std::env::consts::OS, std::env::var_os("PATH").as_ref(), &Door { ssh, address: &target.address, port, user })
+    let port = target.connection.port;
+    let tls = !ssh && target.connection.scheme.unwrap_or_default() == WinrmScheme::Https;
+    client(std::env::consts::OS, std::env::var_os("PATH").as_ref(), &Door { ssh, tls, address: &target.address, port, user })
 }
 
 #[async_trait::async_trait]
@@ -106,7 +112,7 @@ mod tests {
     fn the_session_goes_the_way_the_device_is_managed() {
         let folder = tempfile::tempdir().unwrap();
         let path = Some(folder.path().as_os_str().to_owned());
-        let door = |ssh, address| Door { ssh, address, port: ssh.then_some(2222), user: Some("EXAMPLE\\kim") };
+        let door = |ssh, address| Door { ssh, tls: !ssh, address, port: ssh.then_some(2222), user: Some("EXAMPLE\\kim") };
         assert!(client("linux", path.as_ref(), &door(true, "ws-1")).unwrap_err().contains("not installed"));
         for name in ["pwsh", "powershell.exe"] {
             std::fs::write(folder.path().join(name), "").unwrap();
@@ -117,7 +123,7 @@ mod tests {
         let made = client("windows", path.as_ref(), &door(false, "ws-1")).unwrap();
         assert_eq!(
             (made.program.as_str(), made.arguments[2].as_str()),
-            ("powershell.exe", "Enter-PSSession -ComputerName 'ws-1' -Credential 'EXAMPLE\\kim'")
+            ("powershell.exe", "Enter-PSSession -ComputerName 'ws-1' -UseSSL -Credential 'EXAMPLE\\kim'")
         );
         assert!(client("windows", path.as_ref(), &door(true, "ws-1")).is_err());
         assert!(client("linux", path.as_ref(), &door(true, "x'; Remove-Item C:\\ #")).is_err());

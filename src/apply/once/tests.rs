@@ -145,7 +145,7 @@ async fn a_simulated_device_keeps_receipts_too() {
     }
     let sessions = crate::transport::Sessions::new(crate::transport::SessionOptions::default(), std::sync::Arc::new(None));
     let connection = Connection { transport: Some(TransportKind::Simulated), ..Connection::default() };
-    let target = crate::transport::Target { name: "s-1".into(), address: "s-1".into(), connection };
+    let target = crate::transport::Target { name: "s-1".into(), address: "s-1".into(), connection, ..Default::default() };
     let cancel = CancellationToken::new();
     let session = sessions.open(&target, &cancel).await.unwrap();
     let carry_out = async |key: &str, line: &str| {

@@ -193,7 +193,7 @@ async fn a_simulated_device_that_is_told_to_be_busy_is_measured_so_at_its_next_o
     let sessions = Sessions::with_clock(SessionOptions::default(), Arc::new(NoSecrets), Arc::clone(&clock) as _);
     let simulation = Simulation { control: Some(control.to_str().unwrap().to_owned()), ..Simulation::default() };
     let connection = Connection { transport: Some(TransportKind::Simulated), simulation: Some(simulation), ..Connection::default() };
-    let target = Target { name: "sim-1".into(), address: "sim-1".into(), connection };
+    let target = Target { name: "sim-1".into(), address: "sim-1".into(), connection, platform: None };
     let cancel = tokio_util::sync::CancellationToken::new();
     let request = Request::full();
     let mut measurer = Measurer::default();

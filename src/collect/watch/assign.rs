@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Assigned;
 use crate::model::device::TransportKind;
+use crate::model::monitor::Check;
 use crate::model::{Device, Facts, Monitor};
 use crate::plan::{Planner, Scope, Targeting};
 use crate::repo::PolicySet;
@@ -33,22 +34,22 @@ pub fn assign(set: &PolicySet, facts: &mut dyn FnMut(&Device) -> Arc<Facts>) -> 
     for device in set.devices.values() {
         let known = facts(device);
         let name: Arc<str> = device.name.as_str().into();
-        let mut place: Option<(Arc<str>, u16, Option<Arc<Target>>)> = None;
+        let mut place: Option<Whereabouts> = None;
         for (monitor, targets, exclude) in &matchers {
             if targets.means(device, &known) != Targeting::Yes
                 || exclude.as_ref().is_some_and(|exclude| exclude.means(device, &known) == Targeting::Yes)
             {
                 continue;
             }
-            let (address, port, simulated) = place.get_or_insert_with(|| whereabouts(set, device));
-            if simulated.is_some() && matches!(monitor.check, crate::model::monitor::Check::Http(_)) {
+            let Whereabouts { address, port, ssh, simulated } = place.get_or_insert_with(|| whereabouts(set, device));
+            if simulated.is_some() && matches!(monitor.check, Check::Http(_)) {
                 // Nobody simulates a web server.
                 continue;
             }
             assigned.push(Assigned {
                 device: Arc::clone(&name),
                 address: Arc::clone(address),
-                port: *port,
+                port: if matches!(monitor.check, Check::Ssh(_)) { *ssh } else { *port },
                 monitor: Arc::clone(monitor),
                 simulated: simulated.clone(),
             });
@@ -57,16 +58,28 @@ pub fn assign(set: &PolicySet, facts: &mut dyn FnMut(&Device) -> Arc<Facts>) -> 
     assigned
 }
 
-fn whereabouts(set: &PolicySet, device: &Device) -> (Arc<str>, u16, Option<Arc<Target>>) {
+/// Where a device is found.
+struct Whereabouts {
+    address: Arc<str>,
+    /// Of what carries commands to it.
+    port: u16,
+    /// Of its SSH server.
+    ssh: u16,
+    simulated: Option<Arc<Target>>,
+}
+
+fn whereabouts(set: &PolicySet, device: &Device) -> Whereabouts {
     let connection = set.connection(device);
     let address = device.address.clone().unwrap_or_else(|| device.name.clone());
-    let port = connection.port.unwrap_or(22);
-    match connection.transport {
-        Some(TransportKind::Local) => ("127.0.0.1".into(), port, None),
-        Some(TransportKind::Simulated) => {
-            let target = Target { name: device.name.clone(), address: address.clone(), connection };
-            (address.into(), port, Some(Arc::new(target)))
+    let transport = connection.transport(device.os);
+    let port = connection.port(transport);
+    let ssh = if transport == TransportKind::Winrm { 22 } else { port };
+    match transport {
+        TransportKind::Local => Whereabouts { address: "127.0.0.1".into(), port, ssh, simulated: None },
+        TransportKind::Simulated => {
+            let target = Target { name: device.name.clone(), address: address.clone(), connection, platform: device.os };
+            Whereabouts { address: address.into(), port, ssh, simulated: Some(Arc::new(target)) }
         }
-        _ => (address.into(), port, None),
+        TransportKind::Ssh | TransportKind::Winrm => Whereabouts { address: address.into(), port, ssh, simulated: None },
     }
 }

@@ -66,7 +66,8 @@ pub(super) fn take(
             "ansible_connection" => match text(value).as_str() {
                 "ssh" | "smart" | "paramiko" | "paramiko_ssh" | "ansible.builtin.ssh" => connection.transport = Some(TransportKind::Ssh),
                 "local" | "ansible.builtin.local" => connection.transport = Some(TransportKind::Local),
-                other => note(format!("devices are reached by ssh or locally, not by {}", other.escape_debug()), None),
+                "winrm" | "psrp" | "ansible.builtin.winrm" | "ansible.builtin.psrp" => connection.transport = Some(TransportKind::Winrm),
+                other => note(format!("devices are reached by ssh, by winrm or locally, not by {}", other.escape_debug()), None),
             },
             "ansible_become" => becomes.0 = Some((truth(value), at)),
             "ansible_become_method" => becomes.1 = Some(text(value)),

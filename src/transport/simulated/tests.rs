@@ -16,7 +16,7 @@ impl Secrets for NoSecrets {
 
 fn target(name: &str, simulation: Simulation) -> Target {
     let connection = Connection { transport: Some(TransportKind::Simulated), simulation: Some(simulation), ..Connection::default() };
-    Target { name: name.into(), address: name.into(), connection }
+    Target { name: name.into(), address: name.into(), connection, platform: None }
 }
 
 fn fleet() -> (Arc<FixedClock>, Sessions) {

@@ -42,7 +42,7 @@ pub(in crate::transport) async fn run(
         () = tokio::time::sleep(time) => TransportError::Timeout { seconds: time.as_secs() },
     };
     if !matches!(stopped, TransportError::Lost { .. }) {
-        end(&mut reader, &writer).await;
+        end(&mut reader, &writer, talk.is_plain()).await;
     }
     Err(stopped)
 }
@@ -55,11 +55,17 @@ async fn converse(reader: &mut ChannelReadHalf, writer: &Writer, talk: &mut Conv
     if let Some(input) = talk.opening() {
         let _ = send.try_send(input);
     }
+    // Where nothing watches standard input, its end is sent behind the input.
+    let send = (!talk.is_plain()).then_some(send);
+    let ends = send.is_none();
     let feed = async {
         while let Some(piece) = pieces.recv().await {
             if writer.data_bytes(piece).await.is_err() {
                 break;
             }
+        }
+        if ends {
+            let _ = writer.eof().await;
         }
         // The other side says what went wrong; nothing more is to be sent.
         std::future::pending::<()>().await;
@@ -75,7 +81,7 @@ async fn converse(reader: &mut ChannelReadHalf, writer: &Writer, talk: &mut Conv
         match message {
             Some(ChannelMsg::Data { data }) => talk.on_stdout(&data)?,
             Some(ChannelMsg::ExtendedData { data, ext: STDERR }) => {
-                if let Some(more) = talk.on_stderr(&data)? {
+                if let (Some(more), Some(send)) = (talk.on_stderr(&data)?, &send) {
                     let _ = send.try_send(more);
                 }
             }
@@ -90,11 +96,11 @@ async fn converse(reader: &mut ChannelReadHalf, writer: &Writer, talk: &mut Conv
 }
 
 /// Ends the remote command: closing its standard input wakes the guard, which may do what the user may not.
-async fn end(reader: &mut ChannelReadHalf, writer: &Writer) {
-    if writer.eof().await.is_err() {
+async fn end(reader: &mut ChannelReadHalf, writer: &Writer, plain: bool) {
+    if !plain && writer.eof().await.is_err() {
         return;
     }
-    if tokio::time::timeout(GRACE, ended(reader)).await.is_err() {
+    if plain || tokio::time::timeout(GRACE, ended(reader)).await.is_err() {
         // No guard (a forced command, a machine that hangs): the server's own means.
         let _ = writer.signal(Sig::TERM).await;
         let _ = writer.signal(Sig::KILL).await;
