@@ -24,6 +24,7 @@ mod tests;
 mod value;
 mod variables;
 mod version;
+mod windows;
 
 pub use condition::{Answer, Condition};
 pub use host::{Host, HostError};
