@@ -14,6 +14,7 @@ mod mentions;
 mod own;
 mod powershell;
 mod program;
+mod programs;
 mod pure;
 mod quote;
 mod recorder;
@@ -24,7 +25,6 @@ mod tests;
 mod value;
 mod variables;
 mod version;
-mod windows;
 
 pub use condition::{Answer, Condition};
 pub use host::{Host, HostError};

@@ -1,9 +1,9 @@
-//! The one place where operations become what is sent to a device: POSIX sh text here, scripts for PowerShell in `windows.rs`.
+//! The one place where operations become what is sent to a device: POSIX sh text here, scripts for PowerShell in `programs.rs`.
 
 use std::fmt::Write as _;
 
 use super::own::owner_and_group;
-use super::{powershell, quote, windows};
+use super::{powershell, programs, quote};
 use crate::model::operation::{Operation, Shell, ShownCommand};
 
 const NUL: &str = "a NUL byte in a script";
@@ -21,9 +21,9 @@ pub struct Rendered {
 /// refuses.
 pub fn render(operation: &Operation, shell: Shell) -> Rendered {
     match operation {
-        Operation::Run { argv, input } if shell == Shell::PowerShell => windows::run(argv, input.as_deref()),
+        Operation::Run { argv, input } if shell == Shell::PowerShell => programs::run(argv, input.as_deref()),
         Operation::WriteFile { path, content, mode, owner, group } if shell == Shell::PowerShell => {
-            windows::write(path, content, [mode, owner, group].into_iter().any(Option::is_some))
+            programs::write(path, content, [mode, owner, group].into_iter().any(Option::is_some))
         }
         Operation::Run { argv, input } => {
             if argv.is_empty() || argv.iter().any(|word| word.contains('\0')) {
@@ -46,7 +46,7 @@ pub fn render(operation: &Operation, shell: Shell) -> Rendered {
         }
         Operation::PowerShell { script, params } => {
             if script.contains('\0') {
-                return if shell == Shell::PowerShell { windows::refused(NUL) } else { refused(NUL) };
+                return if shell == Shell::PowerShell { programs::refused(NUL) } else { refused(NUL) };
             }
             Rendered { line: powershell::line(), input: Some(powershell::input(script, params)) }
         }

@@ -65,6 +65,9 @@ pub(super) fn passwords(answers: &Answers) -> Parsed {
         // -1: until somebody unlocks it.
         "lockout_minutes": number("LockoutDuration").map(|minutes| minutes.max(0)),
         "lockout_window_minutes": number("ResetLockoutCount"),
+        "force_logoff": flag("ForceLogoffWhenHourExpire"),
+        "anonymous_lookup": flag("LSAAnonymousNameLookup"),
+        "admin_lockout": flag("AllowAdministratorLockout"),
         "guest_enabled": flag("EnableGuestAccount"),
         "guest_name": name("NewGuestName"),
         "admin_enabled": flag("EnableAdminAccount"),

@@ -1,9 +1,11 @@
-//! The probes `registry` and `files`: what is asked, and what an answer means.
+//! The probes: what is asked of each, and what an answer means.
 
 use serde_json::{Map, Value, json};
 
 use super::take::{count, flag, items, long, text};
 
+/// Most values of one answer.
+const MOST: usize = 1_000;
 /// Longest text of a value, in bytes.
 const LONGEST: usize = 64 * 1024;
 
@@ -52,6 +54,101 @@ fn typed(kind: &str, item: &Value, given: &Value) -> Option<Value> {
             (list.iter().all(Value::is_string) && total <= LONGEST).then(|| list.to_vec().into())
         }
         "none" => Some(Value::Null),
+        _ => None,
+    }
+}
+
+/// What an answer with its own error says, else what this makes of it.
+fn unless_failed(item: &Value, of: impl FnOnce(bool) -> Map<String, Value>) -> Map<String, Value> {
+    if let Some(why) = text(item, "error") {
+        return failed(why);
+    }
+    match flag(item, "exists") {
+        Some(exists) => of(exists),
+        None => failed("the answer of the device cannot be read"),
+    }
+}
+
+/// All values of a key.
+pub(super) fn key(item: &Value) -> Map<String, Value> {
+    unless_failed(item, |exists| {
+        let one = |told: &Value| {
+            let name = told.get("name")?.as_str().filter(|name| name.len() <= LONGEST)?;
+            let mut about = value(told);
+            // It stands among the values of the key, so it is there.
+            about.remove("exists");
+            Some((name.to_owned(), Value::Object(about)))
+        };
+        let values: std::collections::BTreeMap<String, Value> = items(item, "values").iter().take(MOST).filter_map(one).collect();
+        Map::from_iter([("exists".to_owned(), json!(exists)), ("values".to_owned(), json!(values))])
+    })
+}
+
+/// A value of each user.
+pub(super) fn users(item: &Value) -> Map<String, Value> {
+    if let Some(why) = text(item, "error") {
+        return failed(why);
+    }
+    if item.get("users").is_none() {
+        return failed("the answer of the device cannot be read");
+    }
+    let one = |told: &Value| Some((text(told, "sid").filter(|sid| sid.starts_with("S-1-"))?, Value::Object(value(told))));
+    let users: std::collections::BTreeMap<String, Value> = items(item, "users").iter().take(MOST).filter_map(one).collect();
+    Map::from_iter([("users".to_owned(), json!(users))])
+}
+
+/// Namespace, class and property.
+pub(super) fn ask_class(args: &[String]) -> Value {
+    json!({"namespace": args.first(), "class": args.get(1), "property": args.get(2)})
+}
+
+/// A property of all instances of a class.
+pub(super) fn class(item: &Value) -> Map<String, Value> {
+    unless_failed(item, |exists| {
+        let values: Vec<Value> = items(item, "values").iter().take(MOST).filter_map(plain).collect();
+        Map::from_iter([("exists".to_owned(), json!(exists)), ("values".to_owned(), json!(values))])
+    })
+}
+
+/// A name.
+pub(super) fn ask_name(args: &[String]) -> Value {
+    json!({"name": args.first()})
+}
+
+/// A preference of Microsoft Defender.
+pub(super) fn preference(item: &Value) -> Map<String, Value> {
+    unless_failed(item, |exists| {
+        let value = match item.get("value") {
+            Some(Value::Array(list)) => list.iter().take(MOST).filter_map(plain).collect(),
+            Some(one) => plain(one).unwrap_or_default(),
+            None => Value::Null,
+        };
+        Map::from_iter([("exists".to_owned(), json!(exists)), ("value".to_owned(), value)])
+    })
+}
+
+/// Exploit protection of the system or a program.
+pub(super) fn mitigations(item: &Value) -> Map<String, Value> {
+    unless_failed(item, |exists| {
+        let whole = item.get("values").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let pair = |pair: &[Value]| match pair {
+            [name, value] => Some((super::take::own(name)?, plain(value)?)),
+            _ => None,
+        };
+        // One pair alone comes without the brackets around it.
+        let values: std::collections::BTreeMap<String, Value> = match whole.first() {
+            Some(Value::String(_)) => pair(whole).into_iter().collect(),
+            _ => whole.iter().take(MOST).filter_map(|one| pair(one.as_array()?)).collect(),
+        };
+        Map::from_iter([("exists".to_owned(), json!(exists)), ("values".to_owned(), json!(values))])
+    })
+}
+
+/// A number, a text that is not too long, yes or no.
+fn plain(value: &Value) -> Option<Value> {
+    match value {
+        Value::String(text) => Some(text.chars().filter(|c| !c.is_control()).take(4_096).collect::<String>().into()),
+        Value::Number(_) | Value::Bool(_) => Some(value.clone()),
         _ => None,
     }
 }
@@ -128,6 +225,31 @@ mod tests {
             json!({"exists": true, "kind": "dword", "value": 1, "error": "denied"}),
         ] {
             assert!(told(wrong.clone()).get("error").is_some(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn keys_users_classes_and_preferences_are_read_whole_or_not_at_all() {
+        let told = |of: fn(&Value) -> Map<String, Value>, item: Value| Value::Object(of(&item));
+        assert_eq!(
+            told(key, json!({"n": 0, "exists": true, "values": {"name": "1", "exists": true, "kind": "string", "value": "x"}})),
+            json!({"exists": true, "values": {"1": {"kind": "string", "value": "x"}}})
+        );
+        assert_eq!(told(key, json!({"exists": false, "values": []})), json!({"exists": false, "values": {}}));
+        assert_eq!(
+            told(users, json!({"users": [{"sid": "S-1-5-21-1", "exists": false, "kind": null, "value": null}, {"sid": "x"}]})),
+            json!({"users": {"S-1-5-21-1": {"exists": false, "kind": null, "value": null}}})
+        );
+        assert_eq!(told(class, json!({"exists": true, "values": [2, "a", null, [1]]})), json!({"exists": true, "values": [2, "a"]}));
+        assert_eq!(told(class, json!({"exists": true, "values": 2})), json!({"exists": true, "values": [2]}));
+        assert_eq!(told(preference, json!({"exists": true, "value": null})), json!({"exists": true, "value": null}));
+        assert_eq!(told(preference, json!({"exists": true, "value": []})), json!({"exists": true, "value": []}));
+        for pairs in [json!([["dep.enable", "ON"]]), json!(["dep.enable", "ON"])] {
+            assert_eq!(told(mitigations, json!({"exists": true, "values": pairs})), json!({"exists": true, "values": {"dep.enable": "ON"}}));
+        }
+        for of in [key, class, preference, mitigations, users] {
+            assert!(told(of, json!({})).get("error").is_some());
+            assert_eq!(told(of, json!({"exists": true, "error": "denied"})), json!({"error": "denied"}));
         }
     }
 

@@ -152,8 +152,13 @@ pub(super) static SECTIONS: &[Spec] = &[
 
 /// All probes.
 pub(super) static PROBES: &[Probe] = &[
+    Probe { kind: "cim", part: "probe-cim", ask: probes::ask_class, parse: probes::class },
+    Probe { kind: "defender", part: "probe-defender", ask: probes::ask_name, parse: probes::preference },
     Probe { kind: "files", part: "probe-files", ask: probes::ask_file, parse: probes::file },
+    Probe { kind: "process_mitigations", part: "probe-process-mitigations", ask: probes::ask_name, parse: probes::mitigations },
     Probe { kind: "registry", part: "probe-registry", ask: probes::ask_value, parse: probes::value },
+    Probe { kind: "registry_key", part: "probe-registry-key", ask: probes::ask_value, parse: probes::key },
+    Probe { kind: "registry_users", part: "probe-registry-users", ask: probes::ask_value, parse: probes::users },
 ];
 
 /// Seconds for the part of a probe.

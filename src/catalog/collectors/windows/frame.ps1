@@ -36,6 +36,36 @@ function Get-Registry([string]$path, [string]$value) {
     }
 }
 
+# A value of a key as it is told everywhere: whether there is one, its kind, and what it is.
+$words = @{ DWord = 'dword'; QWord = 'qword'; String = 'string'; ExpandString = 'expandString'; MultiString = 'multiString'; Binary = 'binary' }
+function Read-Value($key, [string]$name) {
+    $told = [ordered]@{ exists = $false; kind = $null; value = $null }
+    # Of the default value only GetValue tells whether there is one.
+    $value = $key.GetValue($name, $null, [Microsoft.Win32.RegistryValueOptions]::DoNotExpandEnvironmentNames)
+    if ($null -eq $value) { return $told }
+    $kind = [string]$key.GetValueKind($name)
+    $told['exists'] = $true
+    $told['kind'] = 'none'
+    if ($words.ContainsKey($kind)) { $told['kind'] = $words[$kind] }
+    # Numbers have no sign in the registry.
+    if ($kind -eq 'DWord') { $value = [BitConverter]::ToUInt32([BitConverter]::GetBytes([int]$value), 0) }
+    if ($kind -eq 'QWord') { $value = [BitConverter]::ToUInt64([BitConverter]::GetBytes([long]$value), 0) }
+    if ($value -is [byte[]]) {
+        if ($value.Length -gt 65536) { throw 'longer than 64 KiB' }
+        $value = [BitConverter]::ToString($value).Replace('-', '')
+    }
+    if ($kind -eq 'MultiString') { $value = @($value) }
+    $told['value'] = $value
+    $told
+}
+
+# A key by its whole name; nothing where there is none.
+$hives = @{ HKLM = 'LocalMachine'; HKU = 'Users'; HKCR = 'ClassesRoot'; HKCC = 'CurrentConfig' }
+function Open-Key([string]$whole) {
+    $hive, $path = $whole.Split([char[]]'\', 2)
+    [Microsoft.Win32.RegistryKey]::OpenBaseKey([Microsoft.Win32.RegistryHive]$hives[$hive], [Microsoft.Win32.RegistryView]::Registry64).OpenSubKey($path)
+}
+
 # Ends the part: this device does not have it.
 function Stop-Unsupported([string]$why) {
     throw ('rmm-unsupported ' + $why)

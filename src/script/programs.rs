@@ -10,13 +10,13 @@ use crate::model::operation::{Operation, Shell};
 /// Starts a program with exactly these arguments and hands on what it prints, bytes for bytes of text, and its exit code.
 /// PowerShell 5.1 loses quotes among arguments, so the command line is made here. Batch files are refused: cmd would read
 /// their arguments once more, as commands.
-const RUN: &str = include_str!("windows/run.ps1");
+const RUN: &str = include_str!("programs/run.ps1");
 
 /// Writes a file beside the old one and puts it in its place, which keeps who may read it.
-const WRITE: &str = include_str!("windows/write.ps1");
+const WRITE: &str = include_str!("programs/write.ps1");
 
 /// Says why nothing was done.
-const REFUSE: &str = include_str!("windows/refuse.ps1");
+const REFUSE: &str = include_str!("programs/refuse.ps1");
 
 /// Longest command line of a program, in UTF-16 units.
 const LONGEST: usize = 32_000;
