@@ -8,6 +8,9 @@ use super::answers::Answers;
 use super::take::{MOST, count, flag, items, text};
 use crate::collect::raw::{Parsed, unknown};
 
+/// Longest rule, in bytes.
+const LONGEST: usize = 32 * 1024;
+
 /// Profiles by the names of the module and of the registry.
 const PROFILES: [(&str, &str, &str); 3] =
     [("domain", "Domain", "DomainProfile"), ("private", "Private", "StandardProfile"), ("public", "Public", "PublicProfile")];
@@ -78,6 +81,9 @@ pub(super) fn rules(answers: &Answers) -> Parsed {
 
 /// `v2.31|Action=Allow|Active=TRUE|Dir=In|Protocol=6|LPort=5985|RA4=LocalSubnet|App=System|Name=...|`
 fn rule_of(source: &str, name: &str, rule: &str) -> Option<Value> {
+    if rule.len() > LONGEST {
+        return None;
+    }
     let mut fields = rule.split('|');
     fields.next().filter(|version| version.starts_with('v'))?;
     let pairs: Vec<(&str, &str)> = fields.take(1_000).filter_map(|field| field.split_once('=')).collect();

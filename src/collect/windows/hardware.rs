@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::answers::Answers;
-use super::take::{characters, count, flag, items, number, own, tenth, text};
+use super::take::{characters, count, flag, items, listed, number, own, tenth, text};
 use crate::collect::parse::hardware::{chassis, filled, virtualization_of};
 use crate::collect::raw::{Parsed, unknown};
 
@@ -57,7 +57,7 @@ pub(super) fn board(answers: &Answers) -> Parsed {
 
 pub(super) fn cpu(answers: &Answers) -> Parsed {
     let part = answers.part("processors")?;
-    let all = items(part, "items");
+    let all = listed(part, "items")?;
     let Some(first) = all.first() else { return unknown("no processor was told") };
     let vendor = match text(first, "Manufacturer").as_deref() {
         Some("GenuineIntel") => Some("Intel".to_owned()),
@@ -150,7 +150,7 @@ fn bus(number: u64) -> Option<&'static str> {
 pub(super) fn disks(answers: &Answers) -> Parsed {
     let part = answers.part("disks")?;
     let kinds = items(part, "kinds");
-    let mut list: Vec<(u64, Value)> = items(part, "items")
+    let mut list: Vec<(u64, Value)> = listed(part, "items")?
         .iter()
         .filter_map(|disk| {
             // A reader without a card has no size.
@@ -197,7 +197,7 @@ pub(super) struct Volume {
 
 /// Volumes of disks, by their place.
 pub(super) fn all_volumes(answers: &Answers) -> Result<Vec<Volume>, crate::model::facts::Status> {
-    let mut list: Vec<Volume> = items(answers.part("volumes")?, "items")
+    let mut list: Vec<Volume> = listed(answers.part("volumes")?, "items")?
         .iter()
         .filter_map(|one| {
             let mount = text(one, "DriveLetter").or_else(|| text(one, "Name").filter(|name| !name.starts_with(r"\\?\")))?;
@@ -218,7 +218,7 @@ pub(super) fn volumes(answers: &Answers) -> Parsed {
 pub(super) fn gpus(answers: &Answers) -> Parsed {
     let part = answers.part("gpus")?;
     let one = |gpu: &Value| json!({"vendor": told(gpu, "AdapterCompatibility"), "product": text(gpu, "Name"), "driver": text(gpu, "DriverVersion")});
-    Ok(items(part, "items").iter().map(one).collect())
+    Ok(listed(part, "items")?.iter().map(one).collect())
 }
 
 /// `00-1A-2B-3C-4D-5E` or `001A2B3C4D5E` as everywhere else.
@@ -240,14 +240,14 @@ pub(super) fn nics(answers: &Answers) -> Parsed {
             "speed_mbps": speed.map(|speed| speed / 1_000_000), "driver": driver,
         })
     };
-    let mut list: Vec<Value> = items(part, "items").iter().map(one).collect();
+    let mut list: Vec<Value> = listed(part, "items")?.iter().map(one).collect();
     list.sort_by(|a, b| a["name"].as_str().cmp(&b["name"].as_str()));
     Ok(Value::Array(list))
 }
 
 pub(super) fn usb(answers: &Answers) -> Parsed {
     let part = answers.part("usb")?;
-    let mut list: Vec<(String, Value)> = items(part, "items")
+    let mut list: Vec<(String, Value)> = listed(part, "items")?
         .iter()
         .filter_map(|one| {
             let id = text(one, "PNPDeviceID")?;
@@ -281,12 +281,12 @@ pub(super) fn monitors(answers: &Answers) -> Parsed {
         let name: Vec<String> = [maker, model].into_iter().flatten().collect();
         Some(json!({"name": name.join(" "), "serial": characters(monitor, "SerialNumberID").filter(|serial| serial != "0")}))
     };
-    Ok(items(part, "items").iter().filter_map(one).collect())
+    Ok(listed(part, "items")?.iter().filter_map(one).collect())
 }
 
 pub(super) fn battery(answers: &Answers) -> Parsed {
     let part = answers.part("battery")?;
-    let Some(first) = items(part, "items").first() else {
+    let Some(first) = listed(part, "items")?.first() else {
         return Ok(json!({"present": false, "capacity_percent": null, "cycles": null, "health_percent": null}));
     };
     let more = |class: &str, key: &str| part["more"].get(class).and_then(|_| items(&part["more"], class).first()).and_then(|one| count(one, key));

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::answers::Answers;
 use super::hardware::{mac, names};
-use super::take::{MOST, count, items, number, text};
+use super::take::{MOST, count, listed, number, text};
 use crate::collect::raw::{Parsed, unknown};
 
 /// Most connections that are told.
@@ -21,7 +21,7 @@ fn address(text: &str) -> Option<IpAddr> {
 }
 
 pub(super) fn interfaces(answers: &Answers) -> Parsed {
-    let all = items(answers.part("links")?, "items");
+    let all = listed(answers.part("links")?, "items")?;
     let one = |link: &Value| {
         let mut addresses: Vec<String> = names(link, "addresses")
             .iter()
@@ -61,7 +61,11 @@ pub(super) fn dns(answers: &Answers) -> Parsed {
     for key in ["domain", "leased"] {
         text(part, key).into_iter().for_each(|name| add(&mut search, name));
     }
-    for link in items(part, "items").iter().filter(|link| count(link, "state") == Some(1)) {
+    let links = listed(part, "items")?;
+    if links.is_empty() {
+        return unknown("no interface was told");
+    }
+    for link in links.iter().filter(|link| count(link, "state") == Some(1)) {
         for server in names(link, "servers").iter().filter_map(|text| address(text)) {
             // What Windows tells where IPv6 has no server at all.
             let made_up = matches!(server, IpAddr::V6(v6) if v6.segments()[..7] == [0xfec0, 0, 0, 0xffff, 0, 0, 0]);
@@ -76,7 +80,7 @@ pub(super) fn dns(answers: &Answers) -> Parsed {
 
 pub(super) fn routes(answers: &Answers) -> Parsed {
     let part = answers.part("routes")?;
-    let mut list: Vec<Value> = items(part, "items")
+    let mut list: Vec<Value> = listed(part, "items")?
         .iter()
         .filter_map(|route| {
             let destination = text(route, "DestinationPrefix")?;
@@ -149,6 +153,7 @@ pub(super) fn listeners(answers: &Answers) -> Parsed {
 
 pub(super) fn connections(answers: &Answers) -> Parsed {
     let part = answers.part("sockets")?;
+    listed(part, "tcp")?;
     let one = |list: &[Value]| {
         // 2 listens, 100 is bound and not yet connected.
         let number = list.get(4).and_then(number).filter(|number| !matches!(number, 2 | 100))?;
@@ -179,7 +184,7 @@ pub(super) fn shares(answers: &Answers) -> Parsed {
             "special": kind & SPECIAL != 0,
         }))
     };
-    let mut list: Vec<Value> = items(part, "items").iter().filter_map(one).collect();
+    let mut list: Vec<Value> = listed(part, "items")?.iter().filter_map(one).collect();
     list.sort_by(|a, b| a["name"].as_str().cmp(&b["name"].as_str()));
     Ok(Value::Array(list))
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::answers::Answers;
 use super::hardware::{all_volumes, page_files};
-use super::take::{count, items, tenth, text};
+use super::take::{count, items, listed, tenth, text};
 use crate::collect::raw::{Parsed, unknown};
 
 /// Units of 100 ns in a tick of 1/100 s, and in a millisecond.
@@ -14,7 +14,7 @@ const MILLISECOND: u64 = 10_000;
 pub(super) fn cpu(answers: &Answers) -> Parsed {
     let part = answers.part("processor-times")?;
     // `0,3`: the fourth processor of the first group. Sums of groups and of all are left out.
-    let mut cores: Vec<((u32, u32), &Value)> = items(part, "items")
+    let mut cores: Vec<((u32, u32), &Value)> = listed(part, "items")?
         .iter()
         .filter_map(|one| {
             let name = text(one, "Name")?;
@@ -79,7 +79,7 @@ pub(super) fn volumes(answers: &Answers) -> Parsed {
 
 pub(super) fn disks(answers: &Answers) -> Parsed {
     let part = answers.part("disk-counters")?;
-    let mut list: Vec<(u32, Value)> = items(part, "items")
+    let mut list: Vec<(u32, Value)> = listed(part, "items")?
         .iter()
         .filter_map(|one| {
             // `0 C: D:`; the sum of all has no number.
@@ -110,13 +110,13 @@ pub(super) fn network(answers: &Answers) -> Parsed {
             "received_dropped": counted("received_dropped"), "sent_dropped": counted("sent_dropped"),
         }))
     };
-    let list: Vec<Value> = items(part, "items").iter().filter(real).filter_map(one).collect();
+    let list: Vec<Value> = listed(part, "items")?.iter().filter(real).filter_map(one).collect();
     if list.is_empty() { unknown("no interface was told") } else { Ok(Value::Array(list)) }
 }
 
 pub(super) fn uptime(answers: &Answers) -> Parsed {
     let part = answers.part("uptime")?;
-    let seconds = items(part, "items").first().and_then(|one| {
+    let seconds = listed(part, "items")?.first().and_then(|one| {
         let passed = count(one, "Timestamp_Object")?.checked_sub(count(one, "SystemUpTime")?)?;
         passed.checked_div(count(one, "Frequency_Object")?)
     });

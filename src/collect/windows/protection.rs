@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::answers::Answers;
 use super::hardware::names;
-use super::take::{count, flag, items, text};
+use super::take::{count, flag, listed, text};
 use crate::collect::raw::{Parsed, unknown};
 use crate::model::facts::Status;
 
@@ -28,8 +28,8 @@ fn product(one: &Value) -> Option<Product> {
 
 pub(super) fn antivirus(answers: &Answers) -> Parsed {
     let part = answers.part("antivirus")?;
-    let defender = items(part, "defender").first();
-    let products: Vec<Product> = items(part, "products").iter().filter_map(product).collect();
+    let defender = listed(part, "defender")?.first();
+    let products: Vec<Product> = listed(part, "products")?.iter().filter_map(product).collect();
     let on = defender.and_then(|one| flag(one, "AntivirusEnabled")).unwrap_or(false);
     let of_defender = |name: &str| name.to_ascii_lowercase().contains("defender");
     let other = products.iter().filter(|one| !of_defender(&one.name)).max_by_key(|one| one.enabled);
@@ -99,7 +99,7 @@ fn encrypted(answers: &Answers) -> Result<Vec<Value>, Status> {
         };
         Some(json!({"mount": mount, "device": text(volume, "DeviceID"), "protection": protection, "status": status, "method": method, "kind": kind}))
     };
-    let mut list: Vec<Value> = items(part, "items").iter().filter_map(one).collect();
+    let mut list: Vec<Value> = listed(part, "items")?.iter().filter_map(one).collect();
     list.sort_by(|a, b| a["mount"].as_str().cmp(&b["mount"].as_str()));
     if list.is_empty() { Err(Status::Unknown("no volume was told".into())) } else { Ok(list) }
 }
@@ -124,7 +124,7 @@ pub(super) fn disk_encryption(answers: &Answers) -> Parsed {
 
 pub(super) fn tpm(answers: &Answers) -> Parsed {
     let part = answers.part("tpm")?;
-    let Some(one) = items(part, "items").first() else { return Ok(json!({"present": false, "version": null})) };
+    let Some(one) = listed(part, "items")?.first() else { return Ok(json!({"present": false, "version": null})) };
     let version = text(one, "SpecVersion").and_then(|versions| Some(versions.split(',').next()?.trim().to_owned()));
     Ok(json!({"present": true, "version": version.filter(|version| version.starts_with(|c: char| c.is_ascii_digit()))}))
 }
@@ -143,7 +143,7 @@ pub(super) fn certificates(answers: &Answers) -> Parsed {
     let moment = |value: &Value, key: &str| Some(DateTime::parse_from_rfc3339(&text(value, key)?).ok()?.to_utc());
     let Some(now): Option<DateTime<Utc>> = moment(part, "now") else { return unknown("the time of the device was not told") };
     let mut found: BTreeMap<String, Value> = BTreeMap::new();
-    for one in items(part, "items") {
+    for one in listed(part, "items")? {
         let hex = |text: &String| (40..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
         let (Some(thumbprint), Some(store)) = (text(one, "thumbprint").filter(hex), text(one, "store")) else { continue };
         let thumbprint = thumbprint.to_ascii_uppercase();
@@ -170,7 +170,7 @@ fn first_number(line: &str) -> Option<u64> {
 
 pub(super) fn time_sync(answers: &Answers) -> Parsed {
     let part = answers.part("time-sync")?;
-    let service = &part["service"];
+    let Some(service) = part.get("service") else { return unknown("the time service was not told") };
     let (state, mode) = (text(service, "State"), text(service, "StartMode"));
     let kind = text(part, "type");
     // `time.windows.com,0x9 ntp.example.com,0x8`
@@ -199,5 +199,9 @@ pub(super) fn time_sync(answers: &Answers) -> Parsed {
 }
 
 pub(super) fn screen_lock(answers: &Answers) -> Parsed {
-    Ok(json!({"timeout_seconds": count(answers.part("screen-lock")?, "seconds")}))
+    let part = answers.part("screen-lock")?;
+    if part.get("seconds").is_none() {
+        return unknown("the policy was not told");
+    }
+    Ok(json!({"timeout_seconds": count(part, "seconds")}))
 }

@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::answers::Answers;
-use super::take::{count, flag, items, long, mapped, text};
+use super::take::{count, flag, items, listed, long, mapped, text};
 use crate::collect::raw::{Parsed, unknown};
 
 /// A service that was never started ends with this.
 const NEVER_STARTED: u64 = 1077;
 
 pub(super) fn services(answers: &Answers) -> Parsed {
-    let all = items(answers.part("services")?, "items");
+    let all = listed(answers.part("services")?, "items")?;
     let names: BTreeSet<String> = all.iter().filter_map(|one| text(one, "Name")).collect();
     let one = |one: &Value| {
         let name = text(one, "Name").filter(|name| !of_a_session(name, &names))?;
@@ -51,7 +51,7 @@ fn of_a_session(name: &str, names: &BTreeSet<String>) -> bool {
 
 pub(super) fn startup(answers: &Answers) -> Parsed {
     let part = answers.part("startup")?;
-    let mut list: Vec<String> = items(part, "items")
+    let mut list: Vec<String> = listed(part, "items")?
         .iter()
         .filter_map(|one| {
             let place = long(one, "where")?;
@@ -83,7 +83,7 @@ pub(super) fn scheduled(answers: &Answers) -> Parsed {
         });
         Some((format!("{path}{name}"), about))
     };
-    let tasks = mapped(items(part, "items").iter().filter_map(one));
+    let tasks = mapped(listed(part, "items")?.iter().filter_map(one));
     if tasks.is_empty() {
         return unknown("no task was told");
     }

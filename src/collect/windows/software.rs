@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use super::answers::Answers;
-use super::take::{MOST, count, flag, items, long, mapped, text};
+use super::take::{MOST, count, flag, items, listed, long, mapped, text};
 use crate::collect::raw::{Parsed, unknown};
 
 /// The first build of Windows 11; the registry goes on to call it 10.
@@ -79,7 +79,7 @@ fn named(product: &str) -> (String, Option<String>) {
 pub(super) fn packages(answers: &Answers) -> Parsed {
     let part = answers.part("packages")?;
     let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for one in items(part, "items") {
+    for one in listed(part, "items")? {
         // Parts of others, and updates of them.
         let update = text(one, "ReleaseType").is_some_and(|kind| ["Security Update", "Update Rollup", "Hotfix", "Update"].contains(&&*kind));
         if flag(one, "SystemComponent") == Some(true) || text(one, "ParentKeyName").is_some() || update {
@@ -101,7 +101,7 @@ pub(super) fn winget(answers: &Answers) -> Parsed {
         });
         Some((text(one, "id")?, about))
     };
-    Ok(Value::Object(mapped(items(part, "items").iter().filter_map(one))))
+    Ok(Value::Object(mapped(listed(part, "items")?.iter().filter_map(one))))
 }
 
 pub(super) fn features(answers: &Answers) -> Parsed {
@@ -155,7 +155,7 @@ pub(super) fn environment(answers: &Answers) -> Parsed {
         let expand = text(one, "kind").as_deref() == Some("ExpandString");
         Some((name.clone(), json!({"name": name, "value": long(one, "value").unwrap_or_default(), "expand": expand})))
     };
-    let found = mapped(items(part, "items").iter().filter_map(one));
+    let found = mapped(listed(part, "items")?.iter().filter_map(one));
     if found.is_empty() { unknown("no variable was told") } else { Ok(Value::Object(found)) }
 }
 

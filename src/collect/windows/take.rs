@@ -3,6 +3,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::model::facts::Status;
+
 /// Most entries of a list.
 pub(super) const MOST: usize = 5_000;
 /// Longest text, in characters.
@@ -17,6 +19,14 @@ pub(super) fn items<'v>(value: &'v Value, key: &str) -> &'v [Value] {
         Some(Value::Null) | None => &[],
         Some(Value::Object(map)) if map.is_empty() => &[],
         Some(one) => std::slice::from_ref(one),
+    }
+}
+
+/// The entries of a list that has to be there, be it empty: where it is not, nothing was told.
+pub(super) fn listed<'v>(value: &'v Value, key: &str) -> Result<&'v [Value], Status> {
+    match value.get(key) {
+        None | Some(Value::Null) => Err(Status::Unknown("the device told nothing".into())),
+        Some(_) => Ok(items(value, key)),
     }
 }
 

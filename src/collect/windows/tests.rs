@@ -322,12 +322,13 @@ async fn what_fails_hangs_or_is_absent_costs_nothing_but_itself() {
 
 #[tokio::test]
 async fn an_answer_that_is_empty_or_not_ours_is_unknown_and_never_compliant() {
-    for (spoil, problem) in [
-        ((|_: &str| String::new()) as fn(&str) -> String, "printed nothing"),
-        (|text: &str| text.replace('@', "@x"), "no part of the output"),
-        (|text: &str| text.replace(" done", ""), "did not run to its end"),
-        (|text: &str| text.replace(r#","d":"#, r#","e":"#), "are damaged"),
-    ] {
+    let spoilt: [(fn(&str) -> String, &str); 4] = [
+        (|_| String::new(), "printed nothing"),
+        (|text| text.replace('@', "@x"), "no part of the output"),
+        (|text| text.replace(" done", ""), "did not run to its end"),
+        (|text| text.replace(r#","d":"#, r#","e":"#), "are damaged"),
+    ];
+    for (spoil, problem) in spoilt {
         let device = Device { spoil, ..Device::new() };
         let request = Request::categories(&[Category::Security]);
         let seen = collect(&device, &request).await;
@@ -343,12 +344,7 @@ async fn an_answer_that_is_empty_or_not_ours_is_unknown_and_never_compliant() {
     let seen = collect(&device, &Request::full()).await;
     let believed: Vec<&str> =
         seen.sections.iter().filter(|(_, section)| section.status == Status::Ok).map(|(name, _)| &**name).collect();
-    let none_is_an_answer = [
-        "hardware.battery", "hardware.disks", "hardware.gpus", "hardware.monitors", "hardware.nics", "hardware.usb", "network.connections",
-        "network.dns", "network.routes", "network.shares", "security.antivirus", "security.screen_lock", "security.time_sync", "security.tpm",
-        "software.hotfixes", "software.packages", "software.startup", "software.winget",
-    ];
-    assert_eq!(believed, none_is_an_answer);
+    assert_eq!(believed, Vec::<&str>::new());
 }
 
 /// Cut at any place, and with any value exchanged for nonsense, an answer is read without harm.

@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use serde_json::{Value, json};
 
 use super::answers::Answers;
-use super::take::{count, flag, items, mapped, text};
+use super::take::{count, flag, listed, mapped, text};
 use crate::collect::raw::{Parsed, unknown};
 use crate::collect::windows_updates;
 use crate::model::facts::Status;
@@ -16,7 +16,7 @@ pub(super) fn hotfixes(answers: &Answers) -> Parsed {
         let day = text(one, "InstalledOn").and_then(|text| day(&text));
         Some((id, json!({"installed_on": day.map(|day| day.to_string()), "description": text(one, "Description")})))
     };
-    Ok(Value::Object(mapped(items(part, "items").iter().filter_map(one))))
+    Ok(Value::Object(mapped(listed(part, "items")?.iter().filter_map(one))))
 }
 
 /// `11/12/2026` with the month first in every language, `20261112`, or the 16 digits of a file time.
