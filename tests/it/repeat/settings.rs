@@ -143,7 +143,7 @@ fn planned(def: &SettingDef, (key, desired): (Option<&str>, &Value), platform: P
         let host: SharedHost = recorder.clone();
         def.program.apply(&host, key, desired, verdict.observed.as_ref()).unwrap_or_else(|e| panic!("{}: {e}", def.name));
     }
-    let asked = recorder.lock().unwrap().operations.iter().map(|operation| render(operation).line).collect();
+    let asked = recorder.lock().unwrap().operations.iter().map(|operation| render(operation, Shell::Posix).line).collect();
     (verdict.state, asked)
 }
 
