@@ -191,6 +191,35 @@ impl SecretStore {
         }
     }
 
+    /// Whether there is a value somewhere.
+    pub fn has(&self, name: &str) -> bool {
+        self.source(name).is_some()
+    }
+
+    /// Keeps a value in a file of this machine, `.rmm/secrets/NAME`, which must not exist. Gives its path.
+    pub fn keep_here(&self, name: &str, value: &SecretString) -> Result<PathBuf, SecretError> {
+        use std::io::Write as _;
+        use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+
+        if !is_name(name) {
+            return Err(SecretError::Name { name: name.into() });
+        }
+        let path = self.directory.join(name);
+        let write = || -> std::io::Result<()> {
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)?;
+            let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+            file.write_all(secrecy::ExposeSecret::expose_secret(value).as_bytes())?;
+            file.sync_all()
+        };
+        let unreadable = |error: std::io::Error| SecretError::Unreadable {
+            name: name.into(),
+            source_name: path.display().to_string(),
+            reason: error.to_string(),
+        };
+        write().map_err(unreadable)?;
+        Ok(path.clone())
+    }
+
     /// The names of the secrets for which this machine or the repository has a value, without those of the environment.
     pub fn names(&self) -> Result<std::collections::BTreeSet<String>, SecretError> {
         let mut names = std::collections::BTreeSet::new();

@@ -112,6 +112,8 @@ pub(super) enum Command {
     Notify(super::notify::NotifyArgs),
     /// Passwords and keys, encrypted in the repository: init, set, list, rotate
     Secrets(super::secrets::SecretsArgs),
+    /// Prepare a file share for devices that nothing else reaches
+    Share(super::share::ShareArgs),
     /// Who did what, and proof that the record was not altered
     Audit(super::audit::AuditArgs),
     /// Copy the database to a file, while others write

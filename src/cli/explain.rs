@@ -245,7 +245,9 @@ fn fact_text(global: &Global, page: &FactPage) -> Result<String, Failure> {
         out.push_str("\n\nMembers:\n");
         let width = members.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
         for (name, member) in members {
-            let _ = writeln!(out, "  {name:width$}  {}  {}", paint(Tone::Dim, format!("{:8}", member.kind)), member.description);
+            let only: Vec<String> = member.platforms.iter().map(ToString::to_string).collect();
+            let only = if only.is_empty() { String::new() } else { format!(" ({} only)", only.join(", ")) };
+            let _ = writeln!(out, "  {name:width$}  {}  {}{only}", paint(Tone::Dim, format!("{:8}", member.kind)), member.description);
         }
     }
     if let Some(note) = &page.note {

@@ -42,6 +42,7 @@ mod run_parameters;
 mod run_text;
 mod schema;
 mod secrets;
+mod share;
 mod signals;
 mod silences;
 mod simulate;
@@ -138,6 +139,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Workflow(args) => workflow::run(&global, args),
         Command::Updates(args) => updates::run(&global, args),
         Command::Alerts(args) => alerts::run(&global, args),
+        Command::Share(args) => share::run(&global, &args),
         Command::Secrets(args) => secrets::run(&global, &args),
         Command::Notify(args) => notify::run(&global, args),
         Command::Audit(args) => audit::run(&global, &args),

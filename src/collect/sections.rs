@@ -76,6 +76,11 @@ const fn both(mut spec: Spec) -> Spec {
     spec
 }
 
+/// One that only Windows has; `windows/` observes it.
+const fn of_windows(name: &'static str) -> Spec {
+    spec(name, &[], &[], parse::of_windows)
+}
+
 /// All sections.
 pub(super) static SECTIONS: &[Spec] = &[
     both(spec(
@@ -194,6 +199,11 @@ pub(super) static SECTIONS: &[Spec] = &[
     ),
     spec("software.available_updates", &[], &["packages", "updates"], parse::updates::available),
     spec("software.updates", &["/var/lib/update-notifier/updates-available"], &["packages", "updates"], parse::updates::count),
+    of_windows("software.hotfixes"),
+    of_windows("software.winget"),
+    of_windows("software.features"),
+    of_windows("software.environment"),
+    of_windows("software.power"),
     spec("security.users", &["/etc/passwd", "/etc/group"], &["shadow"], parse::accounts::users),
     spec("security.groups", &["/etc/group"], &[], parse::accounts::groups),
     spec("security.local_admins", &["/etc/passwd", "/etc/group"], &[], parse::accounts::local_admins),
@@ -250,6 +260,11 @@ pub(super) static SECTIONS: &[Spec] = &[
     ),
     spec("security.audit", &[], &["procs", "services"], parse::security::audit),
     spec("security.antivirus", &[], &["exists", "procs", "services"], parse::security::antivirus),
+    of_windows("security.bitlocker"),
+    of_windows("security.user_rights"),
+    of_windows("security.audit_policy"),
+    of_windows("security.certificates"),
+    of_windows("security.screen_lock"),
     spec(
         "network.interfaces",
         &["/sys/class/net/*/address", "/sys/class/net/*/mtu", "/sys/class/net/*/operstate"],
@@ -328,6 +343,16 @@ pub(super) static PROBES: &[Probe] = &[
         fragment: "probe-modules",
         darwin: false,
         parse: parse::probe_system::modules,
+    },
+    Probe {
+        kind: "registry",
+        arguments: 2,
+        check: parse::probe_registry::check,
+        files: &[],
+        blocks: &[],
+        fragment: "",
+        darwin: false,
+        parse: parse::probe_registry::elsewhere,
     },
     Probe {
         kind: "sysctl",

@@ -1,4 +1,4 @@
-//! Local processes, SSH and simulated devices behind one trait. The only room that opens sessions to devices: [`Sessions`].
+//! Local processes, SSH, WinRM, file shares and simulated devices behind one trait. The only room that opens sessions to devices: [`Sessions`].
 //!
 //! `script` composes what is run, `collect` and `apply` call; here it is delivered, bounded, and ended for certain.
 
@@ -7,13 +7,15 @@ mod conversation;
 mod local;
 mod session;
 mod sessions;
+pub mod share;
 mod simulated;
 mod ssh;
 mod target;
+mod winrm;
 mod wrapper;
 
 pub use session::{Command, Output, Session, Shell, TransportError};
-pub use sessions::Sessions;
+pub use sessions::{Sessions, close_everything};
 pub use target::{SessionOptions, Target};
 
 /// The value of a secret that a connection names.
