@@ -51,7 +51,7 @@ def measure(what, args):
             event = json.loads(line)
             if event.get("event") != "job":
                 continue
-            job = event.get("job", event)
+            job = event["job"] if isinstance(event["job"], dict) else event
             if job["state"] in ("succeeded", "failed", "interrupted", "skipped"):
                 state["done"] += 1
                 state["failed"] += job["state"] != "succeeded"
