@@ -14,6 +14,7 @@ mod mentions;
 mod own;
 mod powershell;
 mod program;
+mod programs;
 mod pure;
 mod quote;
 mod recorder;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::diagnose::{Category, Diagnose};
+pub use crate::model::operation::Shell;
 
 /// A command for a device.
 #[derive(Clone, Debug, Default)]
@@ -191,16 +192,6 @@ impl Diagnose for TransportError {
 fn host_and_port(address: &str) -> (&str, &str) {
     let (host, port) = address.rsplit_once(':').unwrap_or((address, "22"));
     (host.trim_start_matches('[').trim_end_matches(']'), port)
-}
-
-/// What reads the command lines of a device.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Shell {
-    /// A POSIX shell.
-    #[default]
-    Posix,
-    /// PowerShell: lines are those of `script::powershell`, and run as they are, without a wrapper.
-    PowerShell,
 }
 
 /// A signed-in session on one device. Cheap to share; commands may run side by side.

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::model::Facts;
 use crate::model::facts::{Section, Status};
-use crate::script::{Recorder, SharedHost, render};
+use crate::script::{Recorder, Rendered, SharedHost};
 
 #[test]
 fn every_built_in_setting_is_well_made() {
@@ -147,6 +147,11 @@ fn macos() -> Facts {
         ("security.users", json!({"kim": {"uid": 501}})),
         ("network.routes", json!([{"destination": "default", "gateway": "192.0.2.1", "interface": "en0", "metric": null}])),
     ])
+}
+
+/// An operation as sh is given it.
+fn render(operation: &crate::model::Operation) -> Rendered {
+    crate::script::render(operation, crate::model::Shell::Posix)
 }
 
 fn setting(name: &str) -> Arc<SettingDef> {

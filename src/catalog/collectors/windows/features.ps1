@@ -1,0 +1,9 @@
+# Optional features by the names of DISM, and on servers the roles.
+$roles = @()
+if ($null -ne (Get-Command -Name Get-WindowsFeature -ErrorAction SilentlyContinue)) {
+    $roles = @(Get-WindowsFeature | ForEach-Object { [ordered]@{ name = [string]$_.Name; state = [string]$_.InstallState } })
+}
+@{
+    features = @(Get-CimInstance -ClassName Win32_OptionalFeature -Property Name, InstallState | Select-Members 'Name', 'InstallState')
+    roles = $roles
+}
