@@ -31,7 +31,7 @@ pub fn read(path: &str, text: &str) -> Result<Imported, Vec<Diagnostic>> {
     if !errors.is_empty() {
         return Err(errors);
     }
-    let wrong = |why: &str| vec![Diagnostic::error("RMM0572", why).at(&Place::file(&file))];
+    let wrong = |why: &str| vec![Diagnostic::error("RMM0572", why).at(&Place::file(Arc::clone(&file)))];
     let Some(root) = root else { return Err(wrong("the document is empty")) };
     let Some(resources) = root.get("resources") else {
         return Err(wrong("this is no document of DSC v3: it has no resources"));
