@@ -40,6 +40,7 @@ mod policy_tests;
 pub mod revision;
 mod schema;
 mod schema_values;
+mod secret_names;
 mod selector;
 mod set;
 mod signed;
@@ -61,6 +62,7 @@ pub use fleet::bad_name;
 pub use load::{RepoError, find_root, folders, git_prefix, is_read, load};
 pub use policy_tests::{Tests, compile_tests, load_tests, read_facts};
 pub use schema::{Kind, schema, schema_catalog};
+pub use secret_names::secret_names;
 pub use selector::read_selector;
 pub use set::PolicySet;
 

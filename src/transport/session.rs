@@ -102,6 +102,22 @@ pub enum TransportError {
         /// In the system's words.
         reason: String,
     },
+    /// A device behind a share has not fetched the job; it was taken back, and nothing has happened.
+    #[error("the device did not fetch its job from {share} within {seconds} s; the job was taken back")]
+    NotFetched {
+        /// Folder of the device on the share.
+        share: String,
+        /// The limit.
+        seconds: u64,
+    },
+    /// The share cannot be read or written.
+    #[error("the share {share}: {reason}")]
+    Share {
+        /// Folder of the device on the share.
+        share: String,
+        /// In the system's words.
+        reason: String,
+    },
     /// Somebody stopped the work; the remote command was ended.
     #[error("cancelled")]
     Cancelled,
@@ -128,12 +144,14 @@ impl Diagnose for TransportError {
             Self::Lost { .. } => "RMM0408",
             Self::Cancelled => "RMM0409",
             Self::Setup { .. } => "RMM0410",
+            Self::NotFetched { .. } => "RMM0440",
+            Self::Share { .. } => "RMM0441",
         }
     }
 
     fn category(&self) -> Category {
         match self {
-            Self::Unreachable { .. } | Self::Timeout { .. } => Category::Device,
+            Self::Unreachable { .. } | Self::Timeout { .. } | Self::NotFetched { .. } | Self::Share { .. } => Category::Device,
             Self::Lost { .. } | Self::Cancelled => Category::Transient,
             Self::OutputLimit { .. }
             | Self::Authentication { .. }
@@ -181,6 +199,14 @@ impl Diagnose for TransportError {
                     .into()
             }
             Self::Lost { .. } => "it is tried again; where it happens often, look into the device's own log".into(),
+            Self::NotFetched { .. } => {
+                "see on the device that the task 'rmm runner' runs and that the computer's account may read and change the share; \
+                                        connections.share_timeout in rmm.toml is the time it has"
+                    .into()
+            }
+            Self::Share { .. } => {
+                "see that the share is mounted and that you may read and change it; `rmm share init DIRECTORY` prepares one".into()
+            }
             // Somebody asked for it.
             Self::Cancelled => return None,
             Self::Setup { .. } => "mend the file or the setting that is named, or remove it from the connection".into(),

@@ -57,7 +57,7 @@ function Test-Alive($claim) {
         $false
     }
 }
-$root = Join-Name ([Environment]::GetFolderPath([Environment+SpecialFolder]::CommonApplicationData)) 'rmm'
+$root = Join-Name ([Environment]::GetFolderPath('CommonApplicationData')) 'rmm'
 Protect-Folder $root
 $root = Join-Name $root 'receipts'
 Protect-Folder $root

@@ -20,6 +20,7 @@ mod plan;
 mod review;
 mod schema;
 mod schema_lines;
+mod secrets;
 mod simulate;
 mod status;
 mod test;

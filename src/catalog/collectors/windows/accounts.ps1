@@ -4,7 +4,7 @@ if ([int]$computer.DomainRole -ge 4) { Stop-Unsupported 'a domain controller has
 $groups = @(Get-CimInstance -ClassName Win32_Group -Filter 'LocalAccount = TRUE' -Property Name, SID, Description | ForEach-Object {
     $group = $_ | Select-Members 'Name', 'SID', 'Description'
     $entry = New-Object System.DirectoryServices.DirectoryEntry ('WinNT://' + $computer.Name + '/' + $_.Name + ',group')
-    $group['members'] = @(foreach ($member in $entry.Invoke('Members')) {
+    $group['members'] = @(foreach ($member in $entry.psbase.Invoke('Members')) {
         $type = $member.GetType()
         $bytes = [byte[]]$type.InvokeMember('objectSid', [System.Reflection.BindingFlags]::GetProperty, $null, $member, $null)
         [ordered]@{

@@ -1,11 +1,12 @@
 # Network interfaces with addresses, name servers and counters, as .NET knows them.
 $items = @([System.Net.NetworkInformation.NetworkInterface]::GetAllNetworkInterfaces() | ForEach-Object {
-    $of = $_.GetIPProperties()
+    $link = $_
+    $of = $link.GetIPProperties()
     $mtu = $null
     try { $mtu = $of.GetIPv4Properties().Mtu } catch { try { $mtu = $of.GetIPv6Properties().Mtu } catch { $mtu = $null } }
-    $counted = $_.GetIPStatistics()
+    $counted = $link.GetIPStatistics()
     [ordered]@{
-        name = $_.Name; type = [int]$_.NetworkInterfaceType; state = [int]$_.OperationalStatus; mac = $_.GetPhysicalAddress().ToString(); mtu = $mtu
+        name = $link.Name; type = [int]$link.NetworkInterfaceType; state = [int]$link.OperationalStatus; mac = $link.GetPhysicalAddress().ToString(); mtu = $mtu
         addresses = @($of.UnicastAddresses | ForEach-Object { $_.Address.ToString() + '/' + $_.PrefixLength.ToString($inv) })
         servers = @($of.DnsAddresses | ForEach-Object { $_.ToString() })
         suffix = [string]$of.DnsSuffix

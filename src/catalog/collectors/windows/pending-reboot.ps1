@@ -18,6 +18,6 @@ try {
     renames = @(Get-Registry ($control + 'Session Manager') 'PendingFileRenameOperations' | Where-Object { $_ }).Count
     active = [string](Get-Registry ($control + 'ComputerName\ActiveComputerName') 'ComputerName')
     wanted = [string](Get-Registry ($control + 'ComputerName\ComputerName') 'ComputerName')
-    joining = (@(Get-Registry 'SYSTEM\CurrentControlSet\Services\Netlogon' 'JoinDomain').Count -gt 0)
+    joining = ($null -ne (Get-Registry 'SYSTEM\CurrentControlSet\Services\Netlogon' 'JoinDomain'))
     manager = $manager
 }

@@ -19,7 +19,7 @@ foreach ($sid in $users.GetSubKeyNames()) {
         foreach ($once in '', 'Once') { Read-Run $users ($sid + '\Software\' + $run + $once) ('HKU\' + $sid + '\Software\' + $run + $once) }
     }
 }
-$folders = @([Environment]::GetFolderPath([Environment+SpecialFolder]::CommonStartup))
+$folders = @([Environment]::GetFolderPath('CommonStartup'))
 $profiles = $machine.OpenSubKey('SOFTWARE\Microsoft\Windows NT\CurrentVersion\ProfileList')
 foreach ($sid in $profiles.GetSubKeyNames()) {
     $home1 = [string](Get-Registry ('SOFTWARE\Microsoft\Windows NT\CurrentVersion\ProfileList\' + $sid) 'ProfileImagePath')
