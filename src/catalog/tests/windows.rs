@@ -235,7 +235,7 @@ fn what_was_there_comes_back() {
     let lines = undoing(windows(), "RegistryValues", Some("HKLM\\SOFTWARE\\X!A"), Some(json!({"exists": false})));
     assert!(lines[0].contains("\"absent\":true"), "{lines:?}");
     let lines = undoing(windows(), "AuditPolicy", Some("Logon"), Some(json!({"success": true, "failure": false})));
-    assert!(lines[0].contains("\"success\":\"enable\",\"failure\":\"disable\""), "{lines:?}");
+    assert!(lines[0].contains("\"success\":\"enable\"") && lines[0].contains("\"failure\":\"disable\""), "{lines:?}");
     let lines = undoing(windows(), "GuestAccount", None, Some(json!({"guest_enabled": false, "guest_name": "Gast"})));
     assert!(lines[0].contains("EnableGuestAccount") && lines[0].contains("\\\"Gast\\\""), "{lines:?}");
 }

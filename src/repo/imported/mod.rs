@@ -53,7 +53,7 @@ impl Control {
 
 impl Imported {
     /// Takes controls over, all that one line says or none of it.
-    pub(super) fn take(&mut self, controls: Result<Vec<Control>, String>, about: &About<'_>) {
+    fn take(&mut self, controls: Result<Vec<Control>, String>, about: &About<'_>) {
         self.controls += 1;
         let added = controls.and_then(|controls| self.draft.add_all(controls, about.part, about.note));
         match added {
@@ -67,12 +67,12 @@ impl Imported {
 }
 
 /// Where a control stands and what it is called there.
-pub(super) struct About<'a> {
-    pub(super) file: &'a Arc<str>,
-    pub(super) line: u32,
-    pub(super) note: &'a str,
-    pub(super) code: &'static str,
-    pub(super) part: draft::Part,
+struct About<'a> {
+    file: &'a Arc<str>,
+    line: u32,
+    note: &'a str,
+    code: &'static str,
+    part: draft::Part,
 }
 
 #[cfg(test)]
