@@ -22,6 +22,9 @@ use serde_json::Value;
 
 use crate::debian::Device;
 
+/// Words of commands that leave more behind each time.
+const ADDS_UP: [&str; 4] = ["Add-Content", "-Append", ">>", "tee -a"];
+
 /// Facts of a device that is not there.
 fn facts(sections: &[(&str, Value)]) -> Facts {
     let section = |(name, data): &(&str, Value)| ((*name).into(), Section::new(data.clone(), Status::Ok, chrono::Utc::now()));
