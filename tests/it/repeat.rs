@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use rmm::model::Operation;
 use rmm::model::facts::{Facts, Section, Status};
-use rmm::model::operation::Reply;
+use rmm::model::operation::{Reply, Shell};
 use rmm::script::{Host, HostError, render};
 use serde_json::Value;
 
@@ -39,7 +39,7 @@ struct Inside {
 
 impl Host for Inside {
     fn perform(&mut self, operation: &Operation) -> Result<Reply, HostError> {
-        let rendered = render(operation);
+        let rendered = render(operation, Shell::Posix);
         let output = self.device.sh(&rendered.line, &rendered.input.unwrap_or_default());
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Ok(Reply { code: output.status.code().unwrap_or(255), stdout: text(&output.stdout), stderr: text(&output.stderr) })

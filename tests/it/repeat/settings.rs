@@ -108,7 +108,7 @@ fn planned(def: &SettingDef, (key, desired): (Option<&str>, &Value), seen: (&str
         let host: SharedHost = recorder.clone();
         def.program.apply(&host, key, desired, verdict.observed.as_ref()).unwrap_or_else(|e| panic!("{}: {e}", def.name));
     }
-    let asked = recorder.lock().unwrap().operations.iter().map(|operation| render(operation).line).collect();
+    let asked = recorder.lock().unwrap().operations.iter().map(|operation| shown(operation, &str::to_owned).line).collect();
     (verdict.state, asked)
 }
 
