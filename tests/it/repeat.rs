@@ -18,7 +18,6 @@ use rmm::model::Operation;
 use rmm::model::facts::{Facts, Section, Status};
 use rmm::model::operation::{Reply, Shell};
 use rmm::script::{Host, HostError, render};
-use rmm::transport::Shell;
 use serde_json::Value;
 
 use crate::debian::Device;
