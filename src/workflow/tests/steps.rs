@@ -198,7 +198,7 @@ async fn what_is_done_once_for_all_devices_knows_them_also_when_it_is_resumed() 
     );
     let run = house.by_hand("W");
     for _ in 0..2 {
-        ended(&house.to_the_end(&run).await, WorkflowState::Failed, "Gate: ");
+        ended(&house.to_the_end(&run).await, WorkflowState::Failed, "1 of 1 settings differ");
         assert_eq!(house.result(&run, 0)["devices"], 1);
         house.store.resume_workflow(&run, &kim()).unwrap();
     }
