@@ -64,7 +64,10 @@ mod tests {
         assert!(!sent["script"].as_str().unwrap().contains("hunter2"));
         let params = &sent["params"];
         assert!(!params["begin"].as_str().unwrap().contains("hunter2") && !params["loader"].as_str().unwrap().contains("j-1"));
-        assert_eq!((params["program"].as_str(), params["key"].as_str(), params["seconds"].as_u64()), (Some("powershell.exe"), Some("j-1.1.1"), Some(5)));
+        assert_eq!(
+            (params["program"].as_str(), params["key"].as_str(), params["seconds"].as_u64()),
+            (Some("powershell.exe"), Some("j-1.1.1"), Some(5))
+        );
         let input = base64::engine::general_purpose::STANDARD.decode(params["input"].as_str().unwrap()).unwrap();
         assert_eq!(Some(input), rendered.input);
         // The line that the loader becomes fits Windows.

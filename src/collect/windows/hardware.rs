@@ -289,7 +289,8 @@ pub(super) fn battery(answers: &Answers) -> Parsed {
     let Some(first) = listed(part, "items")?.first() else {
         return Ok(json!({"present": false, "capacity_percent": null, "cycles": null, "health_percent": null}));
     };
-    let more = |class: &str, key: &str| part["more"].get(class).and_then(|_| items(&part["more"], class).first()).and_then(|one| count(one, key));
+    let more =
+        |class: &str, key: &str| part["more"].get(class).and_then(|_| items(&part["more"], class).first()).and_then(|one| count(one, key));
     let made = more("BatteryStaticData", "DesignedCapacity").filter(|made| *made > 0);
     let full = more("BatteryFullChargedCapacity", "FullChargedCapacity").filter(|full| *full > 0);
     Ok(json!({

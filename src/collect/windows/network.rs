@@ -145,9 +145,7 @@ pub(super) fn listeners(answers: &Answers) -> Parsed {
     if found.is_empty() {
         return unknown("no socket was told");
     }
-    let one = |(protocol, port, address, process): (&str, u16, IpAddr, Option<String>)| {
-        json!({"protocol": protocol, "address": address.to_string(), "port": port, "process": process})
-    };
+    let one = |(protocol, port, address, process): (&str, u16, IpAddr, Option<String>)| json!({"protocol": protocol, "address": address.to_string(), "port": port, "process": process});
     Ok(found.into_iter().take(MOST_CONNECTIONS).map(one).collect())
 }
 
