@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::CollectError;
-use super::sections::{self, PROBES, SECTIONS};
 use super::parse::probe_files::is_of_windows;
+use super::sections::{self, PROBES, SECTIONS};
 use crate::model::{Category, Shell};
 
 /// What to observe on one device: sections of the inventory by name, and probes by kind with their arguments.

@@ -3,8 +3,8 @@
 
 use serde_json::json;
 
-use super::render::Rendered;
 use super::render;
+use super::render::Rendered;
 use crate::model::operation::{Operation, Shell};
 
 /// Starts a program with exactly these arguments and hands on what it prints, bytes for bytes of text, and its exit code.
@@ -90,9 +90,11 @@ fn file(path: &str) -> Result<(), &'static str> {
     let path = path.replace('/', "\\");
     let rest = match path.as_bytes() {
         [drive, b':', b'\\', ..] if drive.is_ascii_alphabetic() => &path[3..],
-        [b'\\', b'\\', next, ..] if !matches!(next, b'\\' | b'?' | b'.') => {
-            path[2..].split_once('\\').map(|(_, share)| share).filter(|share| share.contains('\\')).ok_or("not the path of a file on a share")?
-        }
+        [b'\\', b'\\', next, ..] if !matches!(next, b'\\' | b'?' | b'.') => path[2..]
+            .split_once('\\')
+            .map(|(_, share)| share)
+            .filter(|share| share.contains('\\'))
+            .ok_or("not the path of a file on a share")?,
         _ => return Err("not an absolute path of Windows, such as C:\\ProgramData\\app\\app.conf"),
     };
     let wrong = |c: char| c.is_control() || "<>:\"|?*".contains(c);
@@ -131,7 +133,11 @@ mod tests {
             }
             if c == '"' {
                 word.extend(std::iter::repeat_n('\\', slashes / 2));
-                if slashes % 2 == 1 { word.push('"') } else { inside = !inside }
+                if slashes % 2 == 1 {
+                    word.push('"');
+                } else {
+                    inside = !inside;
+                }
                 any = true;
             } else {
                 word.extend(std::iter::repeat_n('\\', slashes));
@@ -156,14 +162,31 @@ mod tests {
 
     #[test]
     fn a_program_reads_back_the_very_words() {
-        let words = ["plain", "", "a b", "it's", "say \"hi\"", r"C:\a b\", r#"\\"x\"#, r"\\share\x", "%PATH%", "a&b|c", "$(x)", "tab\there", "gr\u{fc}n"];
+        let words = [
+            "plain",
+            "",
+            "a b",
+            "it's",
+            "say \"hi\"",
+            r"C:\a b\",
+            r#"\\"x\"#,
+            r"\\share\x",
+            "%PATH%",
+            "a&b|c",
+            "$(x)",
+            "tab\there",
+            "gr\u{fc}n",
+        ];
         let line = words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
         assert_eq!(read_back(&line), words);
         let mut argv = vec!["tool.exe".to_owned()];
         argv.extend(words.map(str::to_owned));
         let rendered = render(&Operation::Run { argv, input: Some("x".into()) }, Shell::PowerShell);
         let job = sent(&rendered);
-        assert_eq!((&job["params"]["program"], &job["params"]["arguments"], &job["params"]["input"]), (&"tool.exe".into(), &line.into(), &"x".into()));
+        assert_eq!(
+            (&job["params"]["program"], &job["params"]["arguments"], &job["params"]["input"]),
+            (&"tool.exe".into(), &line.into(), &"x".into())
+        );
         assert_eq!(rendered.line, super::super::powershell::line());
         assert!(!job["script"].as_str().unwrap().contains("tool.exe"));
     }
@@ -179,8 +202,26 @@ mod tests {
             assert_eq!(write(path, None)["params"]["path"], path.replace('/', "\\"), "{path}");
         }
         for path in [
-            "/etc/motd", "x.txt", r"C:x.txt", r"C:\", r"C:\a\", r"C:\a\..\x", r"C:\a\.\x", r"C:\a\x.", r"C:\a\x ", r"C:\a\x:stream", r"C:\nul",
-            r"C:\a\com1.txt", r"\\?\C:\x", r"\\.\PhysicalDrive0", r"\\files", r"\\files\share", r"C:\a\*", "C:\\a\nb", "", r"C:\\x",
+            "/etc/motd",
+            "x.txt",
+            r"C:x.txt",
+            r"C:\",
+            r"C:\a\",
+            r"C:\a\..\x",
+            r"C:\a\.\x",
+            r"C:\a\x.",
+            r"C:\a\x ",
+            r"C:\a\x:stream",
+            r"C:\nul",
+            r"C:\a\com1.txt",
+            r"\\?\C:\x",
+            r"\\.\PhysicalDrive0",
+            r"\\files",
+            r"\\files\share",
+            r"C:\a\*",
+            "C:\\a\nb",
+            "",
+            r"C:\\x",
         ] {
             assert!(write(path, None)["params"]["why"].as_str().is_some_and(|why| why.starts_with("refused: not ")), "{path}");
         }

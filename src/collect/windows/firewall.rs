@@ -90,7 +90,9 @@ fn rule_of(source: &str, name: &str, rule: &str) -> Option<Value> {
     let one = |key: &str| pairs.iter().find(|(k, _)| *k == key).map(|(_, value)| value.chars().take(1_024).collect::<String>());
     // `RA4`, `RA42` and `RA6` are the same thing in several forms.
     let all = |starts: &[&str]| {
-        let of = |key: &str| starts.iter().any(|start| key.strip_prefix(start).is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit() || b == b'_')));
+        let of = |key: &str| {
+            starts.iter().any(|start| key.strip_prefix(start).is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit() || b == b'_')))
+        };
         let mut values: Vec<&str> = Vec::new();
         for (_, value) in pairs.iter().filter(|(key, _)| of(key)).take(200) {
             if !values.contains(value) {
@@ -107,7 +109,8 @@ fn rule_of(source: &str, name: &str, rule: &str) -> Option<Value> {
         Some("58") => "icmpv6".to_owned(),
         Some(number) => number.to_owned(),
     };
-    let mut profiles: Vec<String> = pairs.iter().filter(|(key, _)| *key == "Profile").map(|(_, value)| value.to_ascii_lowercase()).collect();
+    let mut profiles: Vec<String> =
+        pairs.iter().filter(|(key, _)| *key == "Profile").map(|(_, value)| value.to_ascii_lowercase()).collect();
     profiles.sort();
     profiles.dedup();
     Some(json!({
@@ -143,12 +146,25 @@ mod tests {
              App=System|Name=@FirewallAPI.dll,-30253|Desc=@FirewallAPI.dll,-30256|EmbedCtxt=@FirewallAPI.dll,-30267|",
         )
         .unwrap();
-        assert_eq!((&rule["enabled"], &rule["direction"], &rule["action"], &rule["profile"]), (&json!(true), &json!("in"), &json!("allow"), &json!("public")));
-        assert_eq!((&rule["protocol"], &rule["local_ports"], &rule["remote_ports"]), (&json!("tcp"), &json!("5985,6000-6010"), &json!("any")));
+        assert_eq!(
+            (&rule["enabled"], &rule["direction"], &rule["action"], &rule["profile"]),
+            (&json!(true), &json!("in"), &json!("allow"), &json!("public"))
+        );
+        assert_eq!(
+            (&rule["protocol"], &rule["local_ports"], &rule["remote_ports"]),
+            (&json!("tcp"), &json!("5985,6000-6010"), &json!("any"))
+        );
         assert_eq!((&rule["remote_addresses"], &rule["program"]), (&json!("LocalSubnet"), &json!("System")));
-        let off = rule_of("policy", "x", "v2.10|Action=Block|Active=FALSE|Dir=Out|Profile=Domain|Profile=Private|Profile=Public|Name=x|").unwrap();
+        let off = rule_of("policy", "x", "v2.10|Action=Block|Active=FALSE|Dir=Out|Profile=Domain|Profile=Private|Profile=Public|Name=x|")
+            .unwrap();
         assert_eq!((&off["enabled"], &off["protocol"], &off["profile"]), (&json!(false), &json!("any"), &json!("any")));
-        for wrong in ["", "Action=Allow", "v2.10|Action=Allow|Dir=In|", "v2.10|Action=Dance|Active=TRUE|Dir=In|", "v2.10|Active=TRUE|Dir=Up|Action=Allow|"] {
+        for wrong in [
+            "",
+            "Action=Allow",
+            "v2.10|Action=Allow|Dir=In|",
+            "v2.10|Action=Dance|Active=TRUE|Dir=In|",
+            "v2.10|Active=TRUE|Dir=Up|Action=Allow|",
+        ] {
             assert_eq!(rule_of("local", "x", wrong), None, "{wrong}");
         }
     }

@@ -141,7 +141,7 @@ fn bus(number: u64) -> Option<&'static str> {
         9 => "iscsi",
         10 => "sas",
         12 | 13 => "mmc",
-        14 | 15 | 16 => "virtual",
+        14..=16 => "virtual",
         17 => "nvme",
         _ => return None,
     })
@@ -289,7 +289,8 @@ pub(super) fn battery(answers: &Answers) -> Parsed {
     let Some(first) = listed(part, "items")?.first() else {
         return Ok(json!({"present": false, "capacity_percent": null, "cycles": null, "health_percent": null}));
     };
-    let more = |class: &str, key: &str| part["more"].get(class).and_then(|_| items(&part["more"], class).first()).and_then(|one| count(one, key));
+    let more =
+        |class: &str, key: &str| part["more"].get(class).and_then(|_| items(&part["more"], class).first()).and_then(|one| count(one, key));
     let made = more("BatteryStaticData", "DesignedCapacity").filter(|made| *made > 0);
     let full = more("BatteryFullChargedCapacity", "FullChargedCapacity").filter(|full| *full > 0);
     Ok(json!({

@@ -57,7 +57,8 @@ pub(super) fn memory(answers: &Answers) -> Parsed {
     let total = kilobytes("TotalVisibleMemorySize").filter(|total| *total > 0);
     let available = count(counters, "AvailableBytes").or_else(|| kilobytes("FreePhysicalMemory"));
     let (Some(total), Some(available)) = (total, available) else { return unknown("the memory was not told") };
-    let cached = ["CacheBytes", "ModifiedPageListBytes", "StandbyCacheCoreBytes", "StandbyCacheNormalPriorityBytes", "StandbyCacheReserveBytes"];
+    let cached =
+        ["CacheBytes", "ModifiedPageListBytes", "StandbyCacheCoreBytes", "StandbyCacheNormalPriorityBytes", "StandbyCacheReserveBytes"];
     Ok(json!({
         "total_bytes": total,
         "available_bytes": available,

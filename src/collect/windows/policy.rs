@@ -115,7 +115,8 @@ fn subcategory(line: &str) -> Option<(String, Value)> {
     if before.split(',').nth(1).is_some_and(|whom| whom.trim_matches('"').starts_with("S-1-")) {
         return None;
     }
-    let whole = id.len() == 36 && id.bytes().enumerate().all(|(i, b)| if [8, 13, 18, 23].contains(&i) { b == b'-' } else { b.is_ascii_hexdigit() });
+    let whole =
+        id.len() == 36 && id.bytes().enumerate().all(|(i, b)| if [8, 13, 18, 23].contains(&i) { b == b'-' } else { b.is_ascii_hexdigit() });
     let value: u8 = after.rsplit(',').next()?.trim().trim_matches('"').parse().ok().filter(|value| *value <= 4 && whole)?;
     let id = id.to_ascii_uppercase();
     Some((id.clone(), json!({"id": id, "success": value & 1 != 0, "failure": value & 2 != 0})))

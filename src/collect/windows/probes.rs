@@ -202,10 +202,7 @@ mod tests {
             told(json!({"n": 0, "exists": true, "kind": "dword", "value": 4_294_967_295_u32})),
             json!({"exists": true, "kind": "dword", "value": 4_294_967_295_u32})
         );
-        assert_eq!(
-            told(json!({"exists": false, "kind": null, "value": null})),
-            json!({"exists": false, "kind": null, "value": null})
-        );
+        assert_eq!(told(json!({"exists": false, "kind": null, "value": null})), json!({"exists": false, "kind": null, "value": null}));
         // A list of one comes without its brackets.
         assert_eq!(told(json!({"exists": true, "kind": "multiString", "value": "a"}))["value"], json!(["a"]));
         assert_eq!(told(json!({"exists": true, "kind": "multiString", "value": null}))["value"], json!([]));
@@ -245,7 +242,10 @@ mod tests {
         assert_eq!(told(preference, json!({"exists": true, "value": null})), json!({"exists": true, "value": null}));
         assert_eq!(told(preference, json!({"exists": true, "value": []})), json!({"exists": true, "value": []}));
         for pairs in [json!([["dep.enable", "ON"]]), json!(["dep.enable", "ON"])] {
-            assert_eq!(told(mitigations, json!({"exists": true, "values": pairs})), json!({"exists": true, "values": {"dep.enable": "ON"}}));
+            assert_eq!(
+                told(mitigations, json!({"exists": true, "values": pairs})),
+                json!({"exists": true, "values": {"dep.enable": "ON"}})
+            );
         }
         for of in [key, class, preference, mitigations, users] {
             assert!(told(of, json!({})).get("error").is_some());
@@ -259,7 +259,9 @@ mod tests {
         assert_eq!(told(json!({"type": "absent"})), json!({"type": "absent"}));
         assert_eq!(told(json!({"type": "absent", "error": "denied"})), json!({"error": "denied"}));
         let hash = "A".repeat(64);
-        let seen = told(json!({"type": "file", "size": 3, "owner": "BUILTIN\\Administrators", "sha256": hash, "modified": "2026-11-01T00:00:00Z"}));
+        let seen = told(
+            json!({"type": "file", "size": 3, "owner": "BUILTIN\\Administrators", "sha256": hash, "modified": "2026-11-01T00:00:00Z"}),
+        );
         assert_eq!((&seen["sha256"], &seen["size"]), (&json!("a".repeat(64)), &json!(3)));
         assert_eq!(told(json!({"type": "file", "size": 3, "error": "in use"}))["error"], "in use");
         assert!(told(json!({"type": "teapot"})).get("type").is_none());

@@ -97,7 +97,9 @@ fn encrypted(answers: &Answers) -> Result<Vec<Value>, Status> {
             Some(2) => Some("removable"),
             _ => None,
         };
-        Some(json!({"mount": mount, "device": text(volume, "DeviceID"), "protection": protection, "status": status, "method": method, "kind": kind}))
+        Some(
+            json!({"mount": mount, "device": text(volume, "DeviceID"), "protection": protection, "status": status, "method": method, "kind": kind}),
+        )
     };
     let mut list: Vec<Value> = listed(part, "items")?.iter().filter_map(one).collect();
     list.sort_by(|a, b| a["mount"].as_str().cmp(&b["mount"].as_str()));

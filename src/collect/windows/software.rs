@@ -81,7 +81,8 @@ pub(super) fn packages(answers: &Answers) -> Parsed {
     let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for one in listed(part, "items")? {
         // Parts of others, and updates of them.
-        let update = text(one, "ReleaseType").is_some_and(|kind| ["Security Update", "Update Rollup", "Hotfix", "Update"].contains(&&*kind));
+        let update =
+            text(one, "ReleaseType").is_some_and(|kind| ["Security Update", "Update Rollup", "Hotfix", "Update"].contains(&&*kind));
         if flag(one, "SystemComponent") == Some(true) || text(one, "ParentKeyName").is_some() || update {
             continue;
         }

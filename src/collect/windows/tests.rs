@@ -18,11 +18,13 @@ use crate::transport::{Command, Output, Session, Shell, TransportError};
 /// What each part says on a workstation with German Windows. Written after the documentation of the classes, not recorded.
 const WINDOWS_11: &str = include_str!("../samples/windows-11.json");
 
+type Spoil = fn(&str) -> String;
+
 /// Answers each part with what stands under its name; keeps what it was asked.
 struct Device {
     says: BTreeMap<String, Value>,
     /// How a line is spoilt on its way.
-    spoil: fn(&str) -> String,
+    spoil: Spoil,
     asked: Mutex<Vec<Value>>,
 }
 
@@ -37,7 +39,9 @@ impl Device {
         for part in params["parts"].as_array().unwrap() {
             let name = part["name"].as_str().unwrap();
             let line = match (self.says.get(name), name.rsplit_once('-').map(|(kind, _)| kind)) {
-                (Some(said @ Value::Object(map)), _) if map.contains_key("error") || map.contains_key("unsupported") || map.contains_key("timeout") => {
+                (Some(said @ Value::Object(map)), _)
+                    if map.contains_key("error") || map.contains_key("unsupported") || map.contains_key("timeout") =>
+                {
                     let mut line = said.clone();
                     line["s"] = name.into();
                     line
@@ -64,7 +68,9 @@ fn registry(asked: &Value) -> Vec<Value> {
 
 fn files(asked: &Value) -> Vec<Value> {
     let one = |(n, one): (usize, &Value)| match one["path"].as_str().unwrap() {
-        r"C:\a.txt" => json!({"n": n, "type": "file", "size": 3, "sha256": "ab".repeat(32), "owner": "x\\y", "modified": "2026-01-01T00:00:00Z"}),
+        r"C:\a.txt" => {
+            json!({"n": n, "type": "file", "size": 3, "sha256": "ab".repeat(32), "owner": "x\\y", "modified": "2026-01-01T00:00:00Z"})
+        }
         _ => json!({"n": n, "type": "absent"}),
     };
     asked.as_array().unwrap().iter().enumerate().map(one).collect()
@@ -127,27 +133,44 @@ async fn windows_is_told_in_the_same_facts_as_every_other_system() {
         ("hardware.bios.date", json!("03/14/2025")),
         ("hardware.cpu.vendor", json!("Intel")),
         ("hardware.memory.total_gb", json!(15.7)),
-        ("hardware.memory.modules", json!([{"locator": "DIMM A", "size_bytes": 17_179_869_184_u64, "type": "DDR5", "speed_mts": 5200,
-            "manufacturer": "80CE000080CE", "part_number": "M425R2GA3BB0-CWMOD"}])),
-        ("hardware.disks", json!([{"name": "PhysicalDrive0", "model": "KIOXIA KBG50ZNS512G", "vendor": null, "serial": "8CE3_8E10_0123_4567",
-            "size_bytes": 512_105_932_800_u64, "rotational": false, "removable": false, "bus": "nvme"}])),
+        (
+            "hardware.memory.modules",
+            json!([{"locator": "DIMM A", "size_bytes": 17_179_869_184_u64, "type": "DDR5", "speed_mts": 5200,
+            "manufacturer": "80CE000080CE", "part_number": "M425R2GA3BB0-CWMOD"}]),
+        ),
+        (
+            "hardware.disks",
+            json!([{"name": "PhysicalDrive0", "model": "KIOXIA KBG50ZNS512G", "vendor": null, "serial": "8CE3_8E10_0123_4567",
+            "size_bytes": 512_105_932_800_u64, "rotational": false, "removable": false, "bus": "nvme"}]),
+        ),
         ("hardware.volumes.0.mount", json!("C:")),
         ("hardware.volumes.1.mount", json!(r"C:\mnt\data")),
         ("hardware.nics.0", json!({"name": "Ethernet", "mac": "00:e0:4c:68:00:01", "speed_mbps": null, "driver": null})),
         ("hardware.nics.1.speed_mbps", json!(1201)),
-        ("hardware.usb", json!([{"vendor": "046d", "product": "USB-Verbundger\u{e4}t", "serial": null},
-            {"vendor": "SanDisk", "product": "USB-Massenspeicherger\u{e4}t", "serial": "4C530001230405118164"}])),
+        (
+            "hardware.usb",
+            json!([{"vendor": "046d", "product": "USB-Verbundger\u{e4}t", "serial": null},
+            {"vendor": "SanDisk", "product": "USB-Massenspeicherger\u{e4}t", "serial": "4C530001230405118164"}]),
+        ),
         ("hardware.monitors", json!([{"name": "DEL DELL U2722DE", "serial": "HJ12"}, {"name": "AUO FA9B", "serial": null}])),
         ("hardware.battery", json!({"present": true, "capacity_percent": 87, "cycles": 112, "health_percent": 94})),
         ("software.hotfixes.KB5046617.installed_on", json!("2026-11-12")),
         ("software.hotfixes.KB5045934.installed_on", Value::Null),
         ("software.packages", json!({"7-Zip 24.08 (x64)": "24.08", "Contoso Agent": "2.1, 2.3"})),
         ("software.services.Spooler.state", json!("running")),
-        ("software.services.RemoteRegistry", json!({"state": "stopped", "startup": "disabled", "display": "Remoteregistrierung",
-            "account": "NT AUTHORITY\\LocalService", "delayed": false, "path": "C:\\Windows\\system32\\svchost.exe -k localService -p", "code": 1077})),
+        (
+            "software.services.RemoteRegistry",
+            json!({"state": "stopped", "startup": "disabled", "display": "Remoteregistrierung",
+            "account": "NT AUTHORITY\\LocalService", "delayed": false, "path": "C:\\Windows\\system32\\svchost.exe -k localService -p", "code": 1077}),
+        ),
         ("software.services.ContosoAgent.state", json!("failed")),
-        ("software.startup", json!([r"C:\ProgramData\Microsoft\Windows\Start Menu\Programs\Startup\x.lnk",
-            r"HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Run\SecurityHealth = %windir%\system32\SecurityHealthSystray.exe"])),
+        (
+            "software.startup",
+            json!([
+                r"C:\ProgramData\Microsoft\Windows\Start Menu\Programs\Startup\x.lnk",
+                r"HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Run\SecurityHealth = %windir%\system32\SecurityHealthSystray.exe"
+            ]),
+        ),
         ("software.scheduled.tasks.\\Backup.schedule", json!(["daily 03:00"])),
         ("software.pending_reboot", json!({"required": true, "reasons": ["updates were installed", "files are to be replaced"]})),
         ("software.automatic_updates.mechanism", json!("wsus")),
@@ -172,20 +195,38 @@ async fn windows_is_told_in_the_same_facts_as_every_other_system() {
         ("security.antivirus.name", json!("Microsoft Defender Antivirus")),
         ("security.antivirus.signatures_age_days", json!(1)),
         ("security.disk_encryption.root_encrypted", json!(true)),
-        ("security.bitlocker.volumes.1", json!({"mount": "D:", "device": "x", "protection": "off", "status": "encrypting", "method": "xts-aes-128", "kind": "fixed"})),
+        (
+            "security.bitlocker.volumes.1",
+            json!({"mount": "D:", "device": "x", "protection": "off", "status": "encrypting", "method": "xts-aes-128", "kind": "fixed"}),
+        ),
         ("security.tpm", json!({"present": true, "version": "2.0"})),
         ("security.certificates.0123456789ABCDEF0123456789ABCDEF01234567.store", json!("My, Remote Desktop")),
         ("security.certificates.0123456789ABCDEF0123456789ABCDEF01234567.days_left", json!(40)),
         ("security.certificates.AAAA456789ABCDEF0123456789ABCDEF01234567.days_left", json!(-2)),
-        ("security.time_sync", json!({"service": "w32time", "enabled": true, "servers": ["time.windows.com", "ntp.example.com"], "synchronized": true, "type": "NTP"})),
-        ("network.interfaces.1", json!({"name": "WLAN", "mac": "a0:b3:39:12:f0:c4", "mtu": 1500, "state": "up", "addresses": ["192.0.2.17/24", "fe80::1c2d:3e4f:5061:7283/64"]})),
+        (
+            "security.time_sync",
+            json!({"service": "w32time", "enabled": true, "servers": ["time.windows.com", "ntp.example.com"], "synchronized": true, "type": "NTP"}),
+        ),
+        (
+            "network.interfaces.1",
+            json!({"name": "WLAN", "mac": "a0:b3:39:12:f0:c4", "mtu": 1500, "state": "up", "addresses": ["192.0.2.17/24", "fe80::1c2d:3e4f:5061:7283/64"]}),
+        ),
         ("network.dns", json!({"servers": ["192.0.2.53", "2001:db8::53"], "search": ["example.com", "branch.example.com"]})),
-        ("network.routes", json!([{"destination": "0.0.0.0/0", "gateway": "192.0.2.254", "interface": "WLAN", "metric": 35},
+        (
+            "network.routes",
+            json!([{"destination": "0.0.0.0/0", "gateway": "192.0.2.254", "interface": "WLAN", "metric": 35},
             {"destination": "192.0.2.0/24", "gateway": null, "interface": "WLAN", "metric": 291},
-            {"destination": "fe80::/64", "gateway": null, "interface": "WLAN", "metric": 291}])),
-        ("network.listeners", json!([{"protocol": "tcp", "address": "::", "port": 445, "process": "System"},
-            {"protocol": "tcp", "address": "0.0.0.0", "port": 5985, "process": "System"}, {"protocol": "udp", "address": "0.0.0.0", "port": 5353, "process": "svchost"}])),
-        ("network.connections", json!([{"protocol": "tcp", "local": "192.0.2.17:50123", "remote": "198.51.100.7:443", "state": "established"}])),
+            {"destination": "fe80::/64", "gateway": null, "interface": "WLAN", "metric": 291}]),
+        ),
+        (
+            "network.listeners",
+            json!([{"protocol": "tcp", "address": "::", "port": 445, "process": "System"},
+            {"protocol": "tcp", "address": "0.0.0.0", "port": 5985, "process": "System"}, {"protocol": "udp", "address": "0.0.0.0", "port": 5353, "process": "svchost"}]),
+        ),
+        (
+            "network.connections",
+            json!([{"protocol": "tcp", "local": "192.0.2.17:50123", "remote": "198.51.100.7:443", "state": "established"}]),
+        ),
         ("network.shares.1", json!({"name": "data", "path": "D:\\data", "protocol": "smb", "description": null, "special": false})),
         ("network.firewall_rules.WINRM-HTTP-In-TCP.source", json!("policy")),
         ("network.firewall_rules.WINRM-HTTP-In-TCP.remote_addresses", json!("192.0.2.0/24")),
@@ -194,8 +235,11 @@ async fn windows_is_told_in_the_same_facts_as_every_other_system() {
         ("performance.cpu.temperature_c", json!(45.1)),
         ("performance.memory.used_percent", json!(50.0)),
         ("performance.volumes.0.used_percent", json!(39.0)),
-        ("performance.disks.0", json!({"name": "PhysicalDrive0", "reads": 1000, "writes": 2000, "read_bytes": 50_000_000, "written_bytes": 60_000_000,
-            "read_ms": 3000, "write_ms": 4000, "in_flight": 1})),
+        (
+            "performance.disks.0",
+            json!({"name": "PhysicalDrive0", "reads": 1000, "writes": 2000, "read_bytes": 50_000_000, "written_bytes": 60_000_000,
+            "read_ms": 3000, "write_ms": 4000, "in_flight": 1}),
+        ),
         ("performance.network.0.received_bytes", json!(123_456)),
         ("performance.uptime.seconds", json!(86_400)),
     ];
@@ -290,8 +334,12 @@ async fn only_what_is_asked_for_is_sent_and_each_part_has_its_time() {
     let seen = collect(&device, &request).await;
     assert_eq!(seen.sections.len(), 3);
     let asked = device.asked.lock().unwrap();
-    let parts: Vec<(&str, u64)> =
-        asked[0]["params"]["parts"].as_array().unwrap().iter().map(|p| (p["name"].as_str().unwrap(), p["seconds"].as_u64().unwrap())).collect();
+    let parts: Vec<(&str, u64)> = asked[0]["params"]["parts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|p| (p["name"].as_str().unwrap(), p["seconds"].as_u64().unwrap()))
+        .collect();
     assert_eq!(parts, [("tpm", 20), ("machine", 20)]);
     // The script ends by itself before its session is ended.
     assert!(asked[0]["params"]["seconds"].as_u64().unwrap() < Limits::default().timeout.as_secs());
@@ -322,7 +370,7 @@ async fn what_fails_hangs_or_is_absent_costs_nothing_but_itself() {
 
 #[tokio::test]
 async fn an_answer_that_is_empty_or_not_ours_is_unknown_and_never_compliant() {
-    let spoilt: [(fn(&str) -> String, &str); 4] = [
+    let spoilt: [(Spoil, &str); 4] = [
         (|_| String::new(), "printed nothing"),
         (|text| text.replace('@', "@x"), "no part of the output"),
         (|text| text.replace(" done", ""), "did not run to its end"),
@@ -340,10 +388,11 @@ async fn an_answer_that_is_empty_or_not_ours_is_unknown_and_never_compliant() {
     }
     // Each part answers, with nothing in it.
     let mut device = Device::new();
-    device.says.values_mut().for_each(|said| *said = json!({}));
+    for said in device.says.values_mut() {
+        *said = json!({});
+    }
     let seen = collect(&device, &Request::full()).await;
-    let believed: Vec<&str> =
-        seen.sections.iter().filter(|(_, section)| section.status == Status::Ok).map(|(name, _)| &**name).collect();
+    let believed: Vec<&str> = seen.sections.iter().filter(|(_, section)| section.status == Status::Ok).map(|(name, _)| &**name).collect();
     assert_eq!(believed, Vec::<&str>::new());
 }
 
@@ -358,11 +407,23 @@ async fn hostile_answers_are_read_without_harm() {
         }
     }
     for poison in [
-        json!(null), json!(-1), json!(u64::MAX), json!(1e300), json!("\u{0}\u{1b}[2J"), json!("x".repeat(100_000)), json!(true), json!([[[]]]),
-        json!({"a": {"b": []}}), json!(""), json!("@n0nce {}"), json!(18_446_744_073_709_551_615_u64),
+        json!(null),
+        json!(-1),
+        json!(u64::MAX),
+        json!(1e300),
+        json!("\u{0}\u{1b}[2J"),
+        json!("x".repeat(100_000)),
+        json!(true),
+        json!([[[]]]),
+        json!({"a": {"b": []}}),
+        json!(""),
+        json!("@n0nce {}"),
+        json!(18_446_744_073_709_551_615_u64),
     ] {
         let mut device = Device::new();
-        device.says.values_mut().for_each(|said| *said = poisoned(said, &poison));
+        for said in device.says.values_mut() {
+            *said = poisoned(said, &poison);
+        }
         let seen = collect(&device, &Request::full()).await;
         for (name, section) in &seen.sections {
             let text = section.data.to_string();
@@ -409,7 +470,8 @@ async fn measures_follow_from_two_observations() {
     assert!(measurer.measure("ws-017", &sections).iter().any(|one| one.metric == "DiskSpace" && &*one.instance == "C:"));
     // A minute later: one processor worked 30 s of it, the other none.
     let add = |value: &mut Value, more: u64| *value = (value.as_u64().unwrap() + more).into();
-    let mut later = |part: &str, place: usize, key: &str, more: u64| add(&mut device.says.get_mut(part).unwrap()["items"][place][key], more);
+    let mut later =
+        |part: &str, place: usize, key: &str, more: u64| add(&mut device.says.get_mut(part).unwrap()["items"][place][key], more);
     later("processor-times", 1, "PercentIdleTime", 600_000_000);
     later("processor-times", 2, "PercentIdleTime", 300_000_000);
     later("processor-times", 2, "PercentUserTime", 300_000_000);
@@ -417,7 +479,9 @@ async fn measures_follow_from_two_observations() {
     later("links", 0, "received", 6_000_000);
     later("uptime", 0, "Timestamp_Object", 600_000_000);
     let earlier = chrono::Utc::now() - chrono::TimeDelta::seconds(60);
-    sections.values_mut().for_each(|section| section.collected_at = earlier);
+    for section in sections.values_mut() {
+        section.collected_at = earlier;
+    }
     let mut measurer = crate::collect::measure::Measurer::default();
     measurer.measure("ws-017", &sections);
     let measures = measurer.measure("ws-017", &collect(&device, &request).await.sections);
