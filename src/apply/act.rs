@@ -158,7 +158,7 @@ async fn by_engine(
 fn ready(parts: &Parts, name: &str, call: &ActionCall, (allowed, done): (Allowed, bool)) -> Result<Result<Ready, Box<Acted>>, StoreError> {
     let action = &*call.action;
     let refused = |why: &str| Ok(Err(Box::new(Acted::refused(action, why))));
-    let Looked { device, def, facts, given, held } = match look(parts, name, call, allowed, done)? {
+    let Looked { device, def, facts, given, held } = match look(parts, None, name, call, allowed, done)? {
         Ok(looked) => looked,
         Err(why) => return refused(&why),
     };

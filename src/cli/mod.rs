@@ -25,6 +25,7 @@ mod fmt;
 mod help;
 mod import;
 mod import_device;
+mod import_policy;
 mod init;
 mod init_pack;
 mod init_service;

@@ -45,6 +45,7 @@ fn run<T, E: Into<Failure>>(said: &'static str, work: impl AsyncFnOnce(&Signals)
     let result = runtime.block_on(async {
         let listener = tokio::spawn(listen(signals.clone(), said, false));
         let result = work(&signals).await;
+        crate::transport::close_everything().await;
         listener.abort();
         result
     });
@@ -68,6 +69,7 @@ pub(super) fn serve<E: Into<Failure>>(work: impl AsyncFnOnce(crate::reconcile::S
         let listener = tokio::spawn(listen(signals, "\nStopping: what is in flight is finished first. Once more stops at once.", true));
         let hangups = tokio::spawn(hang_ups(std::sync::Arc::clone(&asked.reload)));
         let result = work(asked).await;
+        crate::transport::close_everything().await;
         listener.abort();
         hangups.abort();
         result

@@ -81,6 +81,11 @@ const fn of_windows(name: &'static str) -> Spec {
     spec(name, &[], &[], parse::of_windows)
 }
 
+/// A probe that only Windows has.
+const fn of_windows_probe(kind: &'static str, arguments: usize, check: fn(&str) -> Result<(), &'static str>) -> Probe {
+    Probe { kind, arguments, check, files: &[], blocks: &[], fragment: "", darwin: false, parse: parse::probe_registry::elsewhere }
+}
+
 /// All sections.
 pub(super) static SECTIONS: &[Spec] = &[
     both(spec(
@@ -344,16 +349,12 @@ pub(super) static PROBES: &[Probe] = &[
         darwin: false,
         parse: parse::probe_system::modules,
     },
-    Probe {
-        kind: "registry",
-        arguments: 2,
-        check: parse::probe_registry::check,
-        files: &[],
-        blocks: &[],
-        fragment: "",
-        darwin: false,
-        parse: parse::probe_registry::elsewhere,
-    },
+    of_windows_probe("cim", 3, parse::probe_registry::check_namespace),
+    of_windows_probe("defender", 1, parse::probe_registry::check_name),
+    of_windows_probe("process_mitigations", 1, parse::probe_registry::check_name),
+    of_windows_probe("registry", 2, parse::probe_registry::check),
+    of_windows_probe("registry_key", 1, parse::probe_registry::check),
+    of_windows_probe("registry_users", 2, parse::probe_registry::check_user),
     Probe {
         kind: "sysctl",
         arguments: 1,

@@ -24,6 +24,7 @@ mod fleet;
 pub mod fmt;
 pub mod follow;
 mod git;
+pub mod imported;
 mod kinds;
 mod load;
 mod members;

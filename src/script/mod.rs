@@ -18,6 +18,7 @@ mod programs;
 mod pure;
 mod quote;
 mod recorder;
+mod registry;
 mod render;
 mod step_condition;
 #[cfg(test)]
@@ -25,6 +26,9 @@ mod tests;
 mod value;
 mod variables;
 mod version;
+pub(crate) mod windows;
+mod windows_names;
+mod windows_zones;
 
 pub use condition::{Answer, Condition};
 pub use host::{Host, HostError};
@@ -35,3 +39,5 @@ pub use recorder::Recorder;
 pub use render::{Rendered, render, shown};
 pub use step_condition::{NamedStep, StepCondition};
 pub use version::version_matches;
+pub use windows_names::{account_name, account_sid, audit_subcategory, audit_subcategory_name};
+pub use windows_zones::iana_zone;

@@ -11,10 +11,11 @@ pub mod share;
 mod simulated;
 mod ssh;
 mod target;
+mod winrm;
 mod wrapper;
 
 pub use session::{Command, Output, Session, Shell, TransportError};
-pub use sessions::Sessions;
+pub use sessions::{Sessions, close_everything};
 pub use target::{SessionOptions, Target};
 
 /// The value of a secret that a connection names.

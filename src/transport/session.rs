@@ -118,6 +118,64 @@ pub enum TransportError {
         /// In the system's words.
         reason: String,
     },
+    /// WinRM: the sign-in was refused.
+    #[error("cannot sign in to {address} as {user}: {reason}")]
+    SignIn {
+        /// Host and port.
+        address: String,
+        /// User.
+        user: String,
+        /// What was tried, and why it did not work.
+        reason: String,
+    },
+    /// WinRM: nobody who is trusted vouches for the device's certificate.
+    #[error("the certificate of {address} is not accepted: {reason}")]
+    Certificate {
+        /// Host and port.
+        address: String,
+        /// Why not.
+        reason: String,
+        /// SHA-256, as `certificateFingerprint` takes it.
+        fingerprint: String,
+    },
+    /// WinRM: the device shows another certificate than the one that was pinned.
+    #[error("the certificate of {address} has changed: pinned {pinned}, offered {offered}")]
+    ChangedCertificate {
+        /// Host and port.
+        address: String,
+        /// SHA-256 of the pin.
+        pinned: String,
+        /// SHA-256 of what it shows.
+        offered: String,
+    },
+    /// WinRM: the endpoint refuses what was asked.
+    #[error("{address} refuses: {reason}{}", number(*.code))]
+    Fault {
+        /// Host and port.
+        address: String,
+        /// Number of WinRM or of Windows; 0 where there is none.
+        code: u32,
+        /// Kind of fault in WS-Management: `AccessDenied`.
+        subcode: String,
+        /// In the endpoint's words and language.
+        reason: String,
+    },
+    /// WinRM: the endpoint has no room for another shell, command or user.
+    #[error("{address} has reached a limit: {reason}")]
+    Quota {
+        /// Host and port.
+        address: String,
+        /// In the endpoint's words and language.
+        reason: String,
+    },
+    /// WinRM: an answer in clear where every message has to be sealed.
+    #[error("{address} does not encrypt: {reason}")]
+    Clear {
+        /// Host and port.
+        address: String,
+        /// What it did.
+        reason: String,
+    },
     /// Somebody stopped the work; the remote command was ended.
     #[error("cancelled")]
     Cancelled,
@@ -146,18 +204,29 @@ impl Diagnose for TransportError {
             Self::Setup { .. } => "RMM0410",
             Self::NotFetched { .. } => "RMM0440",
             Self::Share { .. } => "RMM0441",
+            Self::SignIn { .. } => "RMM0412",
+            Self::Certificate { .. } => "RMM0413",
+            Self::ChangedCertificate { .. } => "RMM0414",
+            Self::Fault { .. } => "RMM0415",
+            Self::Quota { .. } => "RMM0416",
+            Self::Clear { .. } => "RMM0417",
         }
     }
 
     fn category(&self) -> Category {
         match self {
             Self::Unreachable { .. } | Self::Timeout { .. } | Self::NotFetched { .. } | Self::Share { .. } => Category::Device,
-            Self::Lost { .. } | Self::Cancelled => Category::Transient,
+            Self::Lost { .. } | Self::Cancelled | Self::Quota { .. } => Category::Transient,
             Self::OutputLimit { .. }
             | Self::Authentication { .. }
             | Self::UnknownHostKey { .. }
             | Self::ChangedHostKey { .. }
             | Self::Sudo { .. }
+            | Self::SignIn { .. }
+            | Self::Certificate { .. }
+            | Self::ChangedCertificate { .. }
+            | Self::Fault { .. }
+            | Self::Clear { .. }
             | Self::Setup { .. } => Category::Configuration,
         }
     }
@@ -166,7 +235,14 @@ impl Diagnose for TransportError {
         Some(match self {
             Self::Unreachable { address, .. } => {
                 let (host, port) = host_and_port(address);
-                format!("check the device's address, port and proxyJump, and that `ssh -p {port} {host}` reaches it from here")
+                if matches!(port, "5985" | "5986") {
+                    format!(
+                        "check the device's address and connection.scheme, that `winrm quickconfig` was run there and that its firewall lets \
+                         port {port} in; `rmm doctor DEVICE` looks step by step"
+                    )
+                } else {
+                    format!("check the device's address, port and proxyJump, and that `ssh -p {port} {host}` reaches it from here")
+                }
             }
             Self::Authentication { user, .. } => format!(
                 "put a public key of yours into authorized_keys of {user} on the device, or name another user or key (connection.user, \
@@ -207,10 +283,56 @@ impl Diagnose for TransportError {
             Self::Share { .. } => {
                 "see that the share is mounted and that you may read and change it; `rmm share init DIRECTORY` prepares one".into()
             }
+            Self::SignIn { .. } => {
+                "check connection.user (DOMAIN\\user, user@domain, or a local user) and connection.password; the user has to be an \
+                 administrator or in Remote Management Users, and `winrm get winrm/config/service/auth` on the device shows the ways \
+                 that it allows (connection.auth)"
+                    .into()
+            }
+            Self::Certificate { fingerprint, .. } => format!(
+                "name the authority that signed it with connection.caFile, or compare its fingerprint with the device's own and pin it: \
+                 certificateFingerprint: {fingerprint}"
+            ),
+            Self::ChangedCertificate { offered, .. } => format!(
+                "somebody may be in between: ask who looks after the device. Where its certificate was renewed, compare the new one with \
+                 the device's own and pin it: certificateFingerprint: {offered}"
+            ),
+            Self::Fault { code, subcode, .. } => fault_advice(*code, subcode).into(),
+            Self::Quota { .. } => {
+                "it is tried again; `winrm get winrm/config/winrs` on the device shows its limits, and `winrm enumerate shell` who holds \
+                 shells there"
+                    .into()
+            }
+            Self::Clear { .. } => {
+                "nothing was sent to it in clear. Use scheme: https, or see whether something between here and the device answers in \
+                 its place"
+                    .into()
+            }
             // Somebody asked for it.
             Self::Cancelled => return None,
             Self::Setup { .. } => "mend the file or the setting that is named, or remove it from the connection".into(),
         })
+    }
+}
+
+/// A fault's number, as it is looked up.
+fn number(code: u32) -> String {
+    match code {
+        0 => String::new(),
+        code if code >= 0x8000_0000 => format!(" (0x{code:08X})"),
+        code => format!(" ({code})"),
+    }
+}
+
+fn fault_advice(code: u32, subcode: &str) -> &'static str {
+    match (code, subcode) {
+        (5, _) | (_, "AccessDenied") => {
+            "the user may sign in but not run commands: make it an administrator of the device or a member of Remote Management Users; a \
+             local administrator other than the built-in one also needs LocalAccountTokenFilterPolicy = 1 there"
+        }
+        (0x8033_8169, _) => "let the service answer: allow the user's network in its firewall rule, and in winrm/config/service IPv4Filter",
+        (_, "EncodingLimit") => "raise MaxEnvelopeSizekb in winrm/config on the device",
+        _ => "`winrm helpmsg` with the number tells more on the device, and so does its log Microsoft-Windows-WinRM/Operational",
     }
 }
 

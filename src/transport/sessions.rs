@@ -4,8 +4,8 @@
 //! closed when the next session is opened, or by [`Sessions::close_all`].
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +15,7 @@ use super::conversation::Conversation;
 use super::simulated::Simulator;
 use super::ssh::{self, Connected};
 use super::wrapper::Rise;
-use super::{Command, Output, Session, SessionOptions, Shell, Target, TransportError, local, secret, share};
+use super::{Command, Output, Session, SessionOptions, Shell, Target, TransportError, local, secret, share, winrm};
 use crate::access::Secrets;
 use crate::model::Platform;
 use crate::model::device::{Connection, TransportKind};
@@ -33,6 +33,8 @@ struct Inner {
     clock: Arc<dyn Clock>,
     shared: ssh::Shared,
     slots: Mutex<HashMap<String, Arc<Slot>>>,
+    winrm: winrm::Shared,
+    places: Mutex<HashMap<String, Arc<winrm::Place>>>,
     swept: Mutex<Instant>,
     tasks: TaskTracker,
     stop: Mutex<CancellationToken>,
@@ -55,14 +57,22 @@ impl Sessions {
 
     /// The same; simulated devices live by this clock.
     pub fn with_clock(options: SessionOptions, secrets: Arc<dyn Secrets>, clock: Arc<dyn Clock>) -> Self {
-        Self { inner: Arc::new(Inner::new(options, secrets, Arc::clone(&clock), Arc::new(Simulator::new(clock)))) }
+        Self::made(Inner::new(options, secrets, Arc::clone(&clock), Arc::new(Simulator::new(clock))))
     }
 
     /// With other limits, the same secrets, and the same simulated devices, which keep what was changed on them.
     #[must_use]
     pub fn renewed(&self, options: SessionOptions) -> Self {
         let secrets = Arc::clone(&self.inner.secrets);
-        Self { inner: Arc::new(Inner::new(options, secrets, Arc::clone(&self.inner.clock), Arc::clone(&self.inner.simulator))) }
+        Self::made(Inner::new(options, secrets, Arc::clone(&self.inner.clock), Arc::clone(&self.inner.simulator)))
+    }
+
+    fn made(inner: Inner) -> Self {
+        let inner = Arc::new(inner);
+        let mut made = lock(&MADE);
+        made.retain(|one| one.strong_count() > 0);
+        made.push(Arc::downgrade(&inner));
+        Self { inner }
     }
 
     /// A session on the target, connected and signed in. Later commands connect anew where that is necessary.
@@ -76,7 +86,14 @@ impl Sessions {
             }
             TransportKind::Simulated => return self.inner.simulator.open(target, &self.inner.options, cancel).await,
             TransportKind::Winrm => {
-                return Err(TransportError::Setup { what: "transport: winrm".into(), reason: "it cannot be opened yet".into() });
+                self.inner.sweep();
+                let place = self.inner.place(target);
+                let opener = self.inner.opener();
+                tokio::select! {
+                    opened = place.open(&opener) => opened?,
+                    () = cancel.cancelled() => return Err(TransportError::Cancelled),
+                }
+                return Ok(Arc::new(WinrmSession { inner: Arc::clone(&self.inner), place }));
             }
             TransportKind::Share => return self.inner.share(target),
             TransportKind::Ssh => {}
@@ -100,7 +117,28 @@ impl Sessions {
                 connection.close().await;
             }
         }
+        self.inner.close_places().await;
     }
+}
+
+/// All that were made in this process.
+static MADE: Mutex<Vec<Weak<Inner>>> = Mutex::new(Vec::new());
+/// How long a command that has done its work waits for devices to end what it had open there.
+const GOOD_BYE: Duration = Duration::from_secs(5);
+
+/// Ends what this process has open on devices and what would go on there by itself for a while: called when it ends.
+pub async fn close_everything() {
+    let all: Vec<Arc<Inner>> = lock(&MADE).drain(..).filter_map(|one| one.upgrade()).collect();
+    for inner in all {
+        inner.tasks.close();
+        let _ = tokio::time::timeout(GOOD_BYE, async {
+            inner.tasks.wait().await;
+            inner.close_places().await;
+        })
+        .await;
+        inner.tasks.reopen();
+    }
+    let _ = tokio::time::timeout(GOOD_BYE, winrm::farewells()).await;
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -115,6 +153,8 @@ impl Inner {
             clock,
             shared: ssh::Shared::default(),
             slots: Mutex::default(),
+            winrm: winrm::Shared::default(),
+            places: Mutex::default(),
             swept: Mutex::new(Instant::now()),
             tasks: TaskTracker::new(),
             stop: Mutex::default(),
@@ -145,8 +185,26 @@ impl Inner {
     }
 
     fn slot(&self, target: &Target) -> Arc<Slot> {
-        let key = format!("{}\0{:?}\0{:?}", target.address, target.platform, target.connection);
-        Arc::clone(lock(&self.slots).entry(key).or_default())
+        Arc::clone(lock(&self.slots).entry(key(target)).or_default())
+    }
+
+    fn place(&self, target: &Target) -> Arc<winrm::Place> {
+        let make = || Arc::new(winrm::Place::new(target.clone()));
+        Arc::clone(lock(&self.places).entry(key(target)).or_insert_with(make))
+    }
+
+    fn opener(&self) -> winrm::Opener<'_> {
+        winrm::Opener { shared: &self.winrm, options: &self.options, secrets: &*self.secrets }
+    }
+
+    /// Ends the shells of all WinRM devices, side by side.
+    async fn close_places(&self) {
+        let places: Vec<_> = lock(&self.places).drain().map(|(_, place)| place).collect();
+        let mut all = tokio::task::JoinSet::new();
+        for place in places {
+            all.spawn(async move { place.close().await });
+        }
+        while all.join_next().await.is_some() {}
     }
 
     /// Drops what nobody has used for long, at most four times per lifetime.
@@ -159,6 +217,7 @@ impl Inner {
             }
             *swept = Instant::now();
         }
+        lock(&self.places).retain(|_, place| place.sweep(&self.options, &self.tasks) || Arc::strong_count(place) > 1);
         let mut expired = Vec::new();
         lock(&self.slots).retain(|_, slot| {
             // One that is just being opened is in use.
@@ -213,6 +272,11 @@ impl Inner {
         };
         Ok((rise, password))
     }
+}
+
+/// What tells targets apart.
+fn key(target: &Target) -> String {
+    format!("{}\0{:?}\0{:?}", target.address, target.platform, target.connection)
 }
 
 fn refuse_nul(command: &Command) -> Result<(), TransportError> {
@@ -306,5 +370,44 @@ impl Session for SshSession {
         if let Some(connection) = held {
             connection.close().await;
         }
+    }
+}
+
+/// A device over WinRM.
+struct WinrmSession {
+    inner: Arc<Inner>,
+    place: Arc<winrm::Place>,
+}
+
+#[async_trait::async_trait]
+impl Session for WinrmSession {
+    async fn run(&self, command: Command, cancel: &CancellationToken) -> Result<Output, TransportError> {
+        if command.line.chars().any(|c| c.is_control() && !matches!(c, '\t' | '\n' | '\r')) {
+            return Err(TransportError::Setup { what: "command".into(), reason: "it contains a control character".into() });
+        }
+        // A task of its own, so that a caller who is dropped in the middle still ends the remote command.
+        let stop = lock(&self.inner.stop).child_token();
+        let dropped = stop.clone().drop_guard();
+        let (inner, place, ours) = (Arc::clone(&self.inner), Arc::clone(&self.place), stop.clone());
+        let task = self.inner.tasks.spawn(async move { place.run(&inner.opener(), command, &ours).await });
+        let forward = async {
+            cancel.cancelled().await;
+            stop.cancel();
+            std::future::pending::<()>().await;
+        };
+        let answer = tokio::select! {
+            answer = task => answer,
+            () = forward => return Err(TransportError::Cancelled),
+        };
+        dropped.disarm();
+        answer.unwrap_or_else(|e| Err(TransportError::Lost { address: self.place.address(), reason: e.to_string() }))
+    }
+
+    fn shell(&self) -> Shell {
+        Shell::PowerShell
+    }
+
+    async fn close(&self) {
+        self.place.close().await;
     }
 }

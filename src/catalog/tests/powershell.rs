@@ -19,6 +19,7 @@ fn all() -> Vec<(String, String)> {
         .chain(files(&SETTINGS))
         .filter(|(_, text)| text.contains("powershell("))
         .flat_map(|(name, text)| scripts(text).into_iter().map(move |script| (name.clone(), script)))
+        .chain(crate::script::windows::scripts().map(|(name, text)| (name.to_owned(), text.to_owned())))
         .collect()
 }
 

@@ -25,6 +25,26 @@ pub(in crate::collect) fn check(key: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// What is wrong with a key below the registry of a user.
+pub(in crate::collect) fn check_user(key: &str) -> Result<(), &'static str> {
+    if key.split('\\').any(|part| part.is_empty() || part == "*" || part.chars().count() > LONGEST) {
+        return Err("it is not a path of keys, or a part of it is longer than 255 characters");
+    }
+    Ok(())
+}
+
+/// What is wrong with the name of something of Windows that no path is: a preference, a program.
+pub(in crate::collect) fn check_name(name: &str) -> Result<(), &'static str> {
+    let odd = |c: char| c.is_control() || r#"\/:*?"<>|"#.contains(c);
+    if name.is_empty() || name.len() > LONGEST || name.chars().any(odd) { Err("it is not a name") } else { Ok(()) }
+}
+
+/// What is wrong with a namespace of CIM.
+pub(in crate::collect) fn check_namespace(name: &str) -> Result<(), &'static str> {
+    let part = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    if name.len() <= LONGEST && name.split('\\').all(part) { Ok(()) } else { Err("it is not a namespace such as root\\cimv2") }
+}
+
 /// Answer of a device that does not run Windows.
 pub(in crate::collect) fn elsewhere(_: &Raw<'_>, _: &[&Vec<String>], _: &str, _: &mut Map<String, Value>) -> Result<(), Status> {
     Err(Status::Unsupported("there is a registry on Windows only".into()))

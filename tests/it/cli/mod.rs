@@ -14,6 +14,7 @@ mod facts;
 mod fmt;
 mod general;
 mod import;
+mod import_policy;
 mod init;
 mod plan;
 mod review;

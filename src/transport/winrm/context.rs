@@ -1,0 +1,205 @@
+//! Sign-ins that agree on keys: NTLM and Kerberos, step by step, and what is sealed with their keys.
+
+use secrecy::{ExposeSecret as _, SecretString};
+use sspi::generator::GeneratorState;
+use sspi::{
+    AuthIdentity, AuthIdentityBuffers, BufferType, ClientRequestFlags, CredentialUse, Credentials, CredentialsBuffers, DataRepresentation,
+    EncryptionFlags, Error, KerberosConfig, KeytabIdentity, Negotiate, NegotiateConfig, Ntlm, SecurityBuffer, SecurityBufferRef,
+    SecurityStatus, Sspi as _, SspiImpl as _, Username,
+};
+
+use super::kdc;
+use super::keytab::Key;
+use super::seal::Sealed;
+
+/// How this machine is called where a name has to be given.
+const WORKSTATION: &str = "rmm";
+
+/// Both sides prove who they are, and agree on keys to seal messages with.
+const WANTED: ClientRequestFlags = ClientRequestFlags::MUTUAL_AUTH
+    .union(ClientRequestFlags::CONFIDENTIALITY)
+    .union(ClientRequestFlags::INTEGRITY)
+    .union(ClientRequestFlags::SEQUENCE_DETECT)
+    .union(ClientRequestFlags::REPLAY_DETECT);
+
+/// A sign-in under way, and afterwards its keys.
+pub(super) struct Context {
+    kind: Kind,
+    /// `HTTP/host`
+    service: String,
+    binding: Option<Vec<u8>>,
+}
+
+enum Kind {
+    Ntlm(Box<Ntlm>, Option<AuthIdentityBuffers>),
+    Kerberos(Box<Negotiate>, Option<CredentialsBuffers>),
+}
+
+/// What comes next.
+pub(super) struct Step {
+    /// To be sent; empty where nothing is.
+    pub(super) token: Vec<u8>,
+    /// This side needs no further answer.
+    pub(super) done: bool,
+}
+
+impl Context {
+    /// NTLM with a password. `binding` stands for the TLS channel.
+    pub(super) fn ntlm(user: &str, password: &SecretString, service: String, binding: Option<Vec<u8>>) -> Result<Self, Error> {
+        let mut ntlm = Ntlm::new();
+        if let Some(token) = &binding {
+            ntlm.set_channel_bindings(token);
+        }
+        let identity = AuthIdentity { username: name(Username::parse(user))?, password: password.expose_secret().to_owned().into() };
+        let acquired = ntlm.acquire_credentials_handle().with_credential_use(CredentialUse::Outbound).with_auth_data(&identity);
+        let credentials = acquired.execute(&mut ntlm)?.credentials_handle;
+        Ok(Self { kind: Kind::Ntlm(Box::new(ntlm), credentials), service, binding: None })
+    }
+
+    /// Kerberos with a password or the key of a keytab. `kdc` is `tcp://host:port`.
+    pub(super) fn kerberos(who: Principal<'_>, kdc: &str, service: String, binding: Option<Vec<u8>>) -> Result<Self, Error> {
+        let config = KerberosConfig::new_with_kdc_url(kdc, WORKSTATION.into());
+        let config = NegotiateConfig::new(Box::new(config), Some("kerberos,!ntlm,!pku2u".into()), WORKSTATION.into());
+        let mut negotiate = Negotiate::new_client(config)?;
+        let credentials: Credentials = match who {
+            Principal::Password { user, realm, password } => {
+                let username = match realm {
+                    Some(realm) => Username::new_down_level_logon_name(account(user), realm),
+                    None => Username::parse(user),
+                };
+                AuthIdentity { username: name(username)?, password: password.expose_secret().to_owned().into() }.into()
+            }
+            Principal::Keytab(key) => {
+                let principal = name(Username::new_down_level_logon_name(&key.account, &key.realm))?;
+                let kind = usize::from(key.kind).try_into();
+                let key_enctype = kind.map_err(|_| Error::new(sspi::ErrorKind::NoCredentials, "the keytab's key is of an unknown kind"))?;
+                KeytabIdentity { principal, key: key.bytes.to_vec().into(), key_enctype }.into()
+            }
+        };
+        let acquired = negotiate.acquire_credentials_handle().with_credential_use(CredentialUse::Outbound).with_auth_data(&credentials);
+        let credentials = acquired.execute(&mut negotiate)?.credentials_handle;
+        Ok(Self { kind: Kind::Kerberos(Box::new(negotiate), credentials), service, binding })
+    }
+
+    /// Takes the other side's token, empty at the beginning, and gives the next.
+    pub(super) async fn step(&mut self, token: Vec<u8>) -> Result<Step, Error> {
+        let mut input = vec![SecurityBuffer::new(token, BufferType::Token)];
+        if let Some(binding) = &self.binding {
+            input.push(SecurityBuffer::new(channel_bindings(binding), BufferType::ChannelBindings));
+        }
+        let mut output = vec![SecurityBuffer::new(Vec::new(), BufferType::Token)];
+        let result = match &mut self.kind {
+            Kind::Ntlm(ntlm, credentials) => {
+                let mut builder = ntlm
+                    .initialize_security_context()
+                    .with_credentials_handle(credentials)
+                    .with_context_requirements(WANTED)
+                    .with_target_data_representation(DataRepresentation::Native)
+                    .with_target_name(&self.service)
+                    .with_input(&mut input)
+                    .with_output(&mut output);
+                ntlm.initialize_security_context_impl(&mut builder)?.resolve_to_result()?
+            }
+            Kind::Kerberos(negotiate, credentials) => {
+                let mut builder = negotiate
+                    .initialize_security_context()
+                    .with_credentials_handle(credentials)
+                    .with_context_requirements(WANTED)
+                    .with_target_data_representation(DataRepresentation::Native)
+                    .with_target_name(&self.service)
+                    .with_input(&mut input)
+                    .with_output(&mut output);
+                let mut generator = negotiate.initialize_security_context_impl(&mut builder)?;
+                let mut state = generator.start();
+                loop {
+                    match state {
+                        GeneratorState::Suspended(request) => state = generator.resume(kdc::ask(&request).await),
+                        GeneratorState::Completed(result) => break result?,
+                    }
+                }
+            }
+        };
+        let token = output.swap_remove(0).buffer;
+        // NTLM is done with its second message; there is no third.
+        Ok(Step { token, done: result.status != SecurityStatus::ContinueNeeded })
+    }
+
+    /// Seals a message with the keys that were agreed on.
+    pub(super) fn seal(&mut self, text: &[u8]) -> Result<Sealed, Error> {
+        let trailer = match &mut self.kind {
+            Kind::Ntlm(ntlm, _) => ntlm.query_context_sizes()?,
+            Kind::Kerberos(negotiate, _) => negotiate.query_context_sizes()?,
+        };
+        let mut signature = vec![0; trailer.security_trailer as usize];
+        let mut cipher = text.to_vec();
+        let mut message = [SecurityBufferRef::token_buf(&mut signature), SecurityBufferRef::data_buf(&mut cipher)];
+        match &mut self.kind {
+            Kind::Ntlm(ntlm, _) => ntlm.encrypt_message(EncryptionFlags::empty(), &mut message)?,
+            Kind::Kerberos(negotiate, _) => negotiate.encrypt_message(EncryptionFlags::empty(), &mut message)?,
+        };
+        Ok(Sealed { length: text.len(), signature: message[0].data().to_vec(), cipher: message[1].data().to_vec() })
+    }
+
+    /// Opens a sealed message; what was changed on the way is refused.
+    pub(super) fn open(&mut self, mut sealed: Sealed) -> Result<Vec<u8>, Error> {
+        let mut message = [SecurityBufferRef::data_buf(&mut sealed.cipher), SecurityBufferRef::token_buf(&mut sealed.signature)];
+        match &mut self.kind {
+            Kind::Ntlm(ntlm, _) => ntlm.decrypt_message(&mut message)?,
+            Kind::Kerberos(negotiate, _) => negotiate.decrypt_message(&mut message)?,
+        };
+        let text = message[0].data().to_vec();
+        if text.len() == sealed.length {
+            Ok(text)
+        } else {
+            Err(Error::new(sspi::ErrorKind::MessageAltered, "the message is not as long as it says"))
+        }
+    }
+}
+
+/// Who signs in with Kerberos.
+pub(super) enum Principal<'a> {
+    /// In this realm, or in the one behind the `@` of the user.
+    Password {
+        user: &'a str,
+        realm: Option<&'a str>,
+        password: &'a SecretString,
+    },
+    Keytab(&'a Key),
+}
+
+fn name(parsed: Result<Username, impl std::fmt::Display>) -> Result<Username, Error> {
+    parsed.map_err(|error| Error::new(sspi::ErrorKind::NoCredentials, format!("the user's name: {error}")))
+}
+
+/// The account of `DOMAIN\account` and `account@realm`.
+pub(super) fn account(user: &str) -> &str {
+    let user = user.rsplit_once('\\').map_or(user, |(_, account)| account);
+    user.rsplit_once('@').map_or(user, |(account, _)| account)
+}
+
+/// `SEC_CHANNEL_BINDINGS` around a token: its length and place are the last two of eight numbers.
+fn channel_bindings(token: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0; 32];
+    bytes[24..28].copy_from_slice(&(token.len() as u32).to_le_bytes());
+    bytes[28..32].copy_from_slice(&32_u32.to_le_bytes());
+    bytes.extend_from_slice(token);
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_account_is_what_is_neither_domain_nor_realm() {
+        for (user, expected) in [("kim", "kim"), ("EXAMPLE\\kim", "kim"), ("kim@example.com", "kim"), (".\\kim", "kim"), ("a@b@c", "a@b")] {
+            assert_eq!(account(user), expected);
+        }
+    }
+
+    #[test]
+    fn the_binding_is_read_back_by_its_length_and_place() {
+        let read = sspi::channel_bindings::ChannelBindings::from_bytes(channel_bindings(b"tls-server-end-point:x")).unwrap();
+        assert_eq!(read.application_data, b"tls-server-end-point:x");
+    }
+}

@@ -1,0 +1,96 @@
+//! Faults of WS-Management: an answer that says why not, with a number that means the same in every language.
+
+use super::answer::Element;
+use crate::transport::TransportError;
+
+/// Nothing happened within the time that the request allowed: ask again.
+pub(super) const NOTHING_YET: u32 = 2_150_858_793;
+/// The shell is not there: it was idle for too long, or the endpoint was started anew.
+const NO_SHELL: u32 = 2_150_858_843;
+/// As many shells, operations, users or processes as the endpoint's quotas allow.
+const QUOTAS: std::ops::RangeInclusive<u32> = 2_150_859_172..=2_150_859_180;
+
+/// What a fault says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Fault {
+    /// The number of WinRM or of Windows; 0 where there is none.
+    pub(super) code: u32,
+    /// Such as `w:AccessDenied`, without the prefix.
+    pub(super) subcode: String,
+    /// In the endpoint's words and language.
+    pub(super) words: String,
+}
+
+impl Fault {
+    /// The fault in an answer, where there is one.
+    pub(super) fn of(root: &Element) -> Option<Self> {
+        let body = root.find("Body")?;
+        let fault = body.children.iter().find(|child| child.name == "Fault")?;
+        let detail = fault.find("WSManFault");
+        let number = |text: &str| text.trim().parse::<i64>().ok().and_then(|n| u32::try_from(n & 0xffff_ffff).ok());
+        let provider = || fault.find("MSFT_WmiError").and_then(|error| error.find("error_Code")).and_then(|code| number(&code.text));
+        let code = detail.and_then(|found| number(found.attribute("Code")?)).or_else(provider).unwrap_or(0);
+        let subcode = fault.find("Subcode").and_then(|found| found.find("Value")).map(|value| {
+            let text = value.text.trim();
+            text.rsplit_once(':').map_or(text, |(_, name)| name).to_owned()
+        });
+        let reason = fault.find("Reason").map(Element::words).filter(|text| !text.is_empty());
+        let message = detail.and_then(|found| found.find("Message")).map(Element::words).filter(|text| !text.is_empty());
+        let words: String = message.or(reason).unwrap_or_else(|| "it gives no reason".into()).chars().take(600).collect();
+        Some(Self { code, subcode: subcode.unwrap_or_default(), words: words.replace(|c: char| c.is_control(), " ") })
+    }
+
+    pub(super) fn is_nothing_yet(&self) -> bool {
+        self.code == NOTHING_YET || self.subcode == "TimedOut"
+    }
+
+    pub(super) fn is_no_shell(&self) -> bool {
+        self.code == NO_SHELL || (self.code == 0 && self.subcode == "InvalidSelectors")
+    }
+
+    /// As an error for people.
+    pub(super) fn into_error(self, address: &str) -> TransportError {
+        let address = address.to_owned();
+        if self.subcode == "QuotaLimit" || QUOTAS.contains(&self.code) {
+            return TransportError::Quota { address, reason: self.words };
+        }
+        TransportError::Fault { address, code: self.code, subcode: self.subcode, reason: self.words }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::answer::parse;
+    use super::*;
+
+    fn fault(code: &str, subcode: &str, message: &str) -> Fault {
+        let text = format!(
+            "<s:Envelope xmlns:s='s'><s:Header/><s:Body><s:Fault><s:Code><s:Value>s:Receiver</s:Value><s:Subcode><s:Value>{subcode}</s:Value>\
+             </s:Subcode></s:Code><s:Reason><s:Text xml:lang='de-DE'>Grund</s:Text></s:Reason><s:Detail>\
+             <f:WSManFault xmlns:f='f' Code='{code}' Machine='ws-1'><f:Message>{message}</f:Message></f:WSManFault></s:Detail></s:Fault>\
+             </s:Body></s:Envelope>"
+        );
+        Fault::of(&parse(text.as_bytes()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_number_decides_in_every_language() {
+        assert!(fault("2150858793", "w:TimedOut", "Zeit").is_nothing_yet());
+        assert!(fault("2150858843", "w:InvalidSelectors", "weg").is_no_shell());
+        assert!(!fault("5", "w:AccessDenied", "nein").is_no_shell());
+        let quota = fault("2150859173", "w:QuotaLimit", "zu viele").into_error("ws-1:5985");
+        assert_eq!(quota, TransportError::Quota { address: "ws-1:5985".into(), reason: "zu viele".into() });
+        let denied = fault("5", "w:AccessDenied", "Zugriff <f:ProviderFault>verweigert</f:ProviderFault>").into_error("ws-1:5985");
+        let reason = "Zugriff verweigert".to_owned();
+        assert_eq!(denied, TransportError::Fault { address: "ws-1:5985".into(), code: 5, subcode: "AccessDenied".into(), reason });
+    }
+
+    #[test]
+    fn a_fault_without_details_says_its_reason_and_an_answer_is_no_fault() {
+        let text = "<Envelope><Body><Fault><Code><Value>s:Sender</Value></Code><Reason><Text>No.</Text></Reason></Fault></Body></Envelope>";
+        let found = Fault::of(&parse(text.as_bytes()).unwrap()).unwrap();
+        assert_eq!((found.code, found.words.as_str()), (0, "No."));
+        assert_eq!(Fault::of(&parse(b"<Envelope><Body><Fine/></Body></Envelope>").unwrap()), None);
+        assert_eq!(fault("-2144108503", "", "x").code, 2_150_858_793);
+    }
+}

@@ -1,0 +1,285 @@
+//! One signed-in connection with the shell it uses: calls, and what a shell is asked.
+
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpStream;
+
+use super::answer::{self, Element, Received};
+use super::envelope::{self, Writer};
+use super::fault::Fault;
+use super::http::{Http, Request, Stream};
+use super::seal;
+use super::sign_in::{SignIn, Signed, offered};
+use super::tls::{self, Trust};
+use crate::access::Secrets;
+use crate::model::device::{TransportKind, WinrmScheme};
+use crate::transport::{SessionOptions, Target, TransportError};
+
+/// How much longer than its own patience an endpoint may be silent.
+const SLACK: Duration = Duration::from_secs(15);
+/// A connection that was idle for longer is made anew: endpoints, and what lies in between, drop it without a word.
+const IDLE: Duration = Duration::from_secs(90);
+
+/// Why a call has no answer.
+#[derive(Debug)]
+pub(super) enum CallError {
+    /// The endpoint says why not.
+    Fault(Fault),
+    /// There is no answer.
+    Broken(TransportError),
+}
+
+/// A shell on the device.
+#[derive(Debug, Clone)]
+pub(super) struct Shell {
+    pub(super) id: String,
+}
+
+/// A connection, signed in.
+pub(super) struct Link {
+    http: Http,
+    signed: Signed,
+    /// Messages are sealed: nothing else keeps them from being read.
+    sealing: bool,
+    writer: Writer,
+    address: String,
+    user: String,
+    pub(super) shell: Option<Shell>,
+    opened: Instant,
+    used: Instant,
+}
+
+/// `host:port` as it is shown, and as a `Host` header.
+pub(super) fn address(target: &Target) -> String {
+    let port = target.connection.port(TransportKind::Winrm);
+    match target.address.parse::<std::net::Ipv6Addr>() {
+        Ok(ip) => format!("[{ip}]:{port}"),
+        Err(_) => format!("{}:{port}", target.address),
+    }
+}
+
+impl Link {
+    /// Connects and signs in, within the time limit for that.
+    pub(super) async fn connect(
+        target: &Target,
+        trust: &Trust,
+        options: &SessionOptions,
+        secrets: &dyn Secrets,
+    ) -> Result<Self, TransportError> {
+        let limit = options.winrm_timeout;
+        let address = address(target);
+        match tokio::time::timeout(limit, Self::greet(target, &address, trust, options, secrets)).await {
+            Ok(result) => result,
+            Err(_) => Err(TransportError::Unreachable {
+                address,
+                reason: format!("no answer within {} s while connecting and signing in", limit.as_secs_f32()),
+            }),
+        }
+    }
+
+    async fn greet(
+        target: &Target,
+        address: &str,
+        trust: &Trust,
+        options: &SessionOptions,
+        secrets: &dyn Secrets,
+    ) -> Result<Self, TransportError> {
+        let connection = &target.connection;
+        if let Some(why) = connection.contradiction() {
+            return Err(TransportError::Setup { what: format!("connection.{}", why.member), reason: why.message });
+        }
+        let port = connection.port(TransportKind::Winrm);
+        let unreachable = |error: std::io::Error| TransportError::Unreachable { address: address.into(), reason: error.to_string() };
+        let stream = TcpStream::connect((target.address.as_str(), port)).await.map_err(unreachable)?;
+        stream.set_nodelay(true).map_err(unreachable)?;
+        let secure = connection.scheme.unwrap_or_default() == WinrmScheme::Https;
+        let (stream, binding) = if secure {
+            let channel = tls::agree(trust, options, connection, &target.address, address, stream).await?;
+            (Stream::Tls(Box::new(channel.stream)), channel.binding)
+        } else {
+            (Stream::Plain(stream), None)
+        };
+        let mut http = Http::new(stream, address.to_owned());
+        let signed = SignIn { target, address, options, secrets, binding }.run(&mut http).await?;
+        let now = Instant::now();
+        let mut link = Self {
+            http,
+            sealing: !secure,
+            writer: Writer::new(format!("{}://{address}/wsman", if secure { "https" } else { "http" })),
+            address: address.to_owned(),
+            user: connection.user.clone().unwrap_or_else(|| "the client certificate".into()),
+            shell: None,
+            opened: now,
+            used: now,
+            signed,
+        };
+        if matches!(link.signed, Signed::Header(_)) {
+            // Only a request shows whether it is let in; the shell is needed next anyway.
+            link.create(options).await?;
+        }
+        Ok(link)
+    }
+
+    /// Whether another command may be sent over this connection.
+    pub(super) fn is_usable(&mut self, options: &SessionOptions) -> bool {
+        self.used.elapsed() < IDLE.min(options.session_ttl) && self.opened.elapsed() < options.sign_in_ttl && self.http.is_usable()
+    }
+
+    /// Whether nobody will use it any more.
+    pub(super) fn is_expired(&self, options: &SessionOptions) -> bool {
+        self.used.elapsed() >= options.session_ttl
+    }
+
+    /// Whether a request is on its way: nothing else can be asked over this connection.
+    pub(super) fn is_torn(&self) -> bool {
+        self.http.is_torn()
+    }
+
+    fn broken(&self, reason: impl Into<String>) -> CallError {
+        CallError::Broken(TransportError::Lost { address: self.address.clone(), reason: reason.into() })
+    }
+
+    /// One request and its answer.
+    async fn call(&mut self, envelope: &str) -> Result<Element, CallError> {
+        let limit = envelope::PATIENCE + SLACK;
+        match tokio::time::timeout(limit, self.exchange(envelope)).await {
+            Ok(result) => result,
+            Err(_) => Err(self.broken(format!("no answer within {} s", limit.as_secs()))),
+        }
+    }
+
+    async fn exchange(&mut self, envelope: &str) -> Result<Element, CallError> {
+        self.used = Instant::now();
+        let body;
+        let (kind, authorization, bytes) = match &mut self.signed {
+            Signed::Keys(context) if self.sealing => {
+                let sealed = context.seal(envelope.as_bytes());
+                let sealed = sealed.map_err(|error| self.broken(format!("a message cannot be sealed: {}", error.description)))?;
+                body = seal::write(sealed.length, &sealed.signature, &sealed.cipher);
+                (seal::content_type(), None, body.as_slice())
+            }
+            Signed::Keys(_) => ("application/soap+xml;charset=UTF-8".to_owned(), None, envelope.as_bytes()),
+            Signed::Header(header) => ("application/soap+xml;charset=UTF-8".to_owned(), Some(header.clone()), envelope.as_bytes()),
+        };
+        let authorization = authorization.as_ref().map(|header| header.as_str());
+        let reply = self.http.post(&Request { authorization, content_type: Some(&kind), body: bytes }).await;
+        let reply = reply.map_err(|reason| self.broken(reason))?;
+        self.used = Instant::now();
+        if reply.status == 401 {
+            let reason = format!("the user or the password is wrong, or the user may not sign in this way; {}", offered(&reply));
+            return Err(CallError::Broken(TransportError::SignIn { address: self.address.clone(), user: self.user.clone(), reason }));
+        }
+        let kind = reply.header("content-type").unwrap_or_default();
+        let text = match &mut self.signed {
+            Signed::Keys(context) if self.sealing => {
+                if !seal::is_sealed(kind) {
+                    let reason = format!("it answers {} in clear", reply.status);
+                    return Err(CallError::Broken(TransportError::Clear { address: self.address.clone(), reason }));
+                }
+                let opened = seal::read(kind, &reply.body)
+                    .and_then(|sealed| context.open(sealed).map_err(|error| format!("{} ({:?})", error.description, error.error_type)));
+                opened.map_err(|reason| self.broken(format!("its sealed answer cannot be opened: {reason}")))?
+            }
+            _ => reply.body,
+        };
+        let root = match answer::parse(&text) {
+            Ok(root) => root,
+            Err(_) if !(200..300).contains(&reply.status) => {
+                return Err(self.broken(format!("it answers {} to /wsman, and not as WinRM does", reply.status)));
+            }
+            Err(reason) => return Err(self.broken(format!("its answer cannot be read: {reason}"))),
+        };
+        match Fault::of(&root) {
+            Some(fault) => Err(CallError::Fault(fault)),
+            None if (200..300).contains(&reply.status) => Ok(root),
+            None => Err(self.broken(format!("it answers {} to /wsman", reply.status))),
+        }
+    }
+
+    fn told(&self, error: CallError) -> TransportError {
+        match error {
+            CallError::Fault(fault) => fault.into_error(&self.address),
+            CallError::Broken(error) => error,
+        }
+    }
+
+    /// Makes a shell where there is none. Nothing has been run on the device when this fails.
+    pub(super) async fn create(&mut self, options: &SessionOptions) -> Result<Shell, TransportError> {
+        if let Some(shell) = &self.shell {
+            return Ok(shell.clone());
+        }
+        // Longer than it is kept here: what nobody deletes ends by itself.
+        let idle = (options.session_ttl + Duration::from_mins(1)).max(Duration::from_mins(3));
+        let envelope = self.writer.create(idle);
+        let root = self.call(&envelope).await.map_err(|error| self.told(error))?;
+        let id = answer::shell_id(&root).ok_or_else(|| self.told(self.broken("it made a shell and does not name it")))?;
+        Ok(self.shell.insert(Shell { id }).clone())
+    }
+
+    /// Starts a command line, and gives its name.
+    pub(super) async fn start(&mut self, shell: &str, line: &str) -> Result<String, CallError> {
+        let envelope = self.writer.command(shell, line);
+        let root = self.call(&envelope).await?;
+        answer::command_id(&root).ok_or_else(|| self.broken("it started a command and does not name it"))
+    }
+
+    /// Sends all of the input, and its end.
+    pub(super) async fn feed(&mut self, shell: &str, command: &str, input: &[u8]) -> Result<(), TransportError> {
+        let mut pieces = input.chunks(envelope::PIECE).peekable();
+        let mut first = true;
+        while first || pieces.peek().is_some() {
+            first = false;
+            let piece = pieces.next().unwrap_or_default();
+            let envelope = self.writer.send(shell, command, piece, pieces.peek().is_none());
+            match self.call(&envelope).await {
+                Ok(_) => {}
+                // It ended without reading all of it, which is its own business: what it says is asked for next.
+                Err(CallError::Fault(_)) => return Ok(()),
+                Err(CallError::Broken(error)) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// What was printed since; nothing where nothing was.
+    pub(super) async fn receive(&mut self, shell: &str, command: &str) -> Result<Received, TransportError> {
+        let envelope = self.writer.receive(shell, command);
+        match self.call(&envelope).await {
+            Ok(root) => answer::received(&root).map_err(|reason| self.told(self.broken(format!("its answer cannot be read: {reason}")))),
+            Err(CallError::Fault(fault)) if fault.is_nothing_yet() => Ok(Received::default()),
+            Err(error) => Err(self.told(error)),
+        }
+    }
+
+    /// Ends a command. That it is gone already is as good.
+    pub(super) async fn terminate(&mut self, shell: &str, command: &str) -> Result<(), TransportError> {
+        let envelope = self.writer.terminate(shell, command);
+        match self.call(&envelope).await {
+            Ok(_) | Err(CallError::Fault(_)) => Ok(()),
+            Err(CallError::Broken(error)) => Err(error),
+        }
+    }
+
+    /// Ends a shell and all that runs in it. That it is gone already is as good.
+    pub(super) async fn delete(&mut self, shell: &str) -> Result<(), TransportError> {
+        if self.shell.as_ref().is_some_and(|own| own.id == shell) {
+            self.shell = None;
+        }
+        let envelope = self.writer.delete(shell);
+        match self.call(&envelope).await {
+            Ok(_) | Err(CallError::Fault(_)) => Ok(()),
+            Err(CallError::Broken(error)) => Err(error),
+        }
+    }
+
+    /// The error of a call, for people.
+    pub(super) fn error(&self, error: CallError) -> TransportError {
+        self.told(error)
+    }
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Link").field("address", &self.address).field("shell", &self.shell).finish_non_exhaustive()
+    }
+}

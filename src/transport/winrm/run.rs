@@ -1,0 +1,124 @@
+//! One command from its start to its certain end, over one link.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::link::{CallError, Link};
+use crate::transport::bounded::Bounded;
+use crate::transport::{Command, Output, SessionOptions, TransportError};
+
+/// How long the name of a new shell is waited for when nobody needs the shell any more.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What became of a command, and what is to be cleaned up.
+pub(super) struct Ran {
+    pub(super) answer: Result<Output, TransportError>,
+    /// The shell in which something may still run, and the command where it is known. It was taken from the link.
+    pub(super) left: Option<(String, Option<String>)>,
+}
+
+/// Runs a command: to its own end, the time limit, the limit of its output, or until `stop`.
+pub(super) async fn run(link: &mut Link, command: Command, options: &SessionOptions, stop: &CancellationToken) -> Ran {
+    let time = command.timeout.unwrap_or(options.command_timeout);
+    let most = command.max_output.unwrap_or(options.max_output_bytes);
+    let mut progress = Progress::default();
+    // A shell whose name is not known yet cannot be ended: the answer is waited for, within reason.
+    let reason = async {
+        stop.cancelled().await;
+        tokio::time::sleep(PATIENCE).await;
+    };
+    let made = tokio::select! {
+        made = tokio::time::timeout(options.winrm_timeout, link.create(options)) => made,
+        () = reason => return Ran { answer: Err(TransportError::Cancelled), left: None },
+    };
+    match made {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => return Ran { answer: Err(error), left: None },
+        Err(_) => return Ran { answer: Err(TransportError::Timeout { seconds: options.winrm_timeout.as_secs() }), left: None },
+    }
+    let answer = tokio::select! {
+        answer = converse(link, command, options, most, time, &mut progress) => answer,
+        () = stop.cancelled() => Err(TransportError::Cancelled),
+    };
+    let Progress { shell, started } = progress;
+    let left = match &answer {
+        Ok(_) => None,
+        // What never began has left nothing.
+        Err(_) => shell.filter(|_| started.is_some()).map(|shell| (shell, started.flatten())),
+    };
+    if left.is_some() {
+        // Whoever comes next gets a shell of its own.
+        link.shell = None;
+    }
+    Ran { answer, left }
+}
+
+/// How far a command has come.
+#[derive(Default)]
+struct Progress {
+    shell: Option<String>,
+    /// It was asked for; its name once that is known.
+    started: Option<Option<String>>,
+}
+
+async fn converse(
+    link: &mut Link,
+    command: Command,
+    options: &SessionOptions,
+    most: u64,
+    time: Duration,
+    progress: &mut Progress,
+) -> Result<Output, TransportError> {
+    let (shell, id) = start(link, &command.line, options, progress).await?;
+    let late = TransportError::Timeout { seconds: time.as_secs() };
+    match tokio::time::timeout(time, follow(link, &shell, &id, &command.input, most)).await {
+        Ok(answer) => answer,
+        Err(_) => Err(late),
+    }
+}
+
+/// Starts the line, in a new shell where the old one is gone.
+async fn start(link: &mut Link, line: &str, options: &SessionOptions, progress: &mut Progress) -> Result<(String, String), TransportError> {
+    let mut fresh = link.shell.is_none();
+    loop {
+        let made = tokio::time::timeout(options.winrm_timeout, link.create(options)).await;
+        let shell = made.map_err(|_| TransportError::Timeout { seconds: options.winrm_timeout.as_secs() })??.id;
+        progress.shell = Some(shell.clone());
+        progress.started = Some(None);
+        match link.start(&shell, line).await {
+            Ok(id) => {
+                progress.started = Some(Some(id.clone()));
+                return Ok((shell, id));
+            }
+            Err(CallError::Fault(fault)) if fault.is_no_shell() && !fresh => {
+                progress.started = None;
+                link.shell = None;
+                fresh = true;
+            }
+            Err(error) => {
+                if matches!(error, CallError::Fault(_)) {
+                    // It says that nothing runs.
+                    progress.started = None;
+                }
+                return Err(link.error(error));
+            }
+        }
+    }
+}
+
+/// Sends the input, and gathers what is printed until the end.
+async fn follow(link: &mut Link, shell: &str, id: &str, input: &[u8], most: u64) -> Result<Output, TransportError> {
+    let (mut stdout, mut stderr) = (Bounded::new(most), Bounded::new(most));
+    link.feed(shell, id, input).await?;
+    loop {
+        let piece = link.receive(shell, id).await?;
+        stdout.push(&piece.stdout)?;
+        stderr.push(&piece.stderr)?;
+        if let Some(code) = piece.done {
+            // Only then its place in the shell is free. Whether that worked is asked by nobody.
+            let _ = link.terminate(shell, id).await;
+            return Ok(Output { code: code.unwrap_or(0), stdout: stdout.into_bytes(), stderr: stderr.into_bytes() });
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Signing in on a fresh connection: which way, with what, and what is said when it is refused.
+//!
+//! Every way is tried once: another attempt with a wrong password would only lock the account.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use secrecy::{ExposeSecret as _, SecretString};
+use zeroize::Zeroizing;
+
+use super::context::{Context, Principal};
+use super::http::{Http, Reply, Request};
+use super::keytab;
+use crate::access::Secrets;
+use crate::model::device::{WinrmAuth, WinrmScheme};
+use crate::transport::{SessionOptions, Target, TransportError, secret};
+
+/// What a request with a client certificate says in the place of a password.
+const MUTUAL: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual";
+/// Steps after which nobody will agree any more.
+const MOST_STEPS: usize = 6;
+/// Largest keytab.
+const MOST_KEYTAB: u64 = 1 << 20;
+
+/// What a signed-in connection needs for its further requests.
+pub(super) enum Signed {
+    /// Keys to seal messages with, where nothing else keeps them from being read.
+    Keys(Box<Context>),
+    /// A header in every request.
+    Header(Zeroizing<String>),
+}
+
+/// Who signs in to which endpoint.
+pub(super) struct SignIn<'a> {
+    pub(super) target: &'a Target,
+    pub(super) address: &'a str,
+    pub(super) options: &'a SessionOptions,
+    pub(super) secrets: &'a dyn Secrets,
+    /// The token of the TLS channel, where there is one.
+    pub(super) binding: Option<Vec<u8>>,
+}
+
+/// Why one way did not work.
+enum Failure {
+    /// It can be tried another way: nothing was refused.
+    Elsewhere(String),
+    Final(TransportError),
+}
+
+impl SignIn<'_> {
+    pub(super) async fn run(self, http: &mut Http) -> Result<Signed, TransportError> {
+        let connection = &self.target.connection;
+        let auth = connection.auth.unwrap_or_default();
+        match auth {
+            WinrmAuth::Certificate => return Ok(Signed::Header(Zeroizing::new(MUTUAL.into()))),
+            WinrmAuth::Basic => {
+                if connection.scheme == Some(WinrmScheme::Http) {
+                    return Err(self.refused("a password is not sent without TLS".into()));
+                }
+                let (user, password) = (self.user()?, self.password()?);
+                let both = Zeroizing::new(format!("{user}:{}", password.expose_secret()));
+                let header = Zeroizing::new(format!("Basic {}", *Zeroizing::new(STANDARD.encode(both.as_bytes()))));
+                return Ok(Signed::Header(header));
+            }
+            WinrmAuth::Negotiate | WinrmAuth::Kerberos | WinrmAuth::Ntlm => {}
+        }
+        let mut tried = Vec::new();
+        if auth == WinrmAuth::Kerberos || (auth == WinrmAuth::Negotiate && self.may_know_kerberos()) {
+            match self.kerberos(http).await {
+                Ok(context) => return Ok(Signed::Keys(Box::new(context))),
+                Err(Failure::Final(error)) => return Err(error),
+                Err(Failure::Elsewhere(why)) => tried.push(format!("Kerberos: {why}")),
+            }
+        }
+        if auth != WinrmAuth::Kerberos && (tried.is_empty() || connection.password.is_some()) {
+            let context = Context::ntlm(self.user()?, &self.password()?, self.service(), self.binding.clone());
+            let context = context.map_err(|error| self.refused(format!("NTLM: {}", error.description)))?;
+            match self.exchange(http, context, "NTLM").await {
+                Ok(context) => return Ok(Signed::Keys(Box::new(context))),
+                Err(Failure::Final(error)) => return Err(error),
+                Err(Failure::Elsewhere(why)) => tried.push(format!("NTLM: {why}")),
+            }
+        }
+        Err(self.refused(tried.join("; ")))
+    }
+
+    fn service(&self) -> String {
+        format!("HTTP/{}", self.target.address)
+    }
+
+    fn user(&self) -> Result<&str, TransportError> {
+        let user = self.target.connection.user.as_deref().filter(|user| !user.is_empty());
+        user.ok_or_else(|| TransportError::Setup { what: "connection.user".into(), reason: "WinRM needs a user to sign in as".into() })
+    }
+
+    fn password(&self) -> Result<SecretString, TransportError> {
+        let name = self.target.connection.password.as_ref().ok_or_else(|| TransportError::Setup {
+            what: "connection.password".into(),
+            reason: "WinRM needs the name of a secret that holds the user's password".into(),
+        })?;
+        secret(self.secrets, name)
+    }
+
+    fn refused(&self, reason: String) -> TransportError {
+        TransportError::SignIn {
+            address: self.address.into(),
+            user: self.target.connection.user.clone().unwrap_or_else(|| "nobody".into()),
+            reason,
+        }
+    }
+
+    /// Kerberos needs names: of a realm, and of the device.
+    fn may_know_kerberos(&self) -> bool {
+        let connection = &self.target.connection;
+        self.target.address.parse::<std::net::IpAddr>().is_err()
+            && (connection.realm.is_some()
+                || connection.kdc.is_some()
+                || connection.keytab.is_some()
+                || connection.user.as_deref().is_some_and(|user| user.contains('@') && !user.contains('\\')))
+    }
+
+    async fn kerberos(&self, http: &mut Http) -> Result<Context, Failure> {
+        let connection = &self.target.connection;
+        let key = match &connection.keytab {
+            Some(file) => Some(self.key(file).map_err(Failure::Final)?),
+            None => None,
+        };
+        let user = if key.is_some() { connection.user.as_deref().unwrap_or_default() } else { self.user().map_err(Failure::Final)? };
+        let behind = user.rsplit_once('@').map(|(_, realm)| realm);
+        let of_key = key.as_ref().map(|key| key.realm.as_str());
+        let realm = connection.realm.as_deref().or(of_key).or(behind);
+        let Some(realm) = realm.map(str::to_uppercase) else {
+            return Err(Failure::Elsewhere("no realm is known (connection.realm)".into()));
+        };
+        let kdc = match &connection.kdc {
+            Some(kdc) => format!("tcp://{kdc}"),
+            None => sspi::detect_kdc_url(&realm).map_or_else(|| format!("tcp://{}:88", realm.to_lowercase()), |url| url.to_string()),
+        };
+        let password = if key.is_none() { Some(self.password().map_err(Failure::Final)?) } else { None };
+        let who = match (&key, &password) {
+            (Some(key), _) => Principal::Keytab(key),
+            (None, Some(password)) => Principal::Password { user, realm: connection.realm.as_ref().map(|_| realm.as_str()), password },
+            (None, None) => return Err(Failure::Elsewhere("there is neither a password nor a keytab".into())),
+        };
+        let context = Context::kerberos(who, &kdc, self.service(), self.binding.clone());
+        let context = context.map_err(|error| Failure::Elsewhere(error.description))?;
+        self.exchange(http, context, "Kerberos").await
+    }
+
+    fn key(&self, file: &str) -> Result<keytab::Key, TransportError> {
+        let path = self.options.expand(file);
+        let wrong = |reason: String| TransportError::Setup { what: format!("keytab {}", path.display()), reason };
+        let meta = std::fs::metadata(&path).map_err(|error| wrong(error.to_string()))?;
+        if !meta.is_file() || meta.len() > MOST_KEYTAB {
+            return Err(wrong("it is not a file, or larger than 1 MiB".into()));
+        }
+        let bytes = Zeroizing::new(std::fs::read(&path).map_err(|error| wrong(error.to_string()))?);
+        let account = self.target.connection.user.as_deref().map(super::context::account);
+        keytab::choose(&bytes, account).map_err(wrong)
+    }
+
+    /// Tokens there and back until both sides agree. No request carries anything else, so that nothing is said in clear.
+    async fn exchange(&self, http: &mut Http, mut context: Context, way: &str) -> Result<Context, Failure> {
+        let lost = |reason: String| Failure::Final(TransportError::Unreachable { address: self.address.into(), reason });
+        let mut answer = Vec::new();
+        let mut begun = false;
+        for _ in 0..MOST_STEPS {
+            let step = context.step(std::mem::take(&mut answer)).await.map_err(|error| self.of_sspi(&error, way, begun))?;
+            if step.token.is_empty() && step.done {
+                return Ok(context);
+            }
+            let authorization = Zeroizing::new(format!("Negotiate {}", STANDARD.encode(&step.token)));
+            let request = Request { authorization: Some(authorization.as_str()), ..Request::default() };
+            let reply = http.post(&request).await.map_err(lost)?;
+            let token = token(&reply);
+            match reply.status {
+                401 => match token {
+                    Some(token) if !token.is_empty() => answer = token,
+                    _ if begun || way == "Kerberos" => {
+                        return Err(Failure::Final(
+                            self.refused(format!("{way}: the user or the password is wrong, or the user may not sign in this way")),
+                        ));
+                    }
+                    _ => return Err(Failure::Elsewhere(format!("it is not accepted; {}", offered(&reply)))),
+                },
+                200..=299 => match token.filter(|token| !token.is_empty()) {
+                    Some(token) if !step.done => answer = token,
+                    _ => return Ok(context),
+                },
+                status => return Err(lost(format!("it answers {status} to a sign-in"))),
+            }
+            begun = true;
+        }
+        Err(Failure::Final(self.refused(format!("{way}: no end of questions"))))
+    }
+
+    fn of_sspi(&self, error: &sspi::Error, way: &str, begun: bool) -> Failure {
+        use sspi::ErrorKind;
+
+        let elsewhere = matches!(
+            error.error_type,
+            ErrorKind::NoAuthenticatingAuthority | ErrorKind::TimeSkew | ErrorKind::UnknownCredentials | ErrorKind::NoCredentials
+        );
+        if elsewhere && !begun {
+            return Failure::Elsewhere(error.description.clone());
+        }
+        Failure::Final(self.refused(format!("{way}: {} ({:?})", error.description, error.error_type)))
+    }
+}
+
+/// The token of an answer, without its name.
+fn token(reply: &Reply) -> Option<Vec<u8>> {
+    reply.headers("www-authenticate").find_map(|value| {
+        let (name, rest) = value.split_once(' ')?;
+        let rest = rest.split(',').next().unwrap_or_default().trim();
+        name.eq_ignore_ascii_case("negotiate").then(|| STANDARD.decode(rest).ok()).flatten()
+    })
+}
+
+/// The ways that an endpoint offers, for people.
+pub(super) fn offered(reply: &Reply) -> String {
+    let ways: Vec<&str> = reply.headers("www-authenticate").map(|value| value.split(' ').next().unwrap_or_default()).collect();
+    if ways.is_empty() { "it offers no way to sign in".into() } else { format!("it offers {}", ways.join(", ")) }
+}
