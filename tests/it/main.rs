@@ -28,4 +28,5 @@ mod schemas;
 mod ssh;
 mod sshd;
 mod updates;
+mod winrm;
 mod workflow_kill;

@@ -159,7 +159,11 @@ impl Context {
 /// Who signs in with Kerberos.
 pub(super) enum Principal<'a> {
     /// In this realm, or in the one behind the `@` of the user.
-    Password { user: &'a str, realm: Option<&'a str>, password: &'a SecretString },
+    Password {
+        user: &'a str,
+        realm: Option<&'a str>,
+        password: &'a SecretString,
+    },
     Keytab(&'a Key),
 }
 

@@ -176,9 +176,9 @@ impl SignIn<'_> {
                 401 => match token {
                     Some(token) if !token.is_empty() => answer = token,
                     _ if begun || way == "Kerberos" => {
-                        return Err(Failure::Final(self.refused(format!(
-                            "{way}: the user or the password is wrong, or the user may not sign in this way"
-                        ))));
+                        return Err(Failure::Final(
+                            self.refused(format!("{way}: the user or the password is wrong, or the user may not sign in this way")),
+                        ));
                     }
                     _ => return Err(Failure::Elsewhere(format!("it is not accepted; {}", offered(&reply)))),
                 },
