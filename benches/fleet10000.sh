@@ -31,6 +31,9 @@ with open(fleet / "rmm.toml", "a") as toml:
 begun = time.time()
 subprocess.run([rmm, "-C", str(fleet), "collect", "--concurrency", "200"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 print(f"first inventory of {devices} devices: {time.time() - begun:.1f} s", flush=True)
+database = sqlite3.connect(fleet / ".rmm" / "rmm.db")
+print(f"samples of that inventory: {database.execute('select count(*) from MetricLog').fetchone()[0]}", flush=True)
+database.close()
 daemon = subprocess.Popen([rmm, "-C", str(fleet), "reconcile"], stderr=open(work / "log", "w"))
 tick = os.sysconf("SC_CLK_TCK")
 def used():

@@ -1,7 +1,9 @@
-//! Who may do what, and the secrets that are needed for it: names in the repository, values outside of it.
+//! Who may do what, and the secrets that are needed for it: names in policies, values outside of them.
 
+mod commands;
 mod redact;
 mod secrets;
+pub mod vault;
 
 pub use redact::Redactor;
-pub use secrets::{SecretError, SecretStore, Secrets};
+pub use secrets::{SecretError, SecretSource, SecretStore, Secrets, is_name as is_secret_name};

@@ -1,6 +1,7 @@
-//! Where the values of secrets come from: the environment, then files beside the repository.
+//! Where the values of secrets come from: the environment, files of this machine, programs of this machine, then the encrypted
+//! files of the repository.
 //!
-//! The repository holds names only. Every value that is handed out is made known to the [`Redactor`].
+//! Policies hold names only. Every value that is handed out is made known to the [`Redactor`].
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -8,10 +9,12 @@ use std::path::{Path, PathBuf};
 use secrecy::SecretString;
 
 use super::Redactor;
+use super::commands::Commands;
+use super::vault::{Identities, Unlock, Vault, VaultError};
 use crate::diagnose::{Category, Diagnose};
 
 /// No secret is longer.
-const MAX_BYTES: u64 = 64 * 1024;
+pub(super) const MAX_BYTES: u64 = 64 * 1024;
 
 /// Gives the value of a secret by its name.
 pub trait Secrets: Send + Sync {
@@ -22,8 +25,8 @@ pub trait Secrets: Send + Sync {
 /// Why a secret has no value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
-    /// Neither the variable nor the file exists.
-    #[error("secret '{name}' is not known: neither the variable {variable} nor the file {file} exists")]
+    /// Nothing gives it.
+    #[error("secret '{name}' is not known: there is no variable {variable}, no file {file}, and no secrets/{name}.age")]
     Missing {
         /// Name.
         name: String,
@@ -64,6 +67,22 @@ pub enum SecretError {
         /// In the system's words.
         reason: String,
     },
+    /// The program that was to give it did not.
+    #[error("secret '{name}' was not given: {reason}")]
+    Command {
+        /// Name.
+        name: String,
+        /// What became of the program.
+        reason: String,
+    },
+    /// It is kept encrypted in the repository, and cannot be decrypted.
+    #[error("secret '{name}': {error}")]
+    Vault {
+        /// Name.
+        name: String,
+        /// Why.
+        error: VaultError,
+    },
     /// The name could leave the directory of the secrets.
     #[error("'{name}' is not a name for a secret")]
     Name {
@@ -80,6 +99,8 @@ impl Diagnose for SecretError {
             Self::Owner { .. } => "RMM0803",
             Self::Unreadable { .. } => "RMM0804",
             Self::Name { .. } => "RMM0805",
+            Self::Command { .. } => "RMM0811",
+            Self::Vault { error, .. } => error.code(),
         }
     }
 
@@ -89,28 +110,140 @@ impl Diagnose for SecretError {
 
     fn advice(&self) -> Option<String> {
         Some(match self {
-            Self::Missing { variable, file, .. } => {
-                format!("set {variable}, or write the value to {} with mode 0600", file.display())
+            Self::Missing { name, variable, file } => {
+                format!("run `rmm secrets set {name}`, or set {variable}, or write the value to {} with mode 0600", file.display())
             }
             Self::Mode { file, .. } => format!("run: chmod 600 {}", file.display()),
             Self::Owner { file, user, .. } => format!("run: chown {user} {}", file.display()),
             Self::Unreadable { .. } => format!("a secret is UTF-8 text of at most {MAX_BYTES} bytes"),
+            Self::Command { .. } => "run the command of .rmm/secrets.toml by hand and see what it says".into(),
+            Self::Vault { error, .. } => return error.advice(),
             Self::Name { .. } => "use letters, digits, '.', '_' and '-', beginning with a letter, a digit or '_'".into(),
         })
     }
 }
 
-/// Secrets from `RMM_SECRET_<NAME>` and from `.rmm/secrets/NAME`.
+/// Secrets from `RMM_SECRET_<NAME>`, `.rmm/secrets/NAME`, the commands of `.rmm/secrets.toml`, and `secrets/NAME.age`, in this order: what
+/// is nearer to this machine wins.
 #[derive(Debug, Clone)]
 pub struct SecretStore {
     directory: PathBuf,
+    commands: Commands,
+    vault: Vault,
+    identities: Identities,
     redactor: Redactor,
+}
+
+/// Where a secret has its value from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecretSource {
+    /// An environment variable.
+    Environment,
+    /// A file of this machine.
+    File,
+    /// A program of this machine.
+    Command,
+    /// An encrypted file of the repository.
+    Repository,
+}
+
+/// Whether this can be the name of a secret: also of a file in any file system.
+pub fn is_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    name.len() <= 200 && name.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_') && name.chars().all(plain)
 }
 
 impl SecretStore {
     /// For the repository at `root`; what is handed out is made known to `redactor`.
     pub fn new(root: &Path, redactor: Redactor) -> Self {
-        Self { directory: root.join(".rmm").join("secrets"), redactor }
+        Self::unlocked_by(root, redactor, Unlock::default())
+    }
+
+    /// The same, where a key may want a passphrase.
+    pub fn unlocked_by(root: &Path, redactor: Redactor, unlock: Unlock) -> Self {
+        let (state, vault) = (root.join(".rmm"), Vault::new(root));
+        let identities = Identities::of_user(vault.identity(), unlock);
+        Self { directory: state.join("secrets"), commands: Commands::new(&state), vault, identities, redactor }
+    }
+
+    /// The encrypted secrets of the repository.
+    pub fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
+    /// The keys that open them.
+    pub fn identities(&self) -> &Identities {
+        &self.identities
+    }
+
+    /// Where the value of a secret would be taken from; nothing is opened and no program started.
+    pub fn source(&self, name: &str) -> Option<SecretSource> {
+        if !is_name(name) {
+            None
+        } else if std::env::var_os(Self::variable(name)).is_some() {
+            Some(SecretSource::Environment)
+        } else if self.directory.join(name).exists() {
+            Some(SecretSource::File)
+        } else if self.commands.all().is_ok_and(|all| all.contains_key(name)) {
+            Some(SecretSource::Command)
+        } else {
+            self.vault.holds(name).then_some(SecretSource::Repository)
+        }
+    }
+
+    /// Whether there is a value somewhere.
+    pub fn has(&self, name: &str) -> bool {
+        self.source(name).is_some()
+    }
+
+    /// Keeps a value in a file of this machine, `.rmm/secrets/NAME`, which must not exist. Gives its path.
+    pub fn keep_here(&self, name: &str, value: &SecretString) -> Result<PathBuf, SecretError> {
+        use std::io::Write as _;
+        use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+
+        if !is_name(name) {
+            return Err(SecretError::Name { name: name.into() });
+        }
+        let path = self.directory.join(name);
+        let write = || -> std::io::Result<()> {
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)?;
+            let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+            file.write_all(secrecy::ExposeSecret::expose_secret(value).as_bytes())?;
+            file.sync_all()
+        };
+        let unreadable = |error: std::io::Error| SecretError::Unreadable {
+            name: name.into(),
+            source_name: path.display().to_string(),
+            reason: error.to_string(),
+        };
+        write().map_err(unreadable)?;
+        Ok(path.clone())
+    }
+
+    /// The names of the secrets for which this machine or the repository has a value, without those of the environment.
+    pub fn names(&self) -> Result<std::collections::BTreeSet<String>, SecretError> {
+        let mut names = std::collections::BTreeSet::new();
+        let of_vault = self.vault.names().map_err(|error| SecretError::Vault { name: "secrets".into(), error })?;
+        names.extend(of_vault);
+        let unreadable = |reason| SecretError::Command { name: self.commands.path().display().to_string(), reason };
+        names.extend(self.commands.all().map_err(unreadable)?.into_keys());
+        if let Ok(entries) = std::fs::read_dir(&self.directory) {
+            names.extend(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).filter(|name| is_name(name)));
+        }
+        Ok(names)
+    }
+
+    /// The value that is not in the environment.
+    fn kept(&self, name: &str) -> Result<SecretString, SecretError> {
+        let missing = match self.file(name) {
+            Err(missing @ SecretError::Missing { .. }) => missing,
+            other => return other,
+        };
+        if let Some(value) = self.commands.get(name).map_err(|reason| SecretError::Command { name: name.into(), reason })? {
+            return Ok(value);
+        }
+        let sealed = self.vault.open(name, &self.identities).map_err(|error| SecretError::Vault { name: name.into(), error })?;
+        sealed.ok_or(missing)
     }
 
     /// The environment variable that holds the secret: `RMM_SECRET_` and the name in capitals, other characters as `_`.
@@ -155,15 +288,13 @@ impl SecretStore {
 
 impl Secrets for SecretStore {
     fn resolve(&self, name: &str) -> Result<SecretString, SecretError> {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-        let begins = name.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
-        if !begins || name.len() > 200 || !name.chars().all(plain) {
+        if !is_name(name) {
             return Err(SecretError::Name { name: name.into() });
         }
         let variable = Self::variable(name);
         let value = match std::env::var(&variable) {
             Ok(value) => value.into(),
-            Err(std::env::VarError::NotPresent) => self.file(name)?,
+            Err(std::env::VarError::NotPresent) => self.kept(name)?,
             Err(std::env::VarError::NotUnicode(_)) => {
                 let reason = "it is not UTF-8".into();
                 return Err(SecretError::Unreadable { name: name.into(), source_name: variable, reason });

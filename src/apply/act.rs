@@ -18,7 +18,7 @@ use crate::access::Secrets as _;
 use crate::catalog::ActionDef;
 use crate::diagnose::{Category, Diagnose as _};
 use crate::model::action::By;
-use crate::model::{ActionCall, Device, Facts, Platform};
+use crate::model::{ActionCall, Device, Facts};
 use crate::plan::{holds_secret, placeholders, resolved};
 use crate::script::{HostError, Program, ScriptError, SharedHost};
 use crate::store::{AuditEvent, Owner, StoreError};
@@ -158,7 +158,7 @@ async fn by_engine(
 fn ready(parts: &Parts, name: &str, call: &ActionCall, (allowed, done): (Allowed, bool)) -> Result<Result<Ready, Box<Acted>>, StoreError> {
     let action = &*call.action;
     let refused = |why: &str| Ok(Err(Box::new(Acted::refused(action, why))));
-    let Looked { device, def, facts, given, held } = match look(parts, name, call, allowed, done)? {
+    let Looked { device, def, facts, given, held } = match look(parts, None, name, call, allowed, done)? {
         Ok(looked) => looked,
         Err(why) => return refused(&why),
     };
@@ -227,9 +227,7 @@ fn unopened(ask: &Ask<'_>, error: &TransportError) -> Acted {
 async fn perform(parts: &Parts, ask: &Ask<'_>, ready: Ready, session: Arc<dyn Session>, cancel: &CancellationToken) -> Acted {
     let Ready { device, def, facts, parameters, secrets } = ready;
     let limit = ask.timeout.or(def.timeout.map(crate::time::Span::duration));
-    // Windows has no sh to leave receipts with.
-    let posix = facts.platform().or(device.os) != Some(Platform::Windows);
-    let receipts = ask.once.filter(|_| posix && !def.idempotent).map(|key| {
+    let receipts = ask.once.filter(|_| !def.idempotent).map(|key| {
         Receipts::new(&match ask.part {
             Part::Run => key.to_owned(),
             Part::Rollback { .. } => format!("{key}.rollback"),

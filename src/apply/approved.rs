@@ -1,10 +1,14 @@
 //! Parameters that the product fills in: `x-fills: approvedUpdates` is the list of the updates that are approved for the device, with
-//! their versions, as it is decided from what is known of it. Called by `act`, and by whoever wants to show the list before.
+//! their versions, as it is decided from what is known of it. Workflows have it decided as a step begins; `act` does it where nobody
+//! has before.
 
-use chrono::{DateTime, Utc};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::Parts;
+use super::permit::templated;
 use crate::catalog::ActionDef;
 use crate::model::update::{Classification, Offer};
 use crate::model::{ActionCall, Device, Facts};
@@ -14,35 +18,51 @@ use crate::store::StoreError;
 /// Most updates that one action is given; a device that offers more gets the others the next time.
 const MOST: usize = 5_000;
 
-/// Every update that a device offers, by name, with what is decided about it; why that is not known.
-pub type Decisions = Result<Vec<(Offer, Decision)>, String>;
+/// A parameter that the product fills in, for the devices of a step: decided as the step begins. What was decided then is what is
+/// installed, whenever a device has its turn.
+pub struct Filled {
+    parameter: String,
+    lists: HashMap<String, Result<Value, String>>,
+}
 
-/// What is decided about the updates of one device whose facts are known.
-pub fn decisions(parts: &Parts, device: &Device, facts: &Facts, now: DateTime<Utc>) -> Result<Decisions, StoreError> {
+impl Filled {
+    /// The parameter, and what it is on a device. Why that is not known, in words.
+    pub fn of(&self, device: &str) -> (&str, Result<Value, String>) {
+        (&self.parameter, self.lists.get(device).cloned().unwrap_or_else(|| Err(unknown("nobody has looked yet"))))
+    }
+}
+
+fn unknown(why: &str) -> String {
+    format!("it is not known which updates it offers: {why}")
+}
+
+/// Decides for these devices, by the rules and decisions of this moment. `None` where the action takes nothing that the product fills
+/// in, or the caller has given it.
+pub fn filled(parts: &Parts, devices: &[Arc<Device>], call: &ActionCall) -> Result<Option<Filled>, StoreError> {
+    let Some(def) = parts.set.catalog.actions.get(&call.action) else { return Ok(None) };
+    let given = Value::Object(call.with.iter().map(|(k, v)| (k.clone(), v.clone())).collect());
+    let Some(parameter) = wanted(def, &given) else { return Ok(None) };
     let none = |_: &str| None;
     let planner = Planner::new(&parts.set, &none);
     let approver = Approver::new(&planner, parts.store.update_decisions()?);
     let seen = parts.store.updates_seen()?;
-    let seen = |offer: &Offer| seen.get(&(offer.name.clone(), offer.offered.clone())).copied();
-    Ok(approver.decisions(device, facts, &seen, now))
-}
-
-/// The parameters of an action for a device, with everything filled in that the product fills in and the caller left out. What was
-/// decided then is what is installed, whenever it is carried out. Why not, in words.
-pub fn filled(parts: &Parts, device: &str, call: &ActionCall) -> Result<Result<ActionCall, String>, StoreError> {
-    let (Some(device), Some(def)) = (parts.set.devices.get(device), parts.set.catalog.action(&call.action)) else {
-        return Ok(Ok(call.clone()));
+    let first = |offer: &Offer| seen.get(&(offer.name.clone(), offer.offered.clone())).copied();
+    let now = parts.clock.now();
+    // A template may look at anything.
+    let sections = if templated(&given) { Vec::new() } else { approver.sections() };
+    let sections: Vec<&str> = sections.iter().map(String::as_str).collect();
+    let names: Vec<&str> = devices.iter().map(|device| &*device.name).collect();
+    let decide = |name: &str, facts: Facts| {
+        let device = parts.set.devices.get(name)?;
+        let list = planner.fill(device, &facts, &given).and_then(|given| {
+            let all = approver.decisions(device, &facts, &first, now).map_err(|why| unknown(&why))?;
+            Ok(list(&all, &given))
+        });
+        Some((name.to_owned(), list))
     };
-    let mut parameters = Value::Object(call.with.iter().map(|(k, v)| (k.clone(), v.clone())).collect());
-    if wanted(def, &parameters).is_none() {
-        return Ok(Ok(call.clone()));
-    }
-    let facts = parts.store.facts(&device.name, None)?;
-    if let Err(why) = fill(parts, device, &facts, def, &mut parameters)? {
-        return Ok(Err(why));
-    }
-    let with = parameters.as_object().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
-    Ok(Ok(ActionCall { with, ..call.clone() }))
+    let mut lists = HashMap::with_capacity(devices.len());
+    parts.store.facts_fleet_map(&sections, &BTreeMap::new(), Some(&names), decide, |one| lists.extend(one))?;
+    Ok(Some(Filled { parameter: parameter.to_owned(), lists }))
 }
 
 /// The parameter that is filled in and was not given.
@@ -60,19 +80,28 @@ pub(super) fn fill(
     parameters: &mut Value,
 ) -> Result<Result<(), String>, StoreError> {
     let Some(name) = wanted(def, parameters) else { return Ok(Ok(())) };
-    let all = match decisions(parts, device, facts, parts.clock.now())? {
+    let none = |_: &str| None;
+    let planner = Planner::new(&parts.set, &none);
+    let approver = Approver::new(&planner, parts.store.update_decisions()?);
+    let seen = parts.store.updates_seen()?;
+    let seen = |offer: &Offer| seen.get(&(offer.name.clone(), offer.offered.clone())).copied();
+    let all = match approver.decisions(device, facts, &seen, parts.clock.now()) {
         Ok(all) => all,
-        Err(why) => return Ok(Err(format!("it is not known which updates it offers: {why}"))),
+        Err(why) => return Ok(Err(unknown(&why))),
     };
-    let security = parameters["classification"] == "security";
-    let list: Vec<Value> = all
-        .iter()
+    parameters[name] = list(&all, parameters);
+    Ok(Ok(()))
+}
+
+/// Those that are approved, as the action takes them.
+fn list(all: &[(Offer, Decision)], given: &Value) -> Value {
+    let security = given["classification"] == "security";
+    all.iter()
         .filter(|(offer, decision)| decision.state == Approval::Approved && (!security || offer.classification == Classification::Security))
         .take(MOST)
         .map(|(offer, _)| package(offer))
-        .collect();
-    parameters[name] = list.into();
-    Ok(Ok(()))
+        .collect::<Vec<_>>()
+        .into()
 }
 
 /// An update as the actions take it.

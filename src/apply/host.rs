@@ -78,7 +78,7 @@ impl LiveHost {
     }
 
     fn carry_out(&mut self, operation: &Operation) -> Result<Reply, HostError> {
-        let rendered = crate::script::render(operation);
+        let rendered = crate::script::render(operation, self.session.shell());
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let Some(doing) = &mut self.doing else {
             let command = Command { line: rendered.line, input: rendered.input.unwrap_or_default(), elevate: true, ..Command::default() };

@@ -21,6 +21,7 @@ fn options(set: &PolicySet) -> SessionOptions {
     SessionOptions {
         ssh_timeout: connections.ssh_timeout.duration(),
         winrm_timeout: connections.winrm_timeout.duration(),
+        share_timeout: connections.share_timeout.duration(),
         command_timeout: connections.command_timeout.duration(),
         session_ttl: connections.session_ttl.duration(),
         sign_in_ttl: set.config.security.credential_cache_ttl.duration(),

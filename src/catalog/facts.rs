@@ -12,11 +12,14 @@ static PAGES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/catalog/facts");
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FactMember {
-    /// `string`, `integer`, `number`, `boolean`, `list`.
+    /// `string`, `integer`, `number`, `boolean`, `list`, `object`, `any`.
     #[serde(rename = "type")]
     pub kind: String,
     /// Meaning and unit.
     pub description: String,
+    /// Platforms that have it; all those of the page where empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub platforms: Vec<crate::model::Platform>,
 }
 
 /// The page of one section or probe.

@@ -14,14 +14,16 @@ use crate::model::{Phase, Place, Platform, Reboot, Risk};
 use crate::script::Program;
 use crate::time::Span;
 
-const SETTING_KEYS: [&str; 14] = [
+const SETTING_KEYS: [&str; 16] = [
     "setting",
     "summary",
     "description",
     "platforms",
+    "reports",
     "keyed",
     "value",
     "observe",
+    "observe_windows",
     "probe",
     "compare",
     "phase",
@@ -58,10 +60,14 @@ struct Head {
     description: Option<String>,
     platforms: Vec<Platform>,
     #[serde(default)]
+    reports: Vec<Platform>,
+    #[serde(default)]
     keyed: Option<Keyed>,
     value: Value,
     #[serde(default)]
     observe: Option<String>,
+    #[serde(default)]
+    observe_windows: Option<String>,
     #[serde(default)]
     probe: Option<String>,
     #[serde(default)]
@@ -189,9 +195,11 @@ pub(super) fn read(file: &Arc<str>, text: &str, program: Program) -> Result<Sett
         summary: head.summary,
         description: head.description,
         platforms: head.platforms,
+        reports: head.reports,
         keyed: head.keyed,
         value: head.value,
         observe,
+        observe_windows: head.observe_windows,
         probe: head.probe,
         compare: head.compare,
         phase: head.phase,

@@ -48,6 +48,9 @@ pub struct Keyed {
     /// Regular expression that a key must match.
     #[serde(default)]
     pub pattern: Option<String>,
+    /// The member by which an entry is found where what is observed is a list of entries: `name`. Case does not matter.
+    #[serde(default)]
+    pub by: Option<String>,
 }
 
 /// A setting.
@@ -61,12 +64,16 @@ pub struct SettingDef {
     pub description: Option<String>,
     /// Platforms on which it exists.
     pub platforms: Vec<Platform>,
+    /// Those of them on which it only reports.
+    pub reports: Vec<Platform>,
     /// What the keys are, for a map-valued setting: one change per key.
     pub keyed: Option<Keyed>,
     /// JSON Schema of the value (of one key's value for a map-valued setting).
     pub value: Value,
     /// Dotted path of the fact that is compared; for a map-valued setting the key (or probe key) is a member of it.
     pub observe: String,
+    /// The fact that is compared on Windows instead, where it is another one.
+    pub observe_windows: Option<String>,
     /// Kind of probe that the collector has to be asked for, one per key.
     pub probe: Option<String>,
     /// How it is compared.
@@ -100,6 +107,30 @@ impl SettingDef {
     pub fn member(&self, key: &str, desired: &Value) -> Result<String, ScriptError> {
         let lists = self.program.probes(key, desired)?;
         Ok(lists.first().map_or_else(|| key.to_owned(), |args| probe_key(args)))
+    }
+
+    /// The fact that is compared on this platform.
+    pub fn observed_on(&self, platform: Option<Platform>) -> &str {
+        self.observe_windows.as_deref().filter(|_| platform == Some(Platform::Windows)).unwrap_or(&self.observe)
+    }
+
+    /// The facts that are compared, on whatever platform; a kind of probe is one.
+    pub fn observes(&self) -> impl Iterator<Item = &str> {
+        let own = self.probe.as_deref().unwrap_or(&self.observe);
+        std::iter::once(own).chain(self.observe_windows.as_deref())
+    }
+
+    /// Whether it can change anything on this platform.
+    pub fn remediable_on(&self, platform: Option<Platform>) -> bool {
+        self.remediable() && !platform.is_some_and(|platform| self.reports.contains(&platform))
+    }
+
+    /// What a setting without keys asks its probe for: the keys of the answers. Several answers are observed as a list of them.
+    pub fn answers(&self, desired: &Value) -> Result<Vec<String>, ScriptError> {
+        if self.keyed.is_some() || self.probe.is_none() || !self.program.has("probes") {
+            return Ok(Vec::new());
+        }
+        Ok(self.program.probes("", desired)?.iter().map(|args| probe_key(args)).collect())
     }
 
     /// What is wrong with a desired value (of one key for a map-valued setting): every violation of its schema, as

@@ -110,6 +110,10 @@ pub(super) enum Command {
     Alerts(super::alerts::AlertsArgs),
     /// Try channels; show and retry what was to be sent
     Notify(super::notify::NotifyArgs),
+    /// Passwords and keys, encrypted in the repository: init, set, list, rotate
+    Secrets(super::secrets::SecretsArgs),
+    /// Prepare a file share for devices that nothing else reaches
+    Share(super::share::ShareArgs),
     /// Who did what, and proof that the record was not altered
     Audit(super::audit::AuditArgs),
     /// Copy the database to a file, while others write

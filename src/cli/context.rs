@@ -89,7 +89,7 @@ impl Context {
             super::say(format!("{}; `rmm validate` shows them", super::style::count(warnings.len(), "warning", "warnings")));
         }
         let redactor = Redactor::new();
-        let secrets = Arc::new(SecretStore::new(&root, redactor.clone()));
+        let secrets = Arc::new(SecretStore::unlocked_by(&root, redactor.clone(), super::secrets::unlock()));
         let db = global.db.clone().unwrap_or_else(|| root.join(STATE_DIR).join("rmm.db"));
         let local = set.config.repository.clone();
         Ok(Self { root, set: Arc::new(set), clock, secrets, redactor, actor: actor(), local, db })

@@ -17,6 +17,7 @@ use super::style::{Tone, clean, count, paint};
 use super::table::{Output, Table};
 use crate::apply::survey::{Survey, target};
 use crate::diagnose::{Category, Diagnose as _};
+use crate::model::{Operation, Shell};
 use crate::plan::Scope;
 use crate::store::AuditEvent;
 use crate::time::Span;
@@ -37,7 +38,7 @@ pub(super) struct ExecArgs {
     /// Become root by the device's own elevate rule
     #[arg(long)]
     pub(super) elevate: bool,
-    /// Give the one word after -- to the device's sh
+    /// Give the one word after -- to the device's sh, on Windows to PowerShell
     #[arg(long)]
     pub(super) shell: bool,
     /// Time for the command
@@ -73,6 +74,12 @@ pub(super) fn run(global: &Global, args: ExecArgs) -> Result<Exit, Failure> {
     if line.contains('\0') {
         return Err(Failure::usage("the command holds a NUL byte", "take it out"));
     }
+    // Windows has no sh: words are handed over as words, and a text is PowerShell.
+    let elsewhere = match args.command.as_slice() {
+        [text] if args.shell => Operation::PowerShell { script: text.clone(), params: json!({}) },
+        words => Operation::Run { argv: words.to_vec(), input: None },
+    };
+    let elsewhere = Arc::new(crate::script::render(&elsewhere, Shell::PowerShell));
     let names: Vec<String> = devices.iter().map(|d| d.name.clone()).collect();
     if names.is_empty() {
         super::print("No device matches.\n")?;
@@ -108,10 +115,14 @@ pub(super) fn run(global: &Global, args: ExecArgs) -> Result<Exit, Failure> {
                 timeout: args.timeout.map(|t: Span| -> Duration { t.duration() }),
                 ..transport::Command::default()
             };
-            let stop = signals.stop.clone();
+            let (stop, elsewhere) = (signals.stop.clone(), Arc::clone(&elsewhere));
             tasks.spawn(async move {
                 let _place = places.acquire().await;
                 let result = match sessions.open(&target, &stop).await {
+                    Ok(session) if session.shell() == Shell::PowerShell => {
+                        let (line, input) = (elsewhere.line.clone(), elsewhere.input.clone().unwrap_or_default());
+                        session.run(transport::Command { line, input, ..command }, &stop).await
+                    }
                     Ok(session) => session.run(command, &stop).await,
                     Err(error) => Err(error),
                 };

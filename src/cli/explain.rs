@@ -195,12 +195,15 @@ fn setting_page(s: &SettingDef) -> String {
     if let Some(keyed) = &s.keyed {
         row("key", format!("{}{}", keyed.name, keyed.pattern.as_ref().map(|p| format!(", matching {p}")).unwrap_or_default()));
     }
-    row("observes", s.probe.as_ref().map_or_else(|| s.observe.clone(), |kind| format!("probe {kind}")));
+    let elsewhere = s.observe_windows.as_ref().map(|fact| format!("; on Windows {fact}")).unwrap_or_default();
+    row("observes", s.probe.as_ref().map_or_else(|| s.observe.clone(), |kind| format!("probe {kind}")) + elsewhere.as_str());
     row("compares", serde_json::to_value(s.compare).ok().and_then(|v| v.as_str().map(|t| t.replace('_', " "))).unwrap_or_default());
     row(
         "changes",
         if s.remediable() {
-            format!("in phase {}, risk {}, reboot {}", s.phase, s.risk, s.reboot)
+            let only: Vec<String> = s.reports.iter().map(ToString::to_string).collect();
+            let only = if only.is_empty() { String::new() } else { format!("; only reports on {}", only.join(", ")) };
+            format!("in phase {}, risk {}, reboot {}{only}", s.phase, s.risk, s.reboot)
         } else {
             "nothing: it only reports".into()
         },
@@ -245,7 +248,9 @@ fn fact_text(global: &Global, page: &FactPage) -> Result<String, Failure> {
         out.push_str("\n\nMembers:\n");
         let width = members.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
         for (name, member) in members {
-            let _ = writeln!(out, "  {name:width$}  {}  {}", paint(Tone::Dim, format!("{:8}", member.kind)), member.description);
+            let only: Vec<String> = member.platforms.iter().map(ToString::to_string).collect();
+            let only = if only.is_empty() { String::new() } else { format!(" ({} only)", only.join(", ")) };
+            let _ = writeln!(out, "  {name:width$}  {}  {}{only}", paint(Tone::Dim, format!("{:8}", member.kind)), member.description);
         }
     }
     if let Some(note) = &page.note {

@@ -21,23 +21,23 @@ use crate::repo::ansible::{self, About, Source};
 /// Arguments of `rmm import`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  rmm import --from ansible inventory/hosts.ini --dry-run\n  rmm import --from ansible inventory/ --yes\n  rmm import --from csv devices.csv --create-missing\n  rmm import --from-device web-1 --include Services.nginx\n\nAll of it is imported, or nothing. Secrets of an inventory are named and left out; dynamic inventories are not run."
+    after_help = "Examples:\n  rmm import --from ansible inventory/hosts.ini --dry-run\n  rmm import --from ansible inventory/ --yes\n  rmm import --from csv devices.csv --create-missing\n  rmm import --from-device web-1 --include Services.nginx\n  rmm import --from hardeningkitty finding_list_msft_security_baseline_windows_11_24h2_machine.csv --dry-run\n  rmm import --from dsc windows.dsc.yaml --name Baseline --yes\n\nAll of it is imported, or nothing. Secrets of an inventory are named and left out; dynamic inventories are not run."
 )]
 pub(super) struct ImportArgs {
     /// What is read
     #[arg(long, value_enum, required_unless_present = "from_device")]
     pub(super) from: Option<From>,
-    /// Inventory (a file, or a folder of them) or CSV file
+    /// Inventory (a file, or a folder of them), CSV file, hardening list or DSC document
     #[arg(required_unless_present = "from_device", conflicts_with = "from_device")]
     pub(super) file: Option<PathBuf>,
     /// Make a policy that this device meets already, from what is known of it
     #[arg(long, value_name = "DEVICE", conflicts_with_all = ["from", "create_missing"])]
     pub(super) from_device: Option<String>,
-    /// Name of the policy and of its file; else that of the device
-    #[arg(long, requires = "from_device")]
+    /// Name of the policy and of its file; else that of the device or of the file that is read
+    #[arg(long)]
     pub(super) name: Option<String>,
-    /// Group that the policy is for; else the device alone
-    #[arg(long, value_name = "GROUP", requires = "from_device")]
+    /// Group that the policy is for; else the device alone, or every Windows device
+    #[arg(long, value_name = "GROUP")]
     pub(super) target: Option<String>,
     /// A setting that the baseline does not have, with all its keys or one (Packages, Services.nginx); may be repeated
     #[arg(long, value_name = "SETTING", requires = "from_device")]
@@ -63,6 +63,10 @@ pub(super) enum From {
     Ansible,
     /// A list of devices
     Csv,
+    /// A list of HardeningKitty (CSV) as a policy
+    Hardeningkitty,
+    /// A configuration document of DSC v3 (YAML or JSON) as a policy
+    Dsc,
 }
 
 /// Largest file of an inventory, most files, deepest folder.
@@ -74,10 +78,17 @@ const SHOWN: usize = 20;
 
 pub(super) fn run(global: &Global, args: ImportArgs) -> Result<Exit, Failure> {
     let context = Context::open(global)?;
+    let policy = args.from_device.is_some() || matches!(args.from, Some(From::Hardeningkitty | From::Dsc));
+    if !policy && (args.name.is_some() || args.target.is_some()) {
+        return Err(Failure::usage("--name and --target are for what becomes a policy", "devices and groups have their own names"));
+    }
     match (&args.from_device, args.from, &args.file) {
         (Some(device), ..) => super::import_device::run(global, &context, device, &args),
         (None, Some(From::Csv), Some(file)) => devices::import(global, &context, file, args.dry_run, args.create_missing, args.yes),
         (None, Some(From::Ansible), Some(file)) => inventory(global, &context, file, &args),
+        (None, Some(from @ (From::Hardeningkitty | From::Dsc)), Some(file)) => {
+            super::import_policy::run(global, &context, from, file, &args)
+        }
         (None, ..) => Err(Failure::usage("nothing is named to import", "rmm import --help shows what can be")),
     }
 }

@@ -82,7 +82,7 @@ fn refused(message: impl Into<String>, advice: &str) -> Failure {
 }
 
 /// Where the policy goes: a file that is not there yet.
-fn place(context: &Context, name: &str) -> Result<Arc<str>, Failure> {
+pub(super) fn place(context: &Context, name: &str) -> Result<Arc<str>, Failure> {
     if let Some(why) = crate::repo::bad_name(name) {
         return Err(Failure::usage(format!("a policy cannot be named '{}': {why}", name.escape_debug()), "name it with --name"));
     }
@@ -189,7 +189,7 @@ fn prove(global: &Global, context: &Context, about: &About<'_>, facts: &Facts, f
 }
 
 /// The repository as it would be with the file.
-fn compiled(global: &Global, context: &Context, path: &Arc<str>, text: &str) -> Loaded {
+pub(super) fn compiled(global: &Global, context: &Context, path: &Arc<str>, text: &str) -> Loaded {
     let options = super::context::load_options(global, &context.root);
     let loaded = crate::repo::load(&options);
     let mut files: Vec<(Arc<str>, String)> = loaded
@@ -202,7 +202,7 @@ fn compiled(global: &Global, context: &Context, path: &Arc<str>, text: &str) -> 
     compile(files, &options, World { catalog: Some(Arc::clone(&context.set.catalog)), ..World::default() })
 }
 
-fn valid(loaded: &Loaded) -> Result<(), Failure> {
+pub(super) fn valid(loaded: &Loaded) -> Result<(), Failure> {
     let errors: Vec<Diagnostic> = loaded.problems.iter().filter(|problem| problem.level == Level::Error).cloned().collect();
     if loaded.set.is_some() && errors.is_empty() {
         return Ok(());
@@ -239,7 +239,7 @@ fn written(about: &About<'_>, targets: &Value, settings: &[Taken], context: &Con
 }
 
 /// Writes the file, and never over another one.
-fn new_file(context: &Context, path: &str, text: &str) -> Result<(), Failure> {
+pub(super) fn new_file(context: &Context, path: &str, text: &str) -> Result<(), Failure> {
     use std::io::Write as _;
     let full = context.root.join(path);
     let unwritten = |error: std::io::Error| {

@@ -71,7 +71,9 @@ pub(super) fn run(global: &Global, args: InitArgs) -> Result<Exit, Failure> {
             create(&dir, &path, text, &mut written)?;
         }
         if folder == "policies" {
-            create(&dir, pack::EXAMPLE_TEST, pack::EXAMPLE_TEST_TEXT, &mut written)?;
+            for (path, text) in pack::EXAMPLE_TESTS {
+                create(&dir, path, text, &mut written)?;
+            }
         }
     }
     for path in &written {

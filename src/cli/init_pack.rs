@@ -6,10 +6,11 @@ static POLICIES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/policies");
 static MONITORS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/monitors");
 static WORKFLOWS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/workflows");
 
-/// The test that shows how the shipped policies are tested.
-pub(super) const EXAMPLE_TEST: &str = "tests/linux-baseline.yaml";
-/// Its text.
-pub(super) const EXAMPLE_TEST_TEXT: &str = include_str!("../../policies/tests/linux-baseline.yaml");
+/// The tests that show how the shipped policies are tested: path and text.
+pub(super) const EXAMPLE_TESTS: [(&str, &str); 2] = [
+    ("tests/linux-baseline.yaml", include_str!("../../policies/tests/linux-baseline.yaml")),
+    ("tests/windows-baseline.yaml", include_str!("../../policies/tests/windows-baseline.yaml")),
+];
 
 /// Files by their path in a repository.
 type Files = Vec<(String, &'static str)>;
@@ -27,8 +28,10 @@ pub(super) fn meaning(path: &str) -> &'static str {
     match path {
         "rmm.toml" => "settings of rmm itself",
         ".gitignore" => "keeps the database out of Git",
-        EXAMPLE_TEST => "what the policies say of a device, as a test: rmm test",
+        "tests/linux-baseline.yaml" | "tests/windows-baseline.yaml" => "what the policies say of a device, as a test: rmm test",
         "policies/linux-baseline.yaml" => "what a Linux machine should look like; it only reports",
+        "policies/windows-baseline.yaml" => "what a device with Windows 10 or 11 should look like; it only reports",
+        "policies/windows-server-baseline.yaml" => "what a Windows server should look like; it only reports",
         "workflows/maintenance.yaml" => "maintenance in several steps; each begins when a person says so",
         "monitors/linux.yaml" => "what is looked at on a Linux machine; it only alerts",
         _ => "",

@@ -25,6 +25,7 @@ mod fmt;
 mod help;
 mod import;
 mod import_device;
+mod import_policy;
 mod init;
 mod init_pack;
 mod init_service;
@@ -41,6 +42,8 @@ mod run;
 mod run_parameters;
 mod run_text;
 mod schema;
+mod secrets;
+mod share;
 mod signals;
 mod silences;
 mod simulate;
@@ -69,8 +72,19 @@ use args::{Cli, Command};
 use exit::Exit;
 use failure::Failure;
 
+/// Secrets are in memory: no core file is left of this process, and no other process of the same user may look into it. Programs that it
+/// starts are as they always are.
+#[cfg(target_os = "linux")]
+fn keep_to_itself() {
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+}
+
+#[cfg(not(target_os = "linux"))]
+const fn keep_to_itself() {}
+
 /// Parses the arguments, runs the command, returns its exit code.
 pub fn main() -> ExitCode {
+    keep_to_itself();
     let matches = match args::command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => {
@@ -126,6 +140,8 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Workflow(args) => workflow::run(&global, args),
         Command::Updates(args) => updates::run(&global, args),
         Command::Alerts(args) => alerts::run(&global, args),
+        Command::Share(args) => share::run(&global, &args),
+        Command::Secrets(args) => secrets::run(&global, &args),
         Command::Notify(args) => notify::run(&global, args),
         Command::Audit(args) => audit::run(&global, &args),
         Command::Backup(args) => backup::run(&global, &args),

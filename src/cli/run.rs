@@ -1,6 +1,6 @@
 //! `rmm run`: an action of the catalogue on devices, asked for by hand. It goes through the queue of jobs, like the steps of workflows.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Args;
@@ -26,7 +26,7 @@ use crate::model::selector::Match;
 use crate::model::workflow::Concurrency;
 use crate::model::{ActionCall, Job, JobState, Reboot, Risk, Selector};
 use crate::plan::Scope;
-use crate::store::{JobFilter, Store, StoreError};
+use crate::store::JobFilter;
 use crate::time::Span;
 use crate::workflow::{Driver, Event, Options, Which, by_hand, start};
 
@@ -54,7 +54,7 @@ pub(super) struct RunArgs {
     /// Devices at once
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=500))]
     pub(super) concurrency: Option<u32>,
-    /// Time for all of it; what is not done by then is ended
+    /// Time for all of it, and for each device in place of what the action says; what is not done by then is ended
     #[arg(long, value_name = "DURATION")]
     pub(super) timeout: Option<Span>,
     /// How long a device that is away, or held, keeps its turn
@@ -154,12 +154,12 @@ fn carry_out(global: &Global, parts: &Parts, call: ActionCall, options: &Options
         super::print(&format!("{}\n", json!({ "schema": "rmm.jobs/1", "run": run.id })))?;
     }
     let over = CancellationToken::new();
-    let jobs: Arc<Mutex<BTreeMap<String, Job>>> = Arc::default();
+    let counts: Arc<Mutex<Counts>> = Arc::default();
     let on = {
-        let (progress, jobs, over, output) = (Arc::clone(&progress), Arc::clone(&jobs), over.clone(), global.output);
+        let (progress, counts, over, output) = (Arc::clone(&progress), Arc::clone(&counts), over.clone(), global.output);
         move |event: Event| {
             let Event::Job(job) = event else { return };
-            let mut jobs = jobs.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
             if job.state != JobState::Running {
                 if output == Output::Jsonl {
                     // A reader that went away does not stop the work.
@@ -168,10 +168,9 @@ fn carry_out(global: &Global, parts: &Parts, call: ActionCall, options: &Options
                     progress.line(&line(&job));
                 }
             }
-            jobs.insert(job.id.clone(), *job);
-            let ready = jobs.values().filter(|job| job.state.is_final() || waits_long(job)).count();
-            progress.at(ready, total);
-            if ready >= total && jobs.values().any(waits_long) {
+            counts.note(&job);
+            progress.at(counts.ended + counts.resting, total);
+            if counts.ended + counts.resting >= total && counts.resting > 0 {
                 over.cancel();
             }
         }
@@ -199,8 +198,8 @@ fn carry_out(global: &Global, parts: &Parts, call: ActionCall, options: &Options
         let looks = async {
             loop {
                 tokio::time::sleep(LOOK).await;
-                let busy = |jobs: &BTreeMap<String, Job>| jobs.values().any(|job| job.state == JobState::Running);
-                if !busy(&jobs.lock().unwrap_or_else(PoisonError::into_inner)) && settled(&parts.store, &run.id).unwrap_or(false) {
+                let busy = counts.lock().unwrap_or_else(PoisonError::into_inner).running > 0;
+                if !busy && parts.store.jobs_rest(&run.id).unwrap_or(false) {
                     over.cancel();
                     std::future::pending::<()>().await;
                 }
@@ -220,17 +219,51 @@ fn carry_out(global: &Global, parts: &Parts, call: ActionCall, options: &Options
     conclude(global, &parts.store, Ended { run: &run.id, jobs: &jobs, interrupted })
 }
 
-/// Whether everything of a run has ended, waits long, or stands behind something that waits for the same device.
-fn settled(store: &Store, run: &str) -> Result<bool, StoreError> {
-    let jobs = store.jobs(&JobFilter { run: Some(run.to_owned()), ..JobFilter::default() })?;
-    for job in jobs.iter().filter(|job| !job.state.is_final() && !waits_long(job)) {
-        let device = Some(job.device.to_string());
-        let before = store.jobs(&JobFilter { device, states: vec![JobState::Waiting], ..JobFilter::default() })?;
-        if job.state == JobState::Running || !before.iter().any(|other| other.run != run && other.waits_for == Some(WaitsFor::Device)) {
-            return Ok(false);
+/// How many jobs are where.
+#[derive(Debug, Default)]
+struct Counts {
+    known: HashMap<String, Place>,
+    running: usize,
+    ended: usize,
+    /// Wait for something that nobody sits and waits for.
+    resting: usize,
+}
+
+/// Where a job is.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    Running,
+    Ended,
+    Resting,
+    Elsewhere,
+}
+
+impl Counts {
+    fn note(&mut self, job: &Job) {
+        let place = match job.state {
+            JobState::Running => Place::Running,
+            state if state.is_final() => Place::Ended,
+            _ if waits_long(job) => Place::Resting,
+            _ => Place::Elsewhere,
+        };
+        if let Some(was) = self.known.insert(job.id.clone(), place)
+            && let Some(count) = self.of(was)
+        {
+            *count -= 1;
+        }
+        if let Some(count) = self.of(place) {
+            *count += 1;
         }
     }
-    Ok(!jobs.is_empty())
+
+    fn of(&mut self, place: Place) -> Option<&mut usize> {
+        match place {
+            Place::Running => Some(&mut self.running),
+            Place::Ended => Some(&mut self.ended),
+            Place::Resting => Some(&mut self.resting),
+            Place::Elsewhere => None,
+        }
+    }
 }
 
 /// Whether it waits for something that nobody sits and waits for.

@@ -10,7 +10,7 @@ use super::failure::Failure;
 use super::run::{brief, waits_long};
 use super::style::{Tone, clean, count, paint};
 use super::table::{Output, Table, document};
-use crate::apply::{Allowed, Ask, Parts, Preview};
+use crate::apply::{Allowed, Parts, Preview};
 use crate::model::job::{JobOutput, WaitsFor};
 use crate::model::{ActionCall, Job, JobState};
 use crate::store::Store;
@@ -23,9 +23,9 @@ pub(super) fn preview(global: &Global, parts: &Parts, call: &ActionCall, devices
     let mut out = String::new();
     let mut all = Vec::with_capacity(devices.len());
     let (mut would, mut stopped) = (0, 0);
-    for device in devices {
-        let ask = Ask { allowed: Allowed::Confirmed, ..Ask::unattended(device, call, "a preview") };
-        let Preview { commands, refused, held } = crate::apply::preview(parts, &ask)?;
+    let meant: Vec<_> = devices.iter().filter_map(|name| parts.set.devices.get(name)).cloned().collect();
+    for (device, seen) in devices.iter().zip(crate::apply::previews(parts, &meant, call, Allowed::Confirmed)?) {
+        let Preview { commands, note, refused, held } = seen;
         if refused.is_some() || held.is_some() {
             stopped += 1;
         } else {
@@ -46,10 +46,12 @@ pub(super) fn preview(global: &Global, parts: &Parts, call: &ActionCall, devices
                 let _ = writeln!(out, "    {}", paint(Tone::Dim, format!("< {} on its standard input", count(bytes, "byte", "bytes"))));
             }
         }
-        if commands.is_empty() && refused.is_none() {
+        if let Some(note) = &note {
+            let _ = writeln!(out, "  {}", paint(Tone::Dim, clean(note)));
+        } else if commands.is_empty() && refused.is_none() {
             let _ = writeln!(out, "  {}", paint(Tone::Dim, "nothing would run"));
         }
-        all.push(json!({ "device": device, "commands": commands, "refused": refused, "held": held }));
+        all.push(json!({ "device": device, "commands": commands, "note": note, "refused": refused, "held": held }));
     }
     if global.output == Output::Table {
         if devices.is_empty() {

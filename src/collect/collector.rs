@@ -8,10 +8,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::observe::{self, Observation};
 use super::settled::{Kept, Question};
-use super::{Request, script};
+use super::{Request, script, windows};
 use crate::model::facts::{Section, Status, probe_key};
 use crate::time::Clock;
-use crate::transport::{Command, Output, Session, TransportError};
+use crate::transport::{Command, Output, Session, Shell, TransportError};
 
 /// Bounds of one collection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl Collector {
         limits: Limits,
     ) -> Result<Observation, TransportError> {
         let mut asked = request.clone();
-        let refused = asked.take_refused();
+        let refused = asked.take_refused(session.shell());
         let mut observation =
             if asked.is_empty() { Observation::default() } else { Self::ask(session, asked, kept, clock, cancel, limits).await? };
         for (name, args, error) in refused {
@@ -85,6 +85,13 @@ impl Collector {
     ) -> Result<Observation, TransportError> {
         let nonce = script::nonce();
         let failed = |reason: String| TransportError::Setup { what: "collect".into(), reason };
+        if session.shell() == Shell::PowerShell {
+            let command = windows::compose(&request, &nonce, limits);
+            let output = session.run(command, cancel).await?;
+            let now = clock.now();
+            let parse = move |raw: &[u8]| windows::observe(&request, &nonce, raw, now);
+            return Self::read(output, parse, failed).await;
+        }
         let again = kept.map(|(kept, device)| {
             let (files, blocks) = script::needs(&request);
             (Question::new(&files, &blocks), kept.of(device))
@@ -94,23 +101,34 @@ impl Collector {
         // As the command itself, not as the input of another shell: that saves a device three processes.
         let command =
             Command { line: text, input: Vec::new(), elevate: true, timeout: Some(limits.timeout), max_output: Some(limits.max_output) };
-        let Output { code, stdout, stderr } = session.run(command, cancel).await?;
+        let output = session.run(command, cancel).await?;
         let now = clock.now();
-        let length = stdout.len();
-        let parse = move || {
+        let kept = kept.map(|(kept, device)| (Arc::clone(kept), device.to_owned()));
+        let parse = move |raw: &[u8]| {
             let again = again.as_ref().map(|(question, known)| (question, known.as_ref()));
-            observe::parse_again(&request, &nonce, &stdout, now, again)
+            let (observation, settled) = observe::parse_again(&request, &nonce, raw, now, again);
+            if let Some((kept, device)) = kept {
+                kept.put(&device, settled);
+            }
+            observation
         };
-        let (mut observation, settled) = if length <= SHORT {
-            parse()
+        Self::read(output, parse, failed).await
+    }
+
+    /// Reads an answer, a long one beside the work for others, and tells where the shell that gave it went wrong.
+    async fn read(
+        output: Output,
+        parse: impl FnOnce(&[u8]) -> Observation + Send + 'static,
+        failed: impl Fn(String) -> TransportError,
+    ) -> Result<Observation, TransportError> {
+        let Output { code, stdout, stderr } = output;
+        let mut observation = if stdout.len() <= SHORT {
+            parse(&stdout)
         } else {
             // A device decides how much there is to read: it must not hold up the workers that serve the others.
             let _place = PARSING.acquire().await.map_err(|error| failed(error.to_string()))?;
-            tokio::task::spawn_blocking(parse).await.map_err(|error| failed(error.to_string()))?
+            tokio::task::spawn_blocking(move || parse(&stdout)).await.map_err(|error| failed(error.to_string()))?
         };
-        if let Some((kept, device)) = kept {
-            kept.put(device, settled);
-        }
         if code != 0 {
             let words = String::from_utf8_lossy(&stderr);
             let words: String = words.trim().chars().filter(|c| !c.is_control()).take(200).collect();

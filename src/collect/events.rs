@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::model::event::EventRecord;
 use crate::model::monitor::{Check, Monitor, Priority};
-use crate::model::{Device, Platform};
+use crate::model::{Device, Platform, Shell};
 use crate::transport::{Session, TransportError};
 
 /// Most records of one log of a device and round; what is beyond comes with the next one.
@@ -124,7 +124,8 @@ pub async fn fetch(
     cursors: &BTreeMap<&str, String>,
     cancel: &CancellationToken,
 ) -> Result<Fetched, TransportError> {
-    match Log::of(device) {
+    let log = if session.shell() == Shell::PowerShell { Log::Windows } else { Log::of(device) };
+    match log {
         Log::Journal => journal::fetch(session, &device.name, wanted, cursors.get(journal::SOURCE).map(String::as_str), cancel).await,
         Log::Windows => windows::fetch(session, &device.name, wanted.priority, cursors, cancel).await,
     }

@@ -1,8 +1,8 @@
 //! Observes devices: what to ask for ([`Request`]), the one shell script that asks it ([`script`]), its answer read
 //! into sections ([`parse`]), and the same for one session ([`Collector`]) or a whole fleet ([`collect_fleet`]).
 //!
-//! The shell fragments are `catalog/collectors/*.sh`; they print raw text, and everything is parsed here, in Rust.
-//! Nothing here stores, plans or opens sessions.
+//! The shell fragments are `catalog/collectors/*.sh`; they print raw text, and everything is parsed here, in Rust. Devices with
+//! Windows are asked in PowerShell, in [`windows`]. Nothing here stores, plans or opens sessions.
 
 mod collector;
 mod error;
@@ -24,6 +24,7 @@ mod settled;
 #[cfg(test)]
 mod tests;
 pub mod watch;
+mod windows;
 pub mod windows_updates;
 
 pub use collector::{Collector, Limits};

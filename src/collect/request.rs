@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::CollectError;
+use super::parse::probe_files::is_of_windows;
 use super::sections::{self, PROBES, SECTIONS};
-use crate::model::Category;
+use crate::model::{Category, Shell};
 
 /// What to observe on one device: sections of the inventory by name, and probes by kind with their arguments.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -73,22 +74,23 @@ impl Request {
         PROBES.iter().map(|p| p.kind)
     }
 
-    /// Whether everything in it can be asked for.
+    /// Whether everything in it can be asked of a device with a POSIX shell.
     pub fn check(&self) -> Result<(), CollectError> {
         for name in &self.sections {
             sections::section(name).ok_or_else(|| CollectError::UnknownSection { name: name.to_string() })?;
         }
         for (kind, all) in &self.probes {
-            all.iter().try_for_each(|args| check_arguments(kind, args))?;
+            all.iter().try_for_each(|args| check_arguments(kind, args, Shell::Posix))?;
         }
         Ok(())
     }
 
-    /// Takes out what cannot be asked for and returns it with the reasons: one wrong argument does not cost the rest.
-    pub fn take_refused(&mut self) -> Vec<(String, Vec<String>, CollectError)> {
+    /// Takes out what a device with this shell cannot be asked for and returns it with the reasons: one wrong argument does not
+    /// cost the rest.
+    pub fn take_refused(&mut self, shell: Shell) -> Vec<(String, Vec<String>, CollectError)> {
         let mut refused = Vec::new();
         for (kind, all) in &mut self.probes {
-            all.retain(|args| match check_arguments(kind, args) {
+            all.retain(|args| match check_arguments(kind, args, shell) {
                 Ok(()) => true,
                 Err(error) => {
                     refused.push((kind.clone(), args.clone(), error));
@@ -108,7 +110,7 @@ impl Request {
     }
 }
 
-fn check_arguments(kind: &str, args: &[String]) -> Result<(), CollectError> {
+fn check_arguments(kind: &str, args: &[String], shell: Shell) -> Result<(), CollectError> {
     let spec = sections::probe(kind).ok_or_else(|| CollectError::UnknownProbe { kind: kind.to_owned() })?;
     let refuse = |argument: &str, reason| Err(CollectError::Argument { kind: kind.to_owned(), argument: argument.to_owned(), reason });
     if args.len() != spec.arguments {
@@ -121,6 +123,9 @@ fn check_arguments(kind: &str, args: &[String]) -> Result<(), CollectError> {
         if arg.len() > 4096 {
             return refuse(&arg.chars().take(60).collect::<String>(), "it is longer than 4096 bytes");
         }
+    }
+    if kind == "files" && is_of_windows(&args[0]) != (shell == Shell::PowerShell) {
+        return refuse(&args[0], if shell == Shell::PowerShell { "it is no path of Windows" } else { "it is a path of Windows" });
     }
     (spec.check)(&args[0]).or_else(|reason| refuse(&args[0], reason))
 }
@@ -147,7 +152,7 @@ mod tests {
         request.add_probe("files", vec!["/etc/\nmotd".into()]);
         request.add_probe("teapots", vec!["x".into()]);
         assert!(request.check().is_err());
-        assert_eq!(request.take_refused().len(), 2);
+        assert_eq!(request.take_refused(Shell::Posix).len(), 2);
         assert!(request.check().is_ok());
         assert_eq!(request.probes["files"].len(), 1);
     }

@@ -76,6 +76,16 @@ const fn both(mut spec: Spec) -> Spec {
     spec
 }
 
+/// One that only Windows has; `windows/` observes it.
+const fn of_windows(name: &'static str) -> Spec {
+    spec(name, &[], &[], parse::of_windows)
+}
+
+/// A probe that only Windows has.
+const fn of_windows_probe(kind: &'static str, arguments: usize, check: fn(&str) -> Result<(), &'static str>) -> Probe {
+    Probe { kind, arguments, check, files: &[], blocks: &[], fragment: "", darwin: false, parse: parse::probe_registry::elsewhere }
+}
+
 /// All sections.
 pub(super) static SECTIONS: &[Spec] = &[
     both(spec(
@@ -194,6 +204,11 @@ pub(super) static SECTIONS: &[Spec] = &[
     ),
     spec("software.available_updates", &[], &["packages", "updates"], parse::updates::available),
     spec("software.updates", &["/var/lib/update-notifier/updates-available"], &["packages", "updates"], parse::updates::count),
+    of_windows("software.hotfixes"),
+    of_windows("software.winget"),
+    of_windows("software.features"),
+    of_windows("software.environment"),
+    of_windows("software.power"),
     spec("security.users", &["/etc/passwd", "/etc/group"], &["shadow"], parse::accounts::users),
     spec("security.groups", &["/etc/group"], &[], parse::accounts::groups),
     spec("security.local_admins", &["/etc/passwd", "/etc/group"], &[], parse::accounts::local_admins),
@@ -250,6 +265,11 @@ pub(super) static SECTIONS: &[Spec] = &[
     ),
     spec("security.audit", &[], &["procs", "services"], parse::security::audit),
     spec("security.antivirus", &[], &["exists", "procs", "services"], parse::security::antivirus),
+    of_windows("security.bitlocker"),
+    of_windows("security.user_rights"),
+    of_windows("security.audit_policy"),
+    of_windows("security.certificates"),
+    of_windows("security.screen_lock"),
     spec(
         "network.interfaces",
         &["/sys/class/net/*/address", "/sys/class/net/*/mtu", "/sys/class/net/*/operstate"],
@@ -329,6 +349,12 @@ pub(super) static PROBES: &[Probe] = &[
         darwin: false,
         parse: parse::probe_system::modules,
     },
+    of_windows_probe("cim", 3, parse::probe_registry::check_namespace),
+    of_windows_probe("defender", 1, parse::probe_registry::check_name),
+    of_windows_probe("process_mitigations", 1, parse::probe_registry::check_name),
+    of_windows_probe("registry", 2, parse::probe_registry::check),
+    of_windows_probe("registry_key", 1, parse::probe_registry::check),
+    of_windows_probe("registry_users", 2, parse::probe_registry::check_user),
     Probe {
         kind: "sysctl",
         arguments: 1,

@@ -149,8 +149,8 @@ pub struct Watch {
     /// When what is due was asked for last.
     asked_at: Option<DateTime<Utc>>,
     standing: HashMap<Key, Standing>,
-    /// Starts of services by the monitor, of the last 24 hours.
-    restarted: HashMap<Key, Vec<DateTime<Utc>>>,
+    /// Starts of services by the monitor.
+    restarted: HashMap<Key, services::Starts>,
     /// Records of the log that count for a rate.
     counted: HashMap<Key, Vec<DateTime<Utc>>>,
     /// Who has written what counted, by device and monitor, on this day.

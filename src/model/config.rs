@@ -71,6 +71,8 @@ pub enum LogLevel {
 pub struct Connections {
     /// Time for connecting and signing in over WinRM, and for one look of a `winrm` monitor that names none.
     pub winrm_timeout: Span,
+    /// How long a device behind a share may take to fetch a job.
+    pub share_timeout: Span,
     /// Time for connecting and signing in over SSH.
     pub ssh_timeout: Span,
     /// Time for one command.
@@ -88,6 +90,7 @@ impl Default for Connections {
     fn default() -> Self {
         Self {
             winrm_timeout: Span::seconds(30),
+            share_timeout: Span::seconds(900),
             ssh_timeout: Span::seconds(30),
             command_timeout: Span::seconds(300),
             max_concurrent: 25,

@@ -22,7 +22,7 @@ pub enum Platform {
 
 super::traits::lower_display! {
     Platform { Linux => "linux", Windows => "windows", Macos => "macos" }
-    TransportKind { Local => "local", Ssh => "ssh", Winrm => "winrm", Simulated => "simulated" }
+    TransportKind { Local => "local", Ssh => "ssh", Winrm => "winrm", Share => "share", Simulated => "simulated" }
     WinrmAuth { Negotiate => "negotiate", Kerberos => "kerberos", Ntlm => "ntlm", Basic => "basic", Certificate => "certificate" }
     WinrmScheme { Https => "https", Http => "http" }
 }
@@ -38,6 +38,8 @@ pub enum TransportKind {
     Ssh,
     /// WinRM, the default where the device declares `os: windows`.
     Winrm,
+    /// Signed files on a share that the device looks at: for devices that neither SSH nor WinRM reaches.
+    Share,
     /// Nothing is reached: answers are made up, for load tests and demonstrations.
     Simulated,
 }
@@ -191,6 +193,9 @@ pub struct Connection {
     /// Keytab to sign in with in place of a password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keytab: Option<String>,
+    /// Directory of the share, as this machine has mounted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<String>,
     /// How a simulated device behaves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub simulation: Option<Simulation>,
@@ -201,7 +206,7 @@ impl Connection {
     #[must_use]
     pub fn or(mut self, farther: &Self) -> Self {
         macro_rules! fill { ($($f:ident),+) => {$( if self.$f.is_none() { self.$f.clone_from(&farther.$f); } )+}; }
-        fill!(transport, user, port, passphrase, password, elevate, sudo_password, host_key, known_hosts, simulation);
+        fill!(transport, user, port, passphrase, password, elevate, sudo_password, host_key, known_hosts, share, simulation);
         fill!(auth, scheme, ca_file, certificate_fingerprint, certificate, certificate_key, realm, kdc, keytab);
         if self.identity_files.is_empty() {
             self.identity_files.clone_from(&farther.identity_files);

@@ -38,7 +38,7 @@ pub use fingerprint::fingerprint;
 pub use job::{Job, JobState};
 pub use monitor::Monitor;
 pub use notification::{Escalation, NotificationRule};
-pub use operation::Operation;
+pub use operation::{Operation, Shell};
 pub use place::Place;
 pub use plan::{Change, DevicePlan, Plan, State};
 pub use policy::{Exception, Policy, Remediate, Setting};

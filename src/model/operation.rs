@@ -40,6 +40,16 @@ pub enum Operation {
     },
 }
 
+/// What reads the command lines of a device.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Shell {
+    /// A POSIX shell.
+    #[default]
+    Posix,
+    /// PowerShell: lines are those of `script::powershell`, and run as they are, without a wrapper.
+    PowerShell,
+}
+
 /// What an operation answered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reply {

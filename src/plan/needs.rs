@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::membership::platform;
 use super::resolve::Resolution;
 use super::template::Templates;
 use super::{Planner, Scope};
 use crate::catalog::SettingDef;
-use crate::model::{Device, Facts};
+use crate::model::{Device, Facts, Platform};
 
 /// Fact paths, and probes with their arguments.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,13 +27,17 @@ impl Needs {
     /// What one setting needs; key and value rendered.
     pub fn of(def: &SettingDef, key: Option<&str>, desired: &Value) -> Self {
         let mut needs = Self::default();
-        needs.add(def, key, desired);
+        needs.add(def, key, desired, None);
         needs
     }
 
-    fn add(&mut self, def: &SettingDef, key: Option<&str>, desired: &Value) {
+    fn add(&mut self, def: &SettingDef, key: Option<&str>, desired: &Value, platform: Option<Platform>) {
         let Some(kind) = &def.probe else {
-            self.paths.insert(def.observe.clone());
+            // Of a device whose system is not known yet both are asked.
+            match platform {
+                Some(_) => drop(self.paths.insert(def.observed_on(platform).to_owned())),
+                None => self.paths.extend(def.observes().map(str::to_owned)),
+            }
             return;
         };
         let key = key.unwrap_or_default();
@@ -54,6 +59,7 @@ pub(super) fn needs(planner: &Planner<'_>, device: &Device, facts: &Facts, resol
     if !resolution.uncertain.is_empty() {
         needs.paths.extend(planner.membership_sections(&Scope::default()));
     }
+    let system = platform(device, facts);
     let mut templates = None;
     let certain = resolution.set.settings.iter().map(|s| (&s.def, &planner.set.policies[s.policy].settings[s.index], s.templated));
     let uncertain = resolution.uncertain.iter().flat_map(|(p, _)| &planner.set.policies[*p].settings).filter_map(|s| {
@@ -66,10 +72,10 @@ pub(super) fn needs(planner: &Planner<'_>, device: &Device, facts: &Facts, resol
             let key = wanted.key.as_deref().map(|k| templates.text(k)).transpose();
             // What cannot be rendered is reported by the evaluation.
             if let (Ok(key), Ok(value)) = (key, templates.value(&wanted.value)) {
-                needs.add(def, key.as_deref(), &value);
+                needs.add(def, key.as_deref(), &value, system);
             }
         } else {
-            needs.add(def, wanted.key.as_deref(), &wanted.value);
+            needs.add(def, wanted.key.as_deref(), &wanted.value, system);
         }
     }
     needs

@@ -12,7 +12,7 @@ use super::suspended::Suspended;
 use super::{Deed, Evaluated, Needs, Scope};
 use crate::model::facts::probe_key;
 use crate::model::plan::{DevicePlan, Held, PLAN_SCHEMA, Plan};
-use crate::model::{Device, Facts, Policy, Selector};
+use crate::model::{Device, Facts, Platform, Policy, Selector};
 use crate::repo::PolicySet;
 
 /// What a plan is asked for, besides the fleet.
@@ -108,7 +108,7 @@ impl<'a> Planner<'a> {
         for policy in &self.set.policies {
             for setting in &policy.settings {
                 if let Some(def) = self.set.catalog.settings.get(&setting.name) {
-                    names.push(super::scope::section_of(def.probe.as_deref().unwrap_or(&def.observe)));
+                    names.extend(def.observes().map(super::scope::section_of));
                 }
             }
         }
@@ -128,12 +128,24 @@ impl<'a> Planner<'a> {
         let mut refused: BTreeSet<String> = whole.into_iter().collect();
         for setting in self.set.policies.iter().flat_map(|policy| &policy.settings) {
             let Some(def) = self.set.catalog.settings.get(&setting.name) else { continue };
-            let key = setting.key.as_deref().filter(|_| !super::resolve::templated(setting));
+            // Without keys it is what its probe is asked for; the entry of a list has no name of its own.
+            let key = if def.keyed.is_none() && def.probe.is_some() { Some("") } else { setting.key.as_deref() };
+            let listed = def.keyed.as_ref().is_some_and(|keyed| keyed.by.is_some());
+            let key = key.filter(|_| !listed && !super::resolve::templated(setting));
             let wanted =
                 key.and_then(|key| def.program.probes(key, &super::placeholders(&setting.value)).ok()).filter(|lists| !lists.is_empty());
             let section = super::scope::section_of(&def.observe);
             match wanted.filter(|_| section == def.observe) {
-                Some(lists) => members.entry(section).or_default().extend(lists.iter().map(|args| probe_key(args))),
+                Some(lists) => {
+                    let names = members.entry(section).or_default();
+                    for name in lists.iter().map(|args| probe_key(args)) {
+                        // On Windows the device may write it in another case.
+                        if def.probe.is_none() && def.platforms.contains(&Platform::Windows) {
+                            names.insert(name.to_ascii_lowercase());
+                        }
+                        names.insert(name);
+                    }
+                }
                 None => drop(refused.insert(section)),
             }
         }

@@ -129,8 +129,7 @@ fn merge(set: &PolicySet, policies: &[usize]) -> ResolvedSet {
     let mut settings: Vec<ResolvedSetting> = winners.into_values().collect();
     // The map is in order of name and key already; the sort is stable.
     settings.sort_by_key(|s| s.def.phase);
-    let mut observes: Vec<Arc<str>> =
-        settings.iter().map(|s| s.def.probe.as_deref().unwrap_or(&s.def.observe).into()).collect::<Vec<Arc<str>>>();
+    let mut observes: Vec<Arc<str>> = settings.iter().flat_map(|s| s.def.observes().map(Arc::from)).collect::<Vec<Arc<str>>>();
     observes.sort();
     observes.dedup();
     let hash = content_hash(set, &settings);

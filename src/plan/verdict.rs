@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::memo::Memo;
 use super::secrets::{SecretLookup, holds_secret};
 use crate::catalog::{Compare, SettingDef};
-use crate::model::facts::{Lookup, Status};
+use crate::model::facts::{Lookup, Section, Status};
 use crate::model::plan::State;
 use crate::model::{Facts, Platform};
 
@@ -63,7 +63,7 @@ pub(super) fn judge_again(
     oldest: DateTime<Utc>,
     memo: Option<&Memo>,
 ) -> Verdict {
-    let Question { def, key, desired, platform } = *question;
+    let Question { def, desired, platform, .. } = *question;
     match platform {
         Some(platform) if !def.platforms.contains(&platform) => return Verdict::unsupported(format!("does not exist on {platform}")),
         None if facts.sections.is_empty() => return Verdict::unknown("never collected"),
@@ -79,34 +79,16 @@ pub(super) fn judge_again(
     } else {
         Cow::Borrowed(desired)
     };
-    let member = match key {
-        Some(key) if def.program.has("probes") => {
-            let ask = || def.member(key, &super::placeholders(desired)).map_err(|error| error.to_string());
-            match memo.map_or_else(|| ask().map(Cow::Owned), |memo| memo.member(ask)) {
-                Ok(member) => Some(member),
-                Err(why) => return Verdict::unknown(why),
-            }
-        }
-        other => other.map(Cow::Borrowed),
+    let (observed, section) = match seen(question, facts, memo) {
+        Ok(seen) => seen,
+        Err(verdict) => return *verdict,
     };
-    let (observed, section) = match facts.lookup(&def.observe, member.as_deref()) {
-        Lookup::Found(value, section) => (Some(value), section),
-        Lookup::Absent(_) if def.probe.is_some() => return Verdict::unknown("not collected yet"),
-        Lookup::Absent(section) => (None, section),
-        Lookup::Failed(section) => {
-            return match &section.status {
-                Status::Unsupported(why) => Verdict::unsupported(why.clone()),
-                Status::Unknown(why) => Verdict::unknown(why.clone()),
-                Status::Ok => Verdict::unknown("not observed"),
-            };
-        }
-        Lookup::Never => return Verdict::unknown(if facts.sections.is_empty() { "never collected" } else { "not collected yet" }),
-    };
+    let observed = observed.as_deref();
     if section.collected_at < oldest {
         let reason = format!("observed too long ago, {}", section.collected_at.format("%F %H:%M UTC"));
         return Verdict { too_old: true, ..Verdict::unknown(reason) };
     }
-    if let Some(error) = observed.and_then(|o| o.get("error")).and_then(Value::as_str) {
+    if let Some(error) = observed.and_then(refusal) {
         return Verdict::unknown(error.to_owned());
     }
     let ask = || match def.compare {
@@ -120,11 +102,81 @@ pub(super) fn judge_again(
     };
     let state = match answer {
         Ok(true) => State::Compliant,
-        Ok(false) if def.remediable() => State::Change,
+        Ok(false) if def.remediable_on(platform) => State::Change,
         Ok(false) => State::Report,
         Err(why) => return Verdict::unknown(why),
     };
     Verdict { state, observed: observed.cloned(), observed_at: Some(section.collected_at), reason: None, too_old: false }
+}
+
+/// Why a value could not be observed, where it says so itself; of a list of answers the first.
+fn refusal(observed: &Value) -> Option<&str> {
+    let error = |value: &'_ Value| -> bool { value.get("error").is_some_and(Value::is_string) };
+    let found = match observed {
+        Value::Array(list) => list.iter().find(|value| error(value))?,
+        value => value,
+    };
+    found.get("error").and_then(Value::as_str)
+}
+
+type Seen<'a> = (Option<Cow<'a, Value>>, &'a Section);
+
+/// The observed value that a question is about, and the section that it stands in.
+fn seen<'a>(question: &Question<'_>, facts: &'a Facts, memo: Option<&Memo>) -> Result<Seen<'a>, Box<Verdict>> {
+    let Question { def, key, desired, platform } = *question;
+    let none = |why: String| Box::new(Verdict::unknown(why));
+    let answers = def.answers(&super::placeholders(desired)).map_err(|error| none(error.to_string()))?;
+    if !answers.is_empty() {
+        let mut list = Vec::with_capacity(answers.len());
+        let mut of = None;
+        for member in &answers {
+            let (value, section) = found(def, facts.lookup(def.observed_on(platform), Some(member)), facts)?;
+            list.push(value.cloned().unwrap_or_default());
+            of = Some(section);
+        }
+        let section = of.ok_or_else(|| none("not collected yet".into()))?;
+        let value = if list.len() == 1 { list.swap_remove(0) } else { Value::Array(list) };
+        return Ok((Some(Cow::Owned(value)), section));
+    }
+    if let Some((by, key)) = def.keyed.as_ref().and_then(|keyed| keyed.by.as_ref()).zip(key) {
+        let key = def.member(key, &super::placeholders(desired)).map_err(|error| none(error.to_string()))?;
+        let (list, section) = found(def, facts.lookup(def.observed_on(platform), None), facts)?;
+        if let Some(Value::Array(list)) = list {
+            let same = |entry: &&Value| entry.get(by).and_then(Value::as_str).is_some_and(|name| name.eq_ignore_ascii_case(&key));
+            return Ok((list.iter().find(same).map(Cow::Borrowed), section));
+        }
+    }
+    let member = match key {
+        Some(key) if def.program.has("probes") => {
+            let ask = || def.member(key, &super::placeholders(desired)).map_err(|error| error.to_string());
+            Some(memo.map_or_else(|| ask().map(Cow::Owned), |memo| memo.member(ask)).map_err(none)?)
+        }
+        other => other.map(Cow::Borrowed),
+    };
+    let (value, section) = found(def, facts.lookup(def.observed_on(platform), member.as_deref()), facts)?;
+    // Windows takes a name in any case for the same: a policy that says `spooler` means the service `Spooler`.
+    let (None, Some(member), Some(Platform::Windows), None) = (value, member, platform, &def.probe) else {
+        return Ok((value.map(Cow::Borrowed), section));
+    };
+    let all = found(def, facts.lookup(def.observed_on(platform), None), facts)?.0.and_then(Value::as_object);
+    let same = all.and_then(|all| all.iter().find(|(name, _)| name.eq_ignore_ascii_case(&member)));
+    Ok((same.map(|(_, value)| Cow::Borrowed(value)), section))
+}
+
+/// What a lookup found, or why that is no evidence.
+fn found<'a>(def: &SettingDef, lookup: Lookup<'a>, facts: &Facts) -> Result<(Option<&'a Value>, &'a Section), Box<Verdict>> {
+    let verdict = match lookup {
+        Lookup::Found(value, section) => return Ok((Some(value), section)),
+        Lookup::Absent(_) if def.probe.is_some() => Verdict::unknown("not collected yet"),
+        Lookup::Absent(section) => return Ok((None, section)),
+        Lookup::Failed(section) => match &section.status {
+            Status::Unsupported(why) => Verdict::unsupported(why.clone()),
+            Status::Unknown(why) => Verdict::unknown(why.clone()),
+            Status::Ok => Verdict::unknown("not observed"),
+        },
+        Lookup::Never => Verdict::unknown(if facts.sections.is_empty() { "never collected" } else { "not collected yet" }),
+    };
+    Err(Box::new(verdict))
 }
 
 /// An observed value as it may be kept and compared later: one that belongs to a secret is replaced by its hash.

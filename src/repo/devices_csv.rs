@@ -279,7 +279,8 @@ fn set(device: &mut Device, column: &str, field: &str) -> Result<(), String> {
         }
         "transport" if !field.is_empty() => {
             let kind = TransportKind::deserialize(Value::String(field.to_lowercase())).ok();
-            device.connection.transport = Some(kind.ok_or_else(|| format!("'{field}' is no transport; write ssh, winrm, local or simulated"))?);
+            device.connection.transport =
+                Some(kind.ok_or_else(|| format!("'{field}' is no transport; write ssh, winrm, local or simulated"))?);
         }
         _ => {}
     }

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::model::plan::{DevicePlan, State};
 use crate::model::{Alert, Facts, Severity};
-pub use gather::of_fleet;
+pub use gather::{SECTIONS, of_fleet};
 pub use kept::{current, row};
 
 /// Points of each part.

@@ -9,7 +9,7 @@ use super::failure::{host, thrown};
 use super::own::own;
 use super::value::{to_dynamic, to_json};
 use super::variables::with_variables;
-use super::{Host, HostError, SharedHost, edit, engine};
+use super::{Host, HostError, SharedHost, edit, engine, windows};
 use crate::model::operation::{Operation, Reply};
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
@@ -84,6 +84,25 @@ impl DeviceObject {
         must("own", self.perform(&own(path, mode.as_deref(), owner.as_deref(), group.as_deref()))?).map(drop)
     }
 
+    /// One of the fixed scripts for Windows; what it answers in JSON, `()` where it answers nothing.
+    fn windows(&self, what: &str, operation: Result<Operation, String>) -> Fallible<Dynamic> {
+        let reply = self.perform(&operation.map_err(thrown)?)?;
+        let text = reply.stdout.clone();
+        must(what, reply)?;
+        match text.trim() {
+            "" => Ok(Dynamic::UNIT),
+            text => serde_json::from_str(text)
+                .map(|value| to_dynamic(&value))
+                .map_err(|_| thrown(format!("{what} answered something else than JSON"))),
+        }
+    }
+
+    fn security_policy(&self, entries: &Map) -> Fallible<()> {
+        let entries: Option<Vec<(&str, Value)>> = entries.iter().map(|(name, value)| Some((name.as_str(), to_json(value)?))).collect();
+        let entries = entries.ok_or_else(|| thrown("the security policy holds whole numbers and texts"))?;
+        self.windows("the security policy", windows::security_policy(&entries)).map(drop)
+    }
+
     /// The fact at a path; `()` where it was not observed. `key` is one more member, taken as a whole (it may hold dots).
     fn fact(&self, path: &str, key: Option<&str>) -> Dynamic {
         let value = self.host().fact(path);
@@ -113,6 +132,23 @@ pub(super) fn register(engine: &mut Engine) {
     engine.register_fn("try_powershell", |device: &mut DeviceObject, script: &str, params: Map| {
         device.try_powershell(script, params).map(answer)
     });
+    engine.register_fn("registry_set", |device: &mut DeviceObject, key: &str, name: &str, kind: &str, value: Dynamic| {
+        device.windows("the registry", windows::registry_set(key, name, kind, &json_of(&value)?))
+    });
+    engine.register_fn("registry_remove", |device: &mut DeviceObject, key: &str, name: &str| {
+        device.windows("the registry", windows::registry_remove(key, name))
+    });
+    engine.register_fn("users_registry_set", |device: &mut DeviceObject, user: &str, key: &str, name: &str, kind: &str, value: Dynamic| {
+        device.windows("the registry of users", windows::users_set(one_user(user)?, key, name, kind, &json_of(&value)?))
+    });
+    engine.register_fn("users_registry_remove", |device: &mut DeviceObject, user: &str, key: &str, name: &str| {
+        device.windows("the registry of users", windows::users_remove(one_user(user)?, key, name))
+    });
+    engine.register_fn("security_policy", |device: &mut DeviceObject, entries: Map| device.security_policy(&entries));
+    engine.register_fn("user_right", |device: &mut DeviceObject, right: &str, accounts: Array| -> Fallible<()> {
+        let accounts = if accounts.is_empty() { Vec::new() } else { words(&accounts)? };
+        device.windows("the security policy", windows::user_right(right, &accounts)).map(drop)
+    });
     engine.register_fn("write_file", |device: &mut DeviceObject, path: &str, content: &str| device.write_file(path, content, &Map::new()));
     engine.register_fn("write_file", |device: &mut DeviceObject, path: &str, content: &str, options: Map| {
         device.write_file(path, content, &options)
@@ -127,6 +163,20 @@ pub(super) fn register(engine: &mut Engine) {
     engine.register_fn("remove_lines", |device: &mut DeviceObject, path: &str, pattern: &str, line: &str| -> Fallible<()> {
         must("remove_lines", device.perform(&edit::remove_lines(path, pattern, line).map_err(thrown)?)?).map(drop)
     });
+}
+
+fn json_of(value: &Dynamic) -> Fallible<Value> {
+    to_json(value).ok_or_else(|| thrown("a value of the registry is a text, a whole number or a list of texts"))
+}
+
+/// `*` for every user, else a SID.
+fn one_user(user: &str) -> Fallible<Option<&str>> {
+    let sid = user.strip_prefix("S-1-").is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit() || b == b'-'));
+    match user {
+        "*" => Ok(None),
+        user if sid => Ok(Some(user)),
+        user => Err(thrown(format!("'{}' is neither * nor a SID", user.escape_debug()))),
+    }
 }
 
 /// Mode, owner and group among the options of a call.

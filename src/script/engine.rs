@@ -8,7 +8,7 @@ use rhai::module_resolvers::DummyModuleResolver;
 use rhai::{Dynamic, Engine, OptimizationLevel};
 
 use super::failure::{OutOfTime, thrown};
-use super::{device, facts_path, pure};
+use super::{device, facts_path, pure, registry, windows_names, windows_zones};
 
 /// Most operations of one call.
 const MAX_OPERATIONS: u64 = 2_000_000;
@@ -65,6 +65,9 @@ fn build() -> Engine {
     device::register(&mut engine);
     pure::register(&mut engine);
     facts_path::register(&mut engine);
+    registry::register(&mut engine);
+    windows_names::register(&mut engine);
+    windows_zones::register(&mut engine);
     engine
 }
 

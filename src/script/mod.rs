@@ -14,9 +14,11 @@ mod mentions;
 mod own;
 mod powershell;
 mod program;
+mod programs;
 mod pure;
 mod quote;
 mod recorder;
+mod registry;
 mod render;
 mod step_condition;
 #[cfg(test)]
@@ -24,6 +26,9 @@ mod tests;
 mod value;
 mod variables;
 mod version;
+pub(crate) mod windows;
+mod windows_names;
+mod windows_zones;
 
 pub use condition::{Answer, Condition};
 pub use host::{Host, HostError};
@@ -34,3 +39,5 @@ pub use recorder::Recorder;
 pub use render::{Rendered, render, shown};
 pub use step_condition::{NamedStep, StepCondition};
 pub use version::version_matches;
+pub use windows_names::{account_name, account_sid, audit_subcategory, audit_subcategory_name};
+pub use windows_zones::iana_zone;

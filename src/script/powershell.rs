@@ -71,7 +71,11 @@ pub(super) fn shown(script: &str, params: &Value) -> String {
         Some(members) if members.is_empty() => String::new(),
         _ => format!(" with $p = {params}"),
     };
-    format!("PowerShell{with}\n{}", script.trim_matches('\n'))
+    match super::windows::name_of(script) {
+        // One of a few that are always the same, and are used for hundreds of values: its name says which.
+        Some(name) => format!("PowerShell {name}{with}"),
+        None => format!("PowerShell{with}\n{}", script.trim_matches('\n')),
+    }
 }
 
 /// The value with every text in it passed through `change`, names of members too.

@@ -1,23 +1,30 @@
-//! The one place where operations become POSIX sh text. What PowerShell is given is made in `powershell.rs`.
+//! The one place where operations become what is sent to a device: POSIX sh text here, scripts for PowerShell in `programs.rs`.
 
 use std::fmt::Write as _;
 
 use super::own::owner_and_group;
-use super::{powershell, quote};
-use crate::model::operation::{Operation, ShownCommand};
+use super::{powershell, programs, quote};
+use crate::model::operation::{Operation, Shell, ShownCommand};
+
+const NUL: &str = "a NUL byte in a script";
 
 /// An operation as it is sent to a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendered {
-    /// POSIX sh text.
+    /// POSIX sh text, or the line that starts PowerShell.
     pub line: String,
     /// What is sent to its standard input.
     pub input: Option<Vec<u8>>,
 }
 
-/// Renders an operation. What no shell can express (a NUL byte, a path that is not one) becomes a command that refuses.
-pub fn render(operation: &Operation) -> Rendered {
+/// Renders an operation for what reads it. What it cannot express (a NUL byte, a path that is not one) becomes a command that
+/// refuses.
+pub fn render(operation: &Operation, shell: Shell) -> Rendered {
     match operation {
+        Operation::Run { argv, input } if shell == Shell::PowerShell => programs::run(argv, input.as_deref()),
+        Operation::WriteFile { path, content, mode, owner, group } if shell == Shell::PowerShell => {
+            programs::write(path, content, [mode, owner, group].into_iter().any(Option::is_some))
+        }
         Operation::Run { argv, input } => {
             if argv.is_empty() || argv.iter().any(|word| word.contains('\0')) {
                 return refused("a command without a program, or a NUL byte in an argument");
@@ -39,7 +46,7 @@ pub fn render(operation: &Operation) -> Rendered {
         }
         Operation::PowerShell { script, params } => {
             if script.contains('\0') {
-                return refused("a NUL byte in a script");
+                return if shell == Shell::PowerShell { programs::refused(NUL) } else { refused(NUL) };
             }
             Rendered { line: powershell::line(), input: Some(powershell::input(script, params)) }
         }
@@ -63,7 +70,8 @@ pub fn shown(operation: &Operation, redact: &dyn Fn(&str) -> String) -> ShownCom
             return ShownCommand { line: powershell::shown(&redact(script), &powershell::each_text(params, redact)), input_bytes: None };
         }
     };
-    let Rendered { line, input } = render(&redacted);
+    // Words and paths are shown in one form, whatever reads them on the device.
+    let Rendered { line, input } = render(&redacted, Shell::Posix);
     ShownCommand { line, input_bytes: input.map(|bytes| bytes.len()) }
 }
 

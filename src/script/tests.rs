@@ -130,7 +130,7 @@ fn a_shown_command_has_its_secrets_replaced_before_it_is_quoted() {
     let run = Operation::Run { argv: vec!["echo".into(), "it's secret".into()], input: Some("it's secret".into()) };
     let command = shown(&run, &redact);
     assert_eq!((command.line.as_str(), command.input_bytes), ("echo '(secret x)'", Some(10)));
-    let nul = render(&Operation::Run { argv: vec!["a\0b".into()], input: None });
+    let nul = render(&Operation::Run { argv: vec!["a\0b".into()], input: None }, crate::model::Shell::Posix);
     assert!(nul.line.contains("exit 65"), "{}", nul.line);
 }
 

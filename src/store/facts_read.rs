@@ -124,7 +124,9 @@ impl<'a> Visitor<'_> for Name<'a> {
     }
 
     fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(self.0.get(name).map(String::as_str))
+        let same = |name: &str| self.0.get(name).map(String::as_str);
+        // Names of Windows are the same in large and small letters: asked for in small ones too, they are given so.
+        Ok(same(name).or_else(|| if name.bytes().any(|b| b.is_ascii_uppercase()) { same(&name.to_ascii_lowercase()) } else { None }))
     }
 }
 

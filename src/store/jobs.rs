@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use serde_json::{Value, json};
 
 use super::audit;
-use super::jobs_read::{JOB, read};
+use super::jobs_read::{BEHIND, JOB, read};
 use super::runs::state_name;
 use super::workflow_runs::{event, legal};
 use super::{Failure, Owner, Store, StoreError, column, moment};
@@ -84,8 +84,8 @@ pub struct JobBatch {
 pub(super) fn insert(tx: &Transaction<'_>, jobs: &[Job]) -> Result<(), Failure> {
     let mut statement = tx.prepare_cached(
         "INSERT INTO Jobs (Id, Run, Step, Device, Action, Params, Part, Undoes, Priority, State, WaitsFor, Phase, WakeAt, ExpiresAt, CreatedAt,
-             Result)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'pending', NULL, 'act', ?10, ?11, ?12, ?13) ON CONFLICT (Id) DO NOTHING",
+             Result, Memo)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'pending', NULL, 'act', ?10, ?11, ?12, ?13, ?14) ON CONFLICT (Id) DO NOTHING",
     )?;
     for job in jobs {
         statement.execute(params![
@@ -102,6 +102,7 @@ pub(super) fn insert(tx: &Transaction<'_>, jobs: &[Job]) -> Result<(), Failure> 
             moment::text(job.expires_at),
             moment::text(job.created_at),
             job.result.to_string(),
+            job.memo.to_string(),
         ])?;
     }
     Ok(())
@@ -171,10 +172,10 @@ impl Store {
         })
     }
 
-    /// Gives up jobs of a run whose device did not return in time. Returns how many.
+    /// Gives up jobs of a run whose device did not return in time, and those that stand behind one. Returns how many.
     pub fn expire_jobs(&self, run: &str, actor: &Actor) -> Result<usize, StoreError> {
-        let which = "WaitsFor = 'device' AND ExpiresAt <= ?5 AND ?3 IS NULL";
-        self.end_waiting(run, JobState::Expired, which, None, "the device did not return in time", actor)
+        let which = format!("ExpiresAt <= ?5 AND ?3 IS NULL AND (WaitsFor = 'device' OR {BEHIND})");
+        self.end_waiting(run, JobState::Expired, &which, None, "the device did not return in time", actor)
     }
 
     fn end_waiting(

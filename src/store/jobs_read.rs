@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::runs::{state, state_name};
 use super::{Store, StoreError, column, moment};
@@ -17,6 +17,11 @@ const MOST_ROWS: usize = 100_000;
 pub(super) const JOB: &str =
     "SELECT Id, Run, Step, Device, Action, Params, Part, Undoes, Priority, State, WaitsFor, Phase, Attempt, Retries,
     WakeAt, ExpiresAt, CreatedAt, StartedAt, FinishedAt, Reason, Result, Memo FROM Jobs";
+
+/// What has not begun and stands behind a job that waits for its device: it waits for it too.
+pub(super) const BEHIND: &str = "State = 'pending' AND Device <> '' AND EXISTS (
+    SELECT 1 FROM Jobs e WHERE e.Device = Jobs.Device AND e.State = 'waiting' AND e.WaitsFor = 'device'
+      AND (e.Priority, e.N) < (Jobs.Priority, Jobs.N))";
 
 /// Which jobs are asked for; all members must hold. In the order in which they were asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -72,6 +77,12 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Job> {
     })
 }
 
+/// Whether any job waits for its device.
+fn anybody_is_away(c: &Connection) -> rusqlite::Result<bool> {
+    let any = "SELECT EXISTS (SELECT 1 FROM Jobs WHERE State = 'waiting' AND WaitsFor = 'device')";
+    c.prepare_cached(any)?.query_row([], |row| row.get(0))
+}
+
 impl Store {
     /// Jobs of a step whose turn has come: no earlier job of their device is open, but for one that waits for its window.
     pub fn due_jobs(&self, run: &str, step: u32, part: JobPart, now: DateTime<Utc>, limit: usize) -> Result<Vec<Job>, StoreError> {
@@ -90,15 +101,25 @@ impl Store {
         })
     }
 
-    /// When the next job of a run that waits for its time may go on.
+    /// When the next job of a run that waits for its time may go on, or has waited for its device long enough.
     pub fn next_job_at(&self, run: &str, after: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, StoreError> {
         self.read(|c| {
             let next = "SELECT min(WakeAt) FROM Jobs WHERE Run = ?1 AND State IN ('pending', 'waiting') AND WakeAt > ?2";
-            Ok(c.prepare_cached(next)?.query_row(params![run, moment::text(after)], |row| column::time_or_null(row, 0))?)
+            let next = c.prepare_cached(next)?.query_row(params![run, moment::text(after)], |row| column::time_or_null(row, 0))?;
+            if !anybody_is_away(c)? {
+                return Ok(next);
+            }
+            let over = format!(
+                "SELECT min(ExpiresAt) FROM Jobs WHERE Run = ?1 AND State IN ('pending', 'waiting') AND ExpiresAt > ?2
+                   AND (WaitsFor = 'device' OR {BEHIND})"
+            );
+            let over = c.prepare_cached(&over)?.query_row(params![run, moment::text(after)], |row| column::time_or_null(row, 0))?;
+            Ok([next, over].into_iter().flatten().min())
         })
     }
 
-    /// How many jobs of a run are where, by step. Rollbacks do not count.
+    /// How many jobs of a run are where, by step. Rollbacks do not count. What stands behind a job that waits for its device waits
+    /// for it too.
     pub fn job_counts(&self, run: &str) -> Result<BTreeMap<u32, JobCounts>, StoreError> {
         self.counts(run, "run")
     }
@@ -122,6 +143,17 @@ impl Store {
                 let (step, state, offline, n) = row?;
                 counts.entry(step).or_default().add(state, offline, n);
             }
+            if !anybody_is_away(c)? {
+                return Ok(counts);
+            }
+            let mut behind = c
+                .prepare_cached(&format!("SELECT Step, count(*) FROM Jobs WHERE Run = ?1 AND Part = ?2 AND {BEHIND} GROUP BY Step"))?;
+            for row in behind.query_map([run, part], |row| Ok((row.get::<_, u32>(0)?, row.get::<_, i64>(1)? as usize)))? {
+                let (step, n) = row?;
+                let counts = counts.entry(step).or_default();
+                counts.pending = counts.pending.saturating_sub(n);
+                counts.offline += n;
+            }
             Ok(counts)
         })
     }
@@ -142,6 +174,18 @@ impl Store {
             let given = params![filter.run, filter.step, filter.device, filter.action, states, filter.printed, limit as i64];
             let rows = statement.query_map(given, read)?;
             Ok(rows.collect::<Result<_, rusqlite::Error>>()?)
+        })
+    }
+
+    /// Whether everything of a run has ended, waits for a window or its device, or stands behind something that waits for its device.
+    pub fn jobs_rest(&self, run: &str) -> Result<bool, StoreError> {
+        self.read(|c| {
+            let rest = format!(
+                "SELECT EXISTS (SELECT 1 FROM Jobs WHERE Run = ?1) AND NOT EXISTS (
+                   SELECT 1 FROM Jobs WHERE Run = ?1 AND State IN ('pending', 'waiting', 'running')
+                     AND NOT (State = 'waiting' AND WaitsFor IN ('window', 'device')) AND NOT ({BEHIND}))"
+            );
+            Ok(c.prepare_cached(&rest)?.query_row([run], |row| row.get(0))?)
         })
     }
 

@@ -38,6 +38,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("migrations/0011_steady.sql")),
     M::up(include_str!("migrations/0012_updates.sql")),
     M::up(include_str!("migrations/0013_membership.sql")),
+    M::up(include_str!("migrations/0014_away.sql")),
 ];
 
 /// The newest version that is understood.

@@ -260,7 +260,8 @@ impl Store {
             let jobs = tx
                 .prepare_cached(
                     "UPDATE Jobs SET State = 'pending', WaitsFor = NULL, WakeAt = NULL, FinishedAt = NULL, Reason = NULL, Retries = 0,
-                         Attempt = Attempt + (State IN ('failed', 'interrupted')), Phase = 'act', Memo = 'null', ExpiresAt = ?2
+                         Attempt = Attempt + (State IN ('failed', 'interrupted')), Phase = 'act',
+                         Memo = CASE WHEN Device = '' THEN Memo ELSE 'null' END, ExpiresAt = ?2
                      WHERE Run = ?1 AND State IN ('failed', 'cancelled', 'expired', 'interrupted')",
                 )?
                 .execute(params![id, moment::text(now + lifetime(&run))])?;

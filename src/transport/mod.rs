@@ -1,4 +1,4 @@
-//! Local processes, SSH, WinRM and simulated devices behind one trait. The only room that opens sessions to devices: [`Sessions`].
+//! Local processes, SSH, WinRM, file shares and simulated devices behind one trait. The only room that opens sessions to devices: [`Sessions`].
 //!
 //! `script` composes what is run, `collect` and `apply` call; here it is delivered, bounded, and ended for certain.
 
@@ -7,6 +7,7 @@ mod conversation;
 mod local;
 mod session;
 mod sessions;
+pub mod share;
 mod simulated;
 mod ssh;
 mod target;

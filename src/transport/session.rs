@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::diagnose::{Category, Diagnose};
+pub use crate::model::operation::Shell;
 
 /// A command for a device.
 #[derive(Clone, Debug, Default)]
@@ -101,6 +102,22 @@ pub enum TransportError {
         /// In the system's words.
         reason: String,
     },
+    /// A device behind a share has not fetched the job; it was taken back, and nothing has happened.
+    #[error("the device did not fetch its job from {share} within {seconds} s; the job was taken back")]
+    NotFetched {
+        /// Folder of the device on the share.
+        share: String,
+        /// The limit.
+        seconds: u64,
+    },
+    /// The share cannot be read or written.
+    #[error("the share {share}: {reason}")]
+    Share {
+        /// Folder of the device on the share.
+        share: String,
+        /// In the system's words.
+        reason: String,
+    },
     /// WinRM: the sign-in was refused.
     #[error("cannot sign in to {address} as {user}: {reason}")]
     SignIn {
@@ -185,6 +202,8 @@ impl Diagnose for TransportError {
             Self::Lost { .. } => "RMM0408",
             Self::Cancelled => "RMM0409",
             Self::Setup { .. } => "RMM0410",
+            Self::NotFetched { .. } => "RMM0440",
+            Self::Share { .. } => "RMM0441",
             Self::SignIn { .. } => "RMM0412",
             Self::Certificate { .. } => "RMM0413",
             Self::ChangedCertificate { .. } => "RMM0414",
@@ -196,7 +215,7 @@ impl Diagnose for TransportError {
 
     fn category(&self) -> Category {
         match self {
-            Self::Unreachable { .. } | Self::Timeout { .. } => Category::Device,
+            Self::Unreachable { .. } | Self::Timeout { .. } | Self::NotFetched { .. } | Self::Share { .. } => Category::Device,
             Self::Lost { .. } | Self::Cancelled | Self::Quota { .. } => Category::Transient,
             Self::OutputLimit { .. }
             | Self::Authentication { .. }
@@ -256,6 +275,14 @@ impl Diagnose for TransportError {
                     .into()
             }
             Self::Lost { .. } => "it is tried again; where it happens often, look into the device's own log".into(),
+            Self::NotFetched { .. } => {
+                "see on the device that the task 'rmm runner' runs and that the computer's account may read and change the share; \
+                                        connections.share_timeout in rmm.toml is the time it has"
+                    .into()
+            }
+            Self::Share { .. } => {
+                "see that the share is mounted and that you may read and change it; `rmm share init DIRECTORY` prepares one".into()
+            }
             Self::SignIn { .. } => {
                 "check connection.user (DOMAIN\\user, user@domain, or a local user) and connection.password; the user has to be an \
                  administrator or in Remote Management Users, and `winrm get winrm/config/service/auth` on the device shows the ways \
@@ -313,16 +340,6 @@ fn fault_advice(code: u32, subcode: &str) -> &'static str {
 fn host_and_port(address: &str) -> (&str, &str) {
     let (host, port) = address.rsplit_once(':').unwrap_or((address, "22"));
     (host.trim_start_matches('[').trim_end_matches(']'), port)
-}
-
-/// What reads the command lines of a device.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Shell {
-    /// A POSIX shell.
-    #[default]
-    Posix,
-    /// PowerShell: lines are those of `script::powershell`, and run as they are, without a wrapper.
-    PowerShell,
 }
 
 /// A signed-in session on one device. Cheap to share; commands may run side by side.

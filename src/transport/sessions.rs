@@ -15,7 +15,7 @@ use super::conversation::Conversation;
 use super::simulated::Simulator;
 use super::ssh::{self, Connected};
 use super::wrapper::Rise;
-use super::{Command, Output, Session, SessionOptions, Shell, Target, TransportError, local, secret, winrm};
+use super::{Command, Output, Session, SessionOptions, Shell, Target, TransportError, local, secret, share, winrm};
 use crate::access::Secrets;
 use crate::model::Platform;
 use crate::model::device::{Connection, TransportKind};
@@ -30,6 +30,7 @@ pub struct Sessions {
 struct Inner {
     options: SessionOptions,
     secrets: Arc<dyn Secrets>,
+    clock: Arc<dyn Clock>,
     shared: ssh::Shared,
     slots: Mutex<HashMap<String, Arc<Slot>>>,
     winrm: winrm::Shared,
@@ -56,14 +57,14 @@ impl Sessions {
 
     /// The same; simulated devices live by this clock.
     pub fn with_clock(options: SessionOptions, secrets: Arc<dyn Secrets>, clock: Arc<dyn Clock>) -> Self {
-        Self::made(Inner::new(options, secrets, Arc::new(Simulator::new(clock))))
+        Self::made(Inner::new(options, secrets, Arc::clone(&clock), Arc::new(Simulator::new(clock))))
     }
 
     /// With other limits, the same secrets, and the same simulated devices, which keep what was changed on them.
     #[must_use]
     pub fn renewed(&self, options: SessionOptions) -> Self {
         let secrets = Arc::clone(&self.inner.secrets);
-        Self::made(Inner::new(options, secrets, Arc::clone(&self.inner.simulator)))
+        Self::made(Inner::new(options, secrets, Arc::clone(&self.inner.clock), Arc::clone(&self.inner.simulator)))
     }
 
     fn made(inner: Inner) -> Self {
@@ -94,6 +95,7 @@ impl Sessions {
                 }
                 return Ok(Arc::new(WinrmSession { inner: Arc::clone(&self.inner), place }));
             }
+            TransportKind::Share => return self.inner.share(target),
             TransportKind::Ssh => {}
         }
         self.inner.sweep();
@@ -144,10 +146,11 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl Inner {
-    fn new(options: SessionOptions, secrets: Arc<dyn Secrets>, simulator: Arc<Simulator>) -> Self {
+    fn new(options: SessionOptions, secrets: Arc<dyn Secrets>, clock: Arc<dyn Clock>, simulator: Arc<Simulator>) -> Self {
         Self {
             options,
             secrets,
+            clock,
             shared: ssh::Shared::default(),
             slots: Mutex::default(),
             winrm: winrm::Shared::default(),
@@ -157,6 +160,28 @@ impl Inner {
             stop: Mutex::default(),
             simulator,
         }
+    }
+
+    /// A device behind a share. Nothing is opened: the first job shows whether the share is there.
+    fn share(&self, target: &Target) -> Result<Arc<dyn Session>, TransportError> {
+        let setup = |what: &str, reason: String| TransportError::Setup { what: what.into(), reason };
+        let share = target
+            .connection
+            .share
+            .as_deref()
+            .ok_or_else(|| setup("connection.share", "transport: share needs the directory of the share".into()))?;
+        let name = crate::model::device::SecretRef { secret: share::KEY_NAME.into() };
+        let key = share::SigningKey::read(&secret(&*self.secrets, &name)?).map_err(|reason| setup("the signing key of shares", reason))?;
+        let times = share::Times { fetch: self.options.share_timeout, command: self.options.command_timeout };
+        let path = std::path::Path::new(share);
+        Ok(Arc::new(share::ShareSession::new(
+            path,
+            &target.name,
+            Arc::new(key),
+            times,
+            self.options.max_output_bytes,
+            Arc::clone(&self.clock),
+        )))
     }
 
     fn slot(&self, target: &Target) -> Arc<Slot> {

@@ -33,6 +33,8 @@ pub struct SessionOptions {
     pub ssh_timeout: Duration,
     /// Time to reach and sign in over WinRM.
     pub winrm_timeout: Duration,
+    /// How long a device behind a share may take to fetch a job.
+    pub share_timeout: Duration,
     /// Time for a command that does not bring its own.
     pub command_timeout: Duration,
     /// How long an idle session is kept.
@@ -56,6 +58,7 @@ impl Default for SessionOptions {
         Self {
             ssh_timeout: Duration::from_secs(30),
             winrm_timeout: Duration::from_secs(30),
+            share_timeout: Duration::from_mins(15),
             command_timeout: Duration::from_mins(5),
             session_ttl: Duration::from_mins(5),
             sign_in_ttl: Duration::from_hours(1),

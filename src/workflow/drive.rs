@@ -309,7 +309,7 @@ impl Driver {
     /// Chooses what begins: within the connections, the sites, and what each step allows.
     fn choose(&self, parts: &Parts, state: &mut State, now: DateTime<Utc>) -> Result<(), StoreError> {
         let config = &parts.set.config;
-        let mut free = (config.connections.max_concurrent as usize).saturating_sub(state.flights.len());
+        let mut free = self.most(parts, state).saturating_sub(state.flights.len());
         let mut at_site: HashMap<&str, usize> = HashMap::new();
         let mut in_step: HashMap<(&str, u32, JobPart), usize> = HashMap::new();
         for flight in state.flights.values() {
@@ -359,6 +359,14 @@ impl Driver {
             }
         }
         self.claim(parts, state, &chosen, now)
+    }
+
+    /// Devices at once: as the configuration says, unless the person whose action this is has asked for another number.
+    fn most(&self, parts: &Parts, state: &State) -> usize {
+        let Which::One(id) = &self.which else { return parts.set.config.connections.max_concurrent as usize };
+        let by_hand = state.led.get(id).filter(|led| led.run.cause.kind == "hand");
+        let asked = by_hand.and_then(|led| led.run.steps.iter().filter_map(|step| step.max_parallel).max());
+        asked.unwrap_or(parts.set.config.connections.max_concurrent) as usize
     }
 
     /// Writes down that jobs begin, before they do.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use crate::apply::Parts;
+use crate::apply::{Parts, filled};
 use crate::catalog::ActionDef;
 use crate::model::action::{ActsOn, By};
 use crate::model::job::{JobPart, JobPhase};
@@ -68,7 +68,17 @@ pub(super) fn jobs(parts: &Parts, run: &WorkflowRun, n: u32, step: &Step, call: 
     let total = i32::try_from(devices.len()).unwrap_or(i32::MAX).max(1);
     let spread = step.stagger.map_or(TimeDelta::zero(), |stagger| stagger.delta() / total);
     let moment = |i: usize| (!spread.is_zero()).then(|| now + spread * i32::try_from(i).unwrap_or(i32::MAX));
-    Ok(devices.iter().enumerate().map(|(i, device)| new(i, device.name.as_str().into(), Value::Null, moment(i))).collect())
+    let filled = filled(parts, &devices, &call)?;
+    let job = |(i, device): (usize, &Arc<Device>)| {
+        let mut job = new(i, device.name.as_str().into(), Value::Null, moment(i));
+        match filled.as_ref().map(|filled| filled.of(&device.name)) {
+            None => {}
+            Some((parameter, Ok(value))) => drop(job.with.insert(parameter.to_owned(), value)),
+            Some((_, Err(why))) => job.memo = json!({ "refused": why }),
+        }
+        job
+    };
+    Ok(devices.iter().enumerate().map(job).collect())
 }
 
 /// The rollbacks of jobs that succeeded, the last one first.

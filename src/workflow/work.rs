@@ -62,6 +62,9 @@ async fn action(doing: &Doing<'_>) -> Result<Worked, StoreError> {
         let reason = format!("the script of {} has changed since the run began; start a new run", job.action);
         return Ok(failed(job, reason));
     }
+    if let (JobPart::Run, Some(why)) = (job.part, job.memo["refused"].as_str()) {
+        return Ok(failed(job, format!("{} was refused as the step began: {why}", job.action)));
+    }
     let call = ActionCall { action: Arc::clone(&job.action), with: job.with.clone(), on: Vec::new() };
     let allowed = if matches!(run.cause.kind.as_str(), "hand" | "manual") { Allowed::Confirmed } else { Allowed::Workflow };
     let key = format!("{}.{}", job.id, job.attempt.max(1));

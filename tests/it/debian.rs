@@ -12,6 +12,15 @@ mod packages;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
+
+use rmm::access::{Redactor, SecretStore};
+use rmm::apply::Parts;
+use rmm::model::run::Actor;
+use rmm::repo::LoadOptions;
+use rmm::store::Store;
+use rmm::time::Clock;
+use rmm::transport::{SessionOptions, Sessions};
 
 use crate::fleet::Said;
 use crate::sshd::{is_root, keygen};
@@ -99,6 +108,43 @@ impl Debian {
         self.folder.path().join("repo")
     }
 
+    /// Where the keys of the devices are.
+    pub(crate) fn home(&self) -> PathBuf {
+        self.folder.path().join("home")
+    }
+
+    /// What carrying out needs, in this process, with the clock that is given.
+    pub(crate) fn parts(&self, clock: Arc<dyn Clock>) -> Parts {
+        let options = LoadOptions { root: self.repo(), env: None, environment: Vec::new(), now: clock.now() };
+        let loaded = rmm::repo::load(&options);
+        assert!(loaded.set.is_some(), "{:#?}", loaded.problems);
+        let set = Arc::new(loaded.set.unwrap());
+        let store = Store::open(&self.repo().join(".rmm/rmm.db"), Arc::clone(&clock)).unwrap();
+        rmm::apply::declare(&set, &store).unwrap();
+        let secrets = Arc::new(SecretStore::new(&self.repo(), Redactor::new()));
+        let options = SessionOptions {
+            ssh_timeout: Duration::from_secs(20),
+            home: Some(self.home()),
+            agent: Some(PathBuf::new()),
+            ..SessionOptions::default()
+        };
+        Parts {
+            set,
+            store,
+            sessions: Arc::new(Sessions::new(options, Arc::clone(&secrets) as _)),
+            secrets,
+            redactor: Redactor::new(),
+            clock,
+            actor: Actor { user: "rmm".into(), from: "reconcile@here".into() },
+        }
+    }
+
+    /// Asks the database: columns of a row with a space between them. Nothing where there is none yet.
+    pub(crate) fn sql(&self, query: &str) -> Vec<String> {
+        let path = self.repo().join(".rmm/rmm.db");
+        if path.exists() { crate::fleet::sql(&path, query) } else { Vec::new() }
+    }
+
     /// Writes a file of the policy repository.
     pub(crate) fn file(&self, path: &str, text: &str) {
         let path = self.repo().join(path);
@@ -109,7 +155,7 @@ impl Debian {
     /// The real binary in the repository, with the keys of the devices.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rmm"));
-        command.arg("-C").arg(self.repo()).args(args).env("HOME", self.folder.path().join("home"));
+        command.arg("-C").arg(self.repo()).args(args).env("HOME", self.home());
         command.env_remove("SSH_AUTH_SOCK").env("RMM_IN_AUTOMATION", "1").stdin(Stdio::null());
         command
     }

@@ -130,19 +130,7 @@ impl Fleet {
 
     /// Asks the database.
     pub(crate) fn sql(&self, query: &str) -> Vec<String> {
-        let connection = rusqlite::Connection::open(self.db()).unwrap();
-        connection.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
-        let mut statement = connection.prepare(query).unwrap();
-        let columns = statement.column_count();
-        let row = |row: &rusqlite::Row<'_>| {
-            let text = |value: rusqlite::types::ValueRef<'_>| match value {
-                rusqlite::types::ValueRef::Integer(n) => n.to_string(),
-                rusqlite::types::ValueRef::Text(t) => String::from_utf8_lossy(t).into_owned(),
-                other => format!("{other:?}"),
-            };
-            Ok((0..columns).map(|i| text(row.get_ref(i).unwrap())).collect::<Vec<_>>().join(" "))
-        };
-        statement.query_map([], row).unwrap().map(Result::unwrap).collect()
+        sql(&self.db(), query)
     }
 
     /// States of the changes of the newest run with how many are in each: `done 4`.
@@ -164,6 +152,23 @@ impl Fleet {
         }
         assert_eq!(litter(self.folder.path()), Vec::<PathBuf>::new());
     }
+}
+
+/// Asks a database: columns of a row with a space between them.
+pub(crate) fn sql(db: &Path, query: &str) -> Vec<String> {
+    let connection = rusqlite::Connection::open(db).unwrap();
+    connection.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
+    let mut statement = connection.prepare(query).unwrap();
+    let columns = statement.column_count();
+    let row = |row: &rusqlite::Row<'_>| {
+        let text = |value: rusqlite::types::ValueRef<'_>| match value {
+            rusqlite::types::ValueRef::Integer(n) => n.to_string(),
+            rusqlite::types::ValueRef::Text(t) => String::from_utf8_lossy(t).into_owned(),
+            other => format!("{other:?}"),
+        };
+        Ok((0..columns).map(|i| text(row.get_ref(i).unwrap())).collect::<Vec<_>>().join(" "))
+    };
+    statement.query_map([], row).unwrap().map(Result::unwrap).collect()
 }
 
 /// Temporary files below a directory.

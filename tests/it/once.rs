@@ -158,7 +158,7 @@ fn answer(path: &Path) -> Option<Acted> {
 
 #[test]
 fn whoever_drives_an_action_may_be_killed_at_any_moment_and_every_effect_happens_once() {
-    let kills: usize = std::env::var("RMM_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(6);
+    let kills: usize = std::env::var("RMM_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(3);
     let house = House::new();
     let with = |round: usize| json!({"dir": house.dir(), "round": round});
     let begun = Instant::now();

@@ -59,7 +59,7 @@ fn of(errand: &Errand<'_>, device: &Device) -> Result<Client, String> {
     let target = target(&errand.parts.set, device);
     let ssh = match target.transport() {
         TransportKind::Ssh => true,
-        TransportKind::Winrm => false,
+        TransportKind::Winrm | TransportKind::Share => false,
         TransportKind::Local | TransportKind::Simulated => return Err("this very computer needs no remote session".into()),
     };
     let user = errand.text("user").or(target.connection.user.as_deref());

@@ -8,11 +8,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::invoke_inventory::scope_of;
 use super::{EngineAction, Errand, cancelled, done, failed};
-use crate::apply::survey::{Ask, Observed};
+use crate::apply::survey::Observed;
 use crate::apply::{Acted, Parts};
-use crate::model::Category;
 use crate::plan::Scope;
-use crate::report::health::{Condition, Health, of_fleet};
+use crate::report::health::{Condition, Health, SECTIONS, of_fleet};
 use crate::store::StoreError;
 
 /// Most devices that a message names.
@@ -23,6 +22,14 @@ pub(super) struct TestGroupHealth;
 fn judged(parts: &Parts, scope: &Scope) -> Result<BTreeMap<String, Health>, StoreError> {
     let survey = parts.survey();
     of_fleet(&parts.store, &survey.verdicts(&survey.devices(scope)?)?, parts.clock.now())
+}
+
+/// What costs a device most, in words.
+fn reasons(health: &Health) -> String {
+    let mut missing: Vec<_> = health.parts.iter().flat_map(|part| &part.missing).filter(|missing| missing.points > 0).collect();
+    missing.sort_by_key(|missing| std::cmp::Reverse(missing.points));
+    let told = missing.iter().take(NAMED).map(|missing| format!("-{} {}", missing.points, missing.reason));
+    told.collect::<Vec<_>>().join(", ")
 }
 
 #[async_trait::async_trait]
@@ -52,8 +59,8 @@ impl EngineAction for TestGroupHealth {
                 silent.lock().unwrap_or_else(PoisonError::into_inner).push(observed.device);
             }
         };
-        let categories = [Category::Performance, Category::Security];
-        let outcome = parts.survey().inventory(&scope, &categories, Ask::Again, None, cancel, &note).await?;
+        let sections = SECTIONS.map(str::to_owned);
+        let outcome = parts.survey().afresh(&scope, &sections, cancel, &note).await?;
         if outcome.cancelled {
             return Ok(cancelled());
         }
@@ -96,8 +103,9 @@ impl EngineAction for TestGroupHealth {
         if score < least {
             let mut worst = scores;
             worst.sort_unstable();
+            let reasons = worst.first().map(|(_, name)| reasons(&health[*name])).unwrap_or_default();
             let worst = names(&mut worst.iter().map(|(score, name)| format!("{name} {score}")));
-            why.push(format!("the health is {score} on average, and {least} is asked for (lowest: {worst})"));
+            why.push(format!("the health is {score} on average, and {least} is asked for (lowest: {worst}; {reasons})"));
         }
         if why.is_empty() {
             return Ok(done(format!("the health of {} devices is {score} on average", errand.devices.len()), value));

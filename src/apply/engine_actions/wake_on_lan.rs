@@ -215,10 +215,12 @@ impl EngineAction for WakeOnLan {
             });
         };
         let windows = is_windows(via, &parts.store.facts(&via.name, None)?);
-        let rendered = crate::script::render(&packets.relayed(windows));
-        let command = Command { line: rendered.line, input: rendered.input.unwrap_or_default(), ..Command::default() };
         let answer = match parts.sessions.open(&target(&parts.set, via), cancel).await {
-            Ok(session) => session.run(command, cancel).await,
+            Ok(session) => {
+                let rendered = crate::script::render(&packets.relayed(windows), session.shell());
+                let command = Command { line: rendered.line, input: rendered.input.unwrap_or_default(), ..Command::default() };
+                session.run(command, cancel).await
+            }
             Err(error) => Err(error),
         };
         Ok(match answer {
@@ -272,7 +274,7 @@ mod tests {
         assert_eq!(packets.send().await.unwrap(), 1);
         let (size, _) = listener.recv_from(&mut buffer).await.unwrap();
         assert_eq!(&buffer[..size], expected);
-        let line = crate::script::render(&packets.relayed(false)).line;
+        let line = crate::script::render(&packets.relayed(false), crate::model::Shell::Posix).line;
         for hidden in ["", "python3"] {
             // The second time there is only Perl.
             let line = if hidden.is_empty() { line.clone() } else { line.replacen("command -v python3", "command -v no-python", 1) };

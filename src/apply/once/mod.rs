@@ -1,8 +1,8 @@
 //! Effects that happen once: an operation is carried out under a key, detached from whoever asks for it, and leaves a receipt
 //! on the device. Asked for again under the same key it is waited for, or answered from the receipt.
 //!
-//! The programs are POSIX sh, beside this file. What belongs to an operation travels on standard input, so that neither its line
-//! nor its hash stands among the arguments of a process. Called by `host`.
+//! The programs are POSIX sh and PowerShell, beside this file. What belongs to an operation travels on standard input (on Windows
+//! from there through a pipe), so that neither its line nor its hash stands among the arguments of a process. Called by `host`.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::diagnose::{Category, Diagnose};
 use crate::script::{Rendered, quote};
-use crate::transport::{Command, Output, Session, TransportError};
+use crate::transport::{Command, Output, Session, Shell, TransportError};
 
 /// Most bytes of a stream that a receipt keeps; what comes after is dropped.
 const MOST_KEPT: u64 = 1 << 20;
@@ -83,7 +83,11 @@ impl Receipts {
     ) -> Result<Output, OnceError> {
         self.count += 1;
         let key = format!("{}.{}", self.key, self.count);
-        let command = waiting(&key, &rendered, limit);
+        let shell = session.shell();
+        let command = match shell {
+            Shell::Posix => waiting(&key, &rendered, limit),
+            Shell::PowerShell => windows::waiting(&key, &rendered, limit),
+        };
         let mut tries = 0;
         loop {
             match session.run(command.clone(), cancel).await {
@@ -98,7 +102,11 @@ impl Receipts {
                 Err(TransportError::Lost { .. } | TransportError::Unreachable { .. }) if tries < RECONNECTS => {}
                 Err(TransportError::Cancelled) => {
                     // What was detached is ended by another command; where that does not get through, its time limit ends it.
-                    let _ = session.run(stopping(&key), &CancellationToken::new()).await;
+                    let stop = match shell {
+                        Shell::Posix => stopping(&key),
+                        Shell::PowerShell => windows::stopping(&key),
+                    };
+                    let _ = session.run(stop, &CancellationToken::new()).await;
                     return Err(TransportError::Cancelled.into());
                 }
                 Err(error) => return Err(error.into()),
@@ -189,3 +197,4 @@ fn hash(parts: &[&[u8]]) -> String {
 
 #[cfg(test)]
 mod tests;
+mod windows;

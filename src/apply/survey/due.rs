@@ -118,6 +118,23 @@ impl Survey<'_> {
         Ok(work.into_values().collect())
     }
 
+    /// What devices are judged by, however fresh it is: what policies look at, and these sections.
+    pub(super) fn judged_by(&self, scope: &Scope, sections: &[String]) -> Result<Vec<Asked>, StoreError> {
+        let mut alike = Alike::default();
+        let mut known: HashMap<String, Arc<Request>> =
+            self.due(scope, Refresh::Always)?.into_iter().map(|(device, request)| (device.name.clone(), request)).collect();
+        let with = |request: Option<Arc<Request>>| {
+            let mut whole = request.map_or_else(Request::default, |request| (*request).clone());
+            whole.merge(Request::for_paths(sections));
+            whole
+        };
+        let candidates = self.candidates(scope)?.into_iter();
+        Ok(candidates
+            .map(|device| (alike.share(with(known.remove(&device.name))), device))
+            .map(|(request, device)| (device, request))
+            .collect())
+    }
+
     pub(super) fn inventory_due(&self, scope: &Scope, categories: &[crate::model::Category], ask: Ask) -> Result<Vec<Asked>, StoreError> {
         use crate::model::Category as Facet;
         let now = self.clock.now();

@@ -100,6 +100,17 @@ impl Survey<'_> {
         self.observe(self.all_due(scope)?, Merge::Replace, concurrency, cancel, on).await
     }
 
+    /// Observes everything that devices are judged by, in one visit each: what policies look at, and these sections.
+    pub async fn afresh(
+        &self,
+        scope: &Scope,
+        sections: &[String],
+        cancel: &CancellationToken,
+        on: &(dyn Fn(Observed) + Send + Sync),
+    ) -> Result<Outcome, StoreError> {
+        self.observe(self.judged_by(scope, sections)?, Merge::Replace, None, cancel, on).await
+    }
+
     /// Observes devices and keeps what is seen. One attempt each; results are written in batches.
     pub async fn observe(
         &self,

@@ -1,5 +1,5 @@
 # Records of the Windows event log after a place, the oldest first, one JSON object a line; before those of each log a line
-# with its newest and its oldest record, and behind them one that says that these were all. What is asked for stands in $asked:
+# with its newest and its oldest record, and behind them one that says that these were all. What is asked for stands in $p:
 #   logs      name, and number and time of the last record that was read; without these nothing but the place is told
 #   levels    levels that count;  failures  whether audit failures do
 #   most      records of one log; longest   characters of a message
@@ -29,12 +29,12 @@ function Get-Place($name, [bool]$oldest) {
     }
 }
 
-$which = @($asked.levels | ForEach-Object { 'Level=' + ([int]$_).ToString($inv) })
+$which = @($p.levels | ForEach-Object { 'Level=' + ([int]$_).ToString($inv) })
 # The bit of the keyword 'Audit Failure'.
-if ($asked.failures) { $which += 'band(Keywords,4503599627370496)' }
+if ($p.failures) { $which += 'band(Keywords,4503599627370496)' }
 $which = $which -join ' or '
 
-foreach ($log in $asked.logs) {
+foreach ($log in $p.logs) {
     try {
         $newest = Get-Place $log.name $false
         $oldest = Get-Place $log.name $true
@@ -44,11 +44,11 @@ foreach ($log in $asked.logs) {
         # Cleared meanwhile: its numbers have begun anew.
         if ($newest.number -lt $after -or ($oldest.number -le $after -and $oldest.at -gt [long]$log.at)) { $after = 0 }
         $filter = '*[System[(EventRecordID>' + $after.ToString($inv) + ') and (' + $which + ')]]'
-        Get-WinEvent -LogName $log.name -FilterXPath $filter -MaxEvents ([int]$asked.most) -Oldest | ForEach-Object {
+        Get-WinEvent -LogName $log.name -FilterXPath $filter -MaxEvents ([int]$p.most) -Oldest | ForEach-Object {
             $text = $_.Message
             # The texts of a provider that was removed are gone; its values are not.
             if (-not $text) { $text = ($_.Properties | ForEach-Object { [string]$_.Value }) -join ' ' }
-            if ($text.Length -gt [int]$asked.longest) { $text = $text.Substring(0, [int]$asked.longest) }
+            if ($text.Length -gt [int]$p.longest) { $text = $text.Substring(0, [int]$p.longest) }
             $keywords = if ($null -eq $_.Keywords) { '0' } else { ([long]$_.Keywords).ToString('x', $inv) }
             Write-Line ([ordered]@{
                 RecordId = $_.RecordId; Id = $_.Id; Level = $_.Level; LevelDisplayName = [string]$_.LevelDisplayName

@@ -147,7 +147,7 @@ fn an_option_of_the_ssh_server_is_tested_before_it_is_used() {
             "mkdir -p -m 0755 /run/sshd".to_owned(),
             "/usr/sbin/sshd -t".to_owned(),
             format!("rm -f -- {file}.rmm-before"),
-            "systemctl try-reload-or-restart -- sshd.service".to_owned(),
+            "systemctl try-reload-or-restart -- ssh.service".to_owned(),
         ]
     );
     let sshd = setting("SshdConfig");

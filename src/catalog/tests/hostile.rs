@@ -81,7 +81,10 @@ fn hostile_values_are_refused_or_stay_data() {
                         refused += 1;
                         continue;
                     }
-                    for os in [debian(), alpine(), fedora()] {
+                    for os in [debian(), alpine(), fedora(), windows()] {
+                        if os.platform().is_some_and(|platform| !setting.platforms.contains(&platform)) {
+                            continue;
+                        }
                         let recorder = Arc::new(Mutex::new(Recorder::new("web-1", Arc::new(os))));
                         let host: SharedHost = recorder.clone();
                         match setting.program.apply(&host, key.as_deref(), &value, None) {

@@ -19,6 +19,7 @@ fn all() -> Vec<(String, String)> {
         .chain(files(&SETTINGS))
         .filter(|(_, text)| text.contains("powershell("))
         .flat_map(|(name, text)| scripts(text).into_iter().map(move |script| (name.clone(), script)))
+        .chain(crate::script::windows::scripts().map(|(name, text)| (name.to_owned(), text.to_owned())))
         .collect()
 }
 
@@ -44,7 +45,8 @@ pub(crate) fn parsed(text: &str) -> Vec<String> {
 }
 
 /// What Windows PowerShell 5.1 does not have, what later ones do not have, and what has no place in a catalog.
-const REFUSED: [&str; 14] = [
+const REFUSED: &[&str] = &[
+    // Newer than 5.1: operators, parameters, commands, variables.
     "??",
     "?.",
     "?[",
@@ -53,23 +55,97 @@ const REFUSED: [&str; 14] = [
     "-Parallel",
     "-AsHashtable",
     "ConvertFrom-Json -Depth",
-    "Get-WmiObject",
+    "Get-Error",
+    "-AsByteStream",
+    "-EnumsAsStrings",
+    "-AsArray",
+    "-EscapeHandling",
+    "-SkipCertificateCheck",
+    "-SkipHttpErrorCheck",
+    "-MaximumRetryCount",
+    "-LeafBase",
+    "-FollowSymlink",
+    "-Shuffle",
+    "Test-Json",
+    "Join-String",
+    "Remove-Service",
+    "Get-Uptime",
+    "Get-SecureRandom",
+    "ConvertFrom-Markdown",
+    "TickCount64",
+    "$PSStyle",
+    "$IsWindows",
+    "$IsLinux",
+    "$IsMacOS",
+    "$IsCoreCLR",
+    // Gone in later ones.
+    "WmiObject",
     "Invoke-WmiMethod",
+    "Set-WmiInstance",
+    "Register-WmiEvent",
     "gwmi",
+    "[wmi",
+    "Get-EventLog",
+    "Write-EventLog",
+    "Clear-EventLog",
+    "New-EventLog",
+    "Limit-EventLog",
+    "New-WebServiceProxy",
+    "PSSnapin",
+    "ConvertFrom-String ",
+    "Get-ControlPanelItem",
+    "Export-Console",
+    "Start-Transaction",
+    // Not there on Server Core, in a session without a desktop, or not without a person.
+    "Out-GridView",
+    "Read-Host",
+    "Get-Credential",
+    "Show-Command",
+    // What runs text.
     "Invoke-Expression",
     "iex ",
-    "Get-Error",
+    "Add-Type",
 ];
 
 /// What in a text does not belong there.
 pub(crate) fn refused(text: &str) -> Option<&'static str> {
     let lower = text.to_ascii_lowercase();
-    if let Some(word) = REFUSED.into_iter().find(|word| lower.contains(&word.to_ascii_lowercase())) {
+    if let Some(word) = REFUSED.iter().copied().find(|word| lower.contains(&word.to_ascii_lowercase())) {
         return Some(word);
     }
     // The ternary operator: ` ? ` that is not an alias behind a pipe.
     let ternary = lower.match_indices(" ? ").any(|(at, _)| !lower[..at].trim_end().ends_with('|'));
     ternary.then_some("? :")
+}
+
+/// Every file of PowerShell, below `src`.
+fn all_files() -> Vec<(String, String)> {
+    fn below(folder: &std::path::Path, found: &mut Vec<(String, String)>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                below(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "ps1") {
+                found.push((path.display().to_string(), std::fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    let mut found = Vec::new();
+    below(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
+    found
+}
+
+#[test]
+fn every_file_of_powershell_parses_and_is_for_versions_5_1_and_7() {
+    let all = all_files();
+    assert!(all.len() >= 50, "only {} files were found", all.len());
+    for (file, script) in all {
+        assert_eq!(parsed(&script), Vec::<String>::new(), "{file}");
+        let code: String = script.lines().filter(|line| !line.trim_start().starts_with('#')).flat_map(|line| [line, "\n"]).collect();
+        assert_eq!(refused(&code), None, "{file}");
+        assert!(script.is_ascii(), "{file}: Windows PowerShell takes a file without a mark for one in its own code page");
+        assert!(script.starts_with("# "), "{file} does not say what it is for");
+    }
 }
 
 #[test]

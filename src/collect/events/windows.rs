@@ -11,10 +11,8 @@ use tokio_util::sync::CancellationToken;
 use super::{Fetched, Log, MOST, MOST_BYTES, Part, bounded};
 use crate::model::event::EventRecord;
 use crate::model::monitor::Priority;
+use crate::model::{Operation, Shell};
 use crate::transport::{Command, Session, TransportError};
-
-/// Reads what comes on its standard input: short enough for every shell, and the same for all of them.
-const LINE: &str = "powershell.exe -NoProfile -NonInteractive -Command \"[ScriptBlock]::Create([Console]::In.ReadToEnd()).Invoke()\"";
 
 /// What is sent to it.
 const SCRIPT: &str = include_str!("../../catalog/collectors/eventlog.ps1");
@@ -81,12 +79,10 @@ fn command(least: Priority, cursors: &BTreeMap<&str, Cursor>) -> Command {
         })
         .collect();
     let asked = json!({"logs": logs, "levels": levels, "failures": least.number() >= 4, "most": MOST, "longest": super::LONGEST});
-    // A text in single quotes, in which PowerShell replaces nothing; there is no other sign of its own in it.
-    let asked = asked.to_string().replace('\'', "''");
-    let input = format!("$asked = ConvertFrom-Json -InputObject '{asked}'\n{SCRIPT}");
+    let rendered = crate::script::render(&Operation::PowerShell { script: SCRIPT.into(), params: asked }, Shell::PowerShell);
     Command {
-        line: LINE.into(),
-        input: input.into_bytes(),
+        line: rendered.line,
+        input: rendered.input.unwrap_or_default(),
         elevate: false,
         timeout: Some(Duration::from_mins(1)),
         max_output: Some(MOST_BYTES),

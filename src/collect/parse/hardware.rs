@@ -23,7 +23,7 @@ const FILLERS: [&str; 11] = [
     "0123456789",
 ];
 
-fn filled(text: &str) -> Option<&str> {
+pub(in crate::collect) fn filled(text: &str) -> Option<&str> {
     let text = text.trim();
     (!text.is_empty() && !FILLERS.contains(&text.to_ascii_lowercase().as_str())).then_some(text)
 }
@@ -37,7 +37,7 @@ fn has_dmi(raw: &Raw<'_>) -> bool {
 }
 
 /// Chassis types of the SMBIOS specification that have a name of their own here.
-fn chassis(number: &str) -> &'static str {
+pub(in crate::collect) fn chassis(number: &str) -> &'static str {
     match number.parse::<u32>().unwrap_or(0) {
         3 | 4 | 5 | 6 | 7 | 15 | 16 | 35 => "desktop",
         8 | 9 | 10 | 14 => "laptop",
@@ -63,7 +63,20 @@ fn virtualization(raw: &Raw<'_>) -> &'static str {
         .map(|n| dmi(raw, n).unwrap_or_default())
         .join("\n")
         .to_ascii_lowercase();
-    for (needle, name) in [
+    if let Some(name) = virtualization_of(&text) {
+        return name;
+    }
+    match raw.first("/sys/hypervisor/type") {
+        Some("xen") => return "xen",
+        Some("kvm") => return "kvm",
+        _ => {}
+    }
+    if raw.block("cpuinfo").unwrap_or_default().lines().any(|l| l == " hypervisor ") { "virtual" } else { "none" }
+}
+
+/// The hypervisor that the names in the firmware give away: maker, product, makers of firmware and board, in lower case, a line each.
+pub(in crate::collect) fn virtualization_of(text: &str) -> Option<&'static str> {
+    let known = [
         ("vmware", "vmware"),
         ("virtualbox", "virtualbox"),
         ("innotek", "virtualbox"),
@@ -79,17 +92,8 @@ fn virtualization(raw: &Raw<'_>) -> &'static str {
         ("red hat", "kvm"),
         ("digitalocean", "kvm"),
         ("hetzner", "kvm"),
-    ] {
-        if text.contains(needle) {
-            return name;
-        }
-    }
-    match raw.first("/sys/hypervisor/type") {
-        Some("xen") => return "xen",
-        Some("kvm") => return "kvm",
-        _ => {}
-    }
-    if raw.block("cpuinfo").unwrap_or_default().lines().any(|l| l == " hypervisor ") { "virtual" } else { "none" }
+    ];
+    known.into_iter().find(|(needle, _)| text.contains(needle)).map(|(_, name)| name)
 }
 
 pub(in crate::collect) fn system(raw: &Raw<'_>) -> Parsed {

@@ -14,9 +14,18 @@ pub(super) mod performance;
 pub(super) mod probe_files;
 pub(super) mod probe_keys;
 pub(super) mod probe_lines;
+pub(super) mod probe_registry;
 pub(super) mod probe_system;
 pub(super) mod security;
 pub(super) mod services;
 pub(super) mod software;
 pub(super) mod sshd;
 pub(super) mod updates;
+
+use super::raw::{Parsed, Raw};
+use crate::model::facts::Status;
+
+/// Answer of a device that does not run Windows to what only Windows has.
+pub(super) fn of_windows(_: &Raw<'_>) -> Parsed {
+    Err(Status::Unsupported("observed on Windows only".into()))
+}

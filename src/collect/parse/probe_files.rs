@@ -41,7 +41,12 @@ fn digest(line: &str) -> Option<(String, &str)> {
 }
 
 pub(in crate::collect) fn check(path: &str) -> Result<(), &'static str> {
-    if path.starts_with('/') { Ok(()) } else { Err("it is not an absolute path") }
+    if path.starts_with('/') || is_of_windows(path) { Ok(()) } else { Err("it is not an absolute path") }
+}
+
+/// Whether a path begins with a drive: `C:\Windows`.
+pub(in crate::collect) fn is_of_windows(path: &str) -> bool {
+    matches!(path.as_bytes(), [drive, b':', b'\\' | b'/', ..] if drive.is_ascii_alphabetic())
 }
 
 /// What stat found, what it complained of, links, digests.

@@ -80,6 +80,8 @@ fn whereabouts(set: &PolicySet, device: &Device) -> Whereabouts {
             let target = Target { name: device.name.clone(), address: address.clone(), connection, platform: device.os };
             Whereabouts { address: address.into(), port, ssh, simulated: Some(Arc::new(target)) }
         }
-        TransportKind::Ssh | TransportKind::Winrm => Whereabouts { address: address.into(), port, ssh, simulated: None },
+        TransportKind::Ssh | TransportKind::Winrm | TransportKind::Share => {
+            Whereabouts { address: address.into(), port, ssh, simulated: None }
+        }
     }
 }

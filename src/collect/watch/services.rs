@@ -12,6 +12,18 @@ use crate::model::facts::Status;
 use crate::model::monitor::{Check, Monitor, Service};
 use crate::model::{ActionCall, Section, Severity};
 
+/// What did not help so often, one time after another, does not help.
+const IN_VAIN: usize = 2;
+
+/// Starts of a service by its monitor.
+#[derive(Debug, Default)]
+pub(super) struct Starts {
+    /// When, within the last 24 hours.
+    at: Vec<DateTime<Utc>>,
+    /// How many of the last ones it was not seen running after.
+    in_vain: usize,
+}
+
 impl Watch {
     /// Judges the services of a device by what was observed; says nothing where they were not.
     pub(super) fn judge_services(
@@ -29,6 +41,11 @@ impl Watch {
             let mut broken = BTreeSet::new();
             for (name, service) in services {
                 let key = (Arc::clone(device), Arc::clone(&monitor.name), Arc::from(name.as_str()));
+                if state(name, &section.data) == Some("running")
+                    && let Some(starts) = self.restarted.get_mut(&key)
+                {
+                    starts.in_vain = 0;
+                }
                 let (ok, reason) = judge(name, service, &section.data);
                 let Some(ok) = ok else { continue };
                 let probed = Probed { ok, reason, ..Probed::default() };
@@ -62,16 +79,26 @@ impl Watch {
             }
             let key = (Arc::clone(device), Arc::clone(&monitor.name), Arc::from(*name));
             let starts = self.restarted.entry(key.clone()).or_default();
-            starts.retain(|start| *start > at - TimeDelta::hours(24) && *start <= at);
-            if starts.len() >= service.restarts_per_day as usize {
-                let text = format!("{name} was started {} times within 24 hours and does not stay up", starts.len());
+            starts.at.retain(|start| *start > at - TimeDelta::hours(24) && *start <= at);
+            if starts.at.is_empty() {
+                starts.in_vain = 0;
+            }
+            let over = if starts.in_vain >= IN_VAIN {
+                Some(format!("{name} was started {} times in a row and did not come up", starts.in_vain))
+            } else if starts.at.len() >= service.restarts_per_day as usize {
+                Some(format!("{name} was started {} times within 24 hours and does not stay up", starts.at.len()))
+            } else {
+                None
+            };
+            if let Some(text) = over {
                 let mut finding =
                     super::finding(&key, monitor.severity.max(Severity::High), format!("{}: {text}", monitor.name), "monitor", at);
-                finding.message = "It is not started again until a day has passed since the first of these starts.".into();
+                finding.message = "It is not started again until it has been seen running, or a day has passed since these starts.".into();
                 outcome.signals.push(crate::model::Signal::Raised(finding));
                 continue;
             }
-            starts.push(at);
+            starts.at.push(at);
+            starts.in_vain += 1;
             let with = BTreeMap::from([("name".to_owned(), json!(name)), ("state".to_owned(), json!("restart"))]);
             outcome.restarts.push(Restart {
                 device: Arc::clone(device),

@@ -201,6 +201,25 @@ fn a_service_that_does_not_stay_up_is_given_up_for_the_day() {
 }
 
 #[test]
+fn what_does_not_come_up_twice_is_not_started_a_third_time_but_told() {
+    let service = Service { restarts_per_day: 5, depends_on: Vec::new(), startup: None };
+    let all = BTreeMap::from([("db".to_owned(), service)]);
+    let (device, mut watch) = (Arc::<str>::from("a"), watch(vec![on("a", &monitor("Shop", Check::Services(all)))]));
+    let is = |state: &str| json!({"db": {"state": state, "startup": "enabled"}});
+    let mut look = |state: &str, minute: i64| {
+        let outcome = watch.collected(&device, Ok(&observed(is(state), minute * 60)), at(minute * 60));
+        let told = outcome.signals.iter().any(|s| matches!(s, Signal::Raised(f) if f.title.contains("did not come up")));
+        (outcome.restarts.len(), told)
+    };
+    let looks: Vec<_> = (0..6).map(|minute| look("failed", minute)).collect();
+    assert_eq!(looks, [(0, false), (1, false), (1, false), (0, true), (0, true), (0, true)]);
+    // It was seen running: a new failure is another one, as long as the day allows.
+    assert_eq!(look("running", 6), (0, false));
+    let looks: Vec<_> = (7..11).map(|minute| look("failed", minute)).collect();
+    assert_eq!(looks, [(0, false), (1, false), (1, false), (0, true)]);
+}
+
+#[test]
 fn a_masked_service_and_one_that_is_not_installed_are_told_of_but_not_started() {
     let (device, mut watch) = services();
     let found = json!({"db": {"state": "stopped", "startup": "masked"}});

@@ -233,6 +233,9 @@ fn looked_at(planner: &Planner<'_>, plan: &DevicePlan, facts: &Facts, whole: boo
 
 fn member(def: &crate::catalog::SettingDef, change: &Change) -> Option<String> {
     let key = change.key.as_deref()?;
+    if def.keyed.as_ref().is_some_and(|keyed| keyed.by.is_some()) {
+        return None;
+    }
     if def.program.has("probes") { def.member(key, &super::super::placeholders(&change.desired)).ok() } else { Some(key.to_owned()) }
 }
 

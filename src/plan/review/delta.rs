@@ -73,7 +73,7 @@ fn delta((old, new): (&Planner<'_>, &Planner<'_>), before: Option<&Resolution>, 
     restarts(&[(old, &a), (new, &b)], &mut labels);
     let narrowed = |set: &Arc<ResolvedSet>| {
         let settings: Vec<ResolvedSetting> = set.settings.iter().filter(|s| labels.contains(&s.label)).cloned().collect();
-        let mut observes: Vec<Arc<str>> = settings.iter().map(|s| s.def.probe.as_deref().unwrap_or(&s.def.observe).into()).collect();
+        let mut observes: Vec<Arc<str>> = settings.iter().flat_map(|s| s.def.observes().map(Arc::from)).collect();
         observes.sort();
         observes.dedup();
         Arc::new(ResolvedSet { settings, observes, hash: [0; 16] })
@@ -81,7 +81,7 @@ fn delta((old, new): (&Planner<'_>, &Planner<'_>), before: Option<&Resolution>, 
     let (narrow_old, narrow_new) = (narrowed(&was), narrowed(&is));
     let mut sections = BTreeSet::new();
     for setting in narrow_old.settings.iter().chain(&narrow_new.settings) {
-        sections.insert(section_of(setting.def.probe.as_deref().unwrap_or(&setting.def.observe)));
+        sections.extend(setting.def.observes().map(section_of));
         sections.extend(named(setting.def.program.text()).into_iter().flatten().map(|path| section_of(&path)));
     }
     Delta { labels, old: narrow_old, new: narrow_new, sections }

@@ -29,8 +29,8 @@ pub fn wanted(set: &PolicySet) -> Wanted {
     let all = by_expressions.is_empty();
     let mut sections: BTreeSet<String> = by_expressions.into_iter().collect();
     for def in set.catalog.settings.values() {
-        sections.insert(section_of(def.probe.as_deref().unwrap_or(&def.observe)));
-        wanted.read.insert(def.observe.clone());
+        sections.extend(def.observes().map(section_of));
+        wanted.read.extend(def.observes().map(str::to_owned));
         for path in named(def.program.text()).into_iter().flatten() {
             sections.insert(section_of(&path));
             wanted.read.insert(path);
@@ -54,7 +54,7 @@ pub fn wanted(set: &PolicySet) -> Wanted {
 /// Paths that were taken out of a state and that a side reads all the same, as the sections that are no evidence for it.
 pub fn missing(set: &PolicySet, removed: &[String]) -> BTreeSet<String> {
     let reads = |def: &crate::catalog::SettingDef, path: &String| {
-        def.observe.starts_with(path.as_str())
+        def.observes().any(|read| read.starts_with(path.as_str()))
             || named(def.program.text()).into_iter().flatten().any(|read| read.starts_with(path.as_str()))
     };
     let used = set.policies.iter().flat_map(|policy| &policy.settings).filter_map(|setting| set.catalog.settings.get(&setting.name));

@@ -9,8 +9,8 @@ use super::{Health, Known, judge};
 use crate::model::{Alert, DevicePlan, Facts};
 use crate::store::{AlertFilter, CheckState, DeviceState, Status, Store, StoreError};
 
-/// What security and measuring are judged by.
-const SECTIONS: [&str; 8] = [
+/// Sections of the facts that security and measuring are judged by.
+pub const SECTIONS: [&str; 8] = [
     "security.firewall",
     "security.sshd",
     "security.time_sync",

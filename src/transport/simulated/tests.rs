@@ -44,7 +44,7 @@ async fn a_written_file_is_there_and_another_device_does_not_have_it() {
         owner: Some("root".into()),
         group: None,
     };
-    let rendered = crate::script::render(&operation);
+    let rendered = crate::script::render(&operation, crate::model::Shell::Posix);
     let write = Command { line: rendered.line, input: rendered.input.unwrap(), ..Command::default() };
     assert_eq!(run(&sessions, &one, write).await.unwrap().code, 0);
     let read = command(r"cat -- '/etc/it'\''s here'");

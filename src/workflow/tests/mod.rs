@@ -3,6 +3,7 @@
 mod queue;
 mod steps;
 mod time;
+mod updates;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -129,3 +129,22 @@ async fn a_device_that_another_run_changes_is_waited_for() {
     house.later(TimeDelta::minutes(1));
     ended(&house.to_the_end(&run).await, WorkflowState::Succeeded, "");
 }
+
+#[tokio::test]
+async fn what_stands_behind_a_job_that_waits_for_its_device_is_not_waited_for() {
+    let (one, two) = (count("one", "All"), count("two", "All"));
+    let house = House::new(2, &format!("W:\n  steps:\n    - {{name: One, {one}}}\n    - {{name: Two, {two}}}\n"));
+    // Nobody reaches the first device.
+    let mut set = (*house.set).clone();
+    let mut away = (*set.devices["d1"]).clone();
+    away.address = Some("127.0.0.1".into());
+    away.connection.transport = Some(crate::model::device::TransportKind::Ssh);
+    away.connection.port = Some(1);
+    set.devices.insert("d1".into(), Arc::new(away));
+    let house = House { set: Arc::new(set), ..house };
+    let run = house.by_hand("W");
+    ended(&house.to_the_end(&run).await, WorkflowState::Succeeded, "");
+    assert_eq!((house.log("d1").len(), house.log("d2")), (0, vec!["one".to_owned(), "two".to_owned()]));
+    let states: Vec<_> = house.jobs(&run).into_iter().filter(|(device, _)| device == "d1").map(|(_, state)| state).collect();
+    assert_eq!(states, [JobState::Waiting, JobState::Pending], "it has its turn when it returns");
+}

@@ -95,3 +95,45 @@ async fn a_guard_holds_a_job_until_its_window_opens() {
     house.clock.set("2026-11-21T22:00:00Z".parse().unwrap());
     ended(&house.to_the_end(&run).await, WorkflowState::Succeeded, "");
 }
+
+/// Longer than what its head says, and shorter: what the step says counts.
+const SLOW: &str = r#"//! action: Slow
+//! summary: Takes its time.
+//! platforms: [linux]
+//! parameters: {type: object, required: [dir, seconds], properties: {dir: {type: string}, seconds: {type: integer}}}
+//! risk: low
+//! idempotent: true
+//! timeout: 1s
+//! examples: [{dir: /tmp, seconds: 1}]
+fn run(device, params) { device.run(["sh", "-c", "sleep \"$2\" && : >\"$1/made\"", "sh", params.dir, params.seconds]); }
+"#;
+
+#[tokio::test]
+async fn the_time_of_a_step_counts_for_each_device_in_place_of_what_the_action_says() {
+    let step = |seconds: u32, timeout: &str| {
+        format!(
+            "W:\n  steps:\n    - {{name: One, action: Slow, on: All, with: {{dir: '{{{{ vars.dir }}}}', seconds: {seconds}}}, {timeout}}}\n"
+        )
+    };
+    let mut house = House::new(1, &step(1, "").replace("Slow", "Again").replace(", seconds: 1", ""));
+    for (seconds, timeout, made) in [(2, "", false), (30, "timeout: 1s", false), (2, "timeout: 1h", true)] {
+        house.set = House::load(&house.folder, &house.devices, &step(seconds, timeout), "", SLOW);
+        let run = house.by_hand("W");
+        let state = if made { WorkflowState::Succeeded } else { WorkflowState::Failed };
+        ended(&house.to_the_end(&run).await, state, if made { "" } else { "1 of 1 device failed" });
+        assert_eq!(house.path("d1/made").exists(), made, "{seconds} s, {timeout}");
+    }
+}
+
+#[tokio::test]
+async fn a_step_is_over_when_its_time_is_though_devices_wait() {
+    let policies =
+        "policies:\n  Quiet:\n    targets: ['*']\n    settings: {AllowUpdates: false}\n    activeHours: '06:00-22:00'\n    timezone: UTC\n";
+    let text = "W:\n  steps:\n    - {name: One, action: Again, on: All, with: {dir: '{{ vars.dir }}'}, timeout: 2h}\n";
+    let house = House::with(2, text, policies);
+    let run = house.by_hand("W");
+    house.drive(Which::One(run.clone()), job_waits).await;
+    house.later(TimeDelta::hours(2));
+    ended(&house.to_the_end(&run).await, WorkflowState::Failed, "it took longer than 2h");
+    assert!(house.jobs(&run).iter().all(|(_, state)| *state == JobState::Cancelled) && !house.path("d1/tries").exists());
+}

@@ -5,13 +5,16 @@ fn a_new_repository_is_explained_valid_and_names_schemas_that_exist() {
     let fleet = Fleet::nothing();
     let made = fleet.rmm(&["init", "fleet", "--site", "Berlin"]).code(0).complains("Next: cd fleet && rmm plan");
     let lines: Vec<&str> = made.err.lines().filter(|l| l.starts_with('+')).collect();
-    assert_eq!(lines.len(), 9, "{}", made.err);
+    assert_eq!(lines.len(), 12, "{}", made.err);
     assert!(lines.iter().all(|l| l.split("  ").count() > 1), "{}", made.err);
     let root = fleet.path("fleet");
-    super::ended(rmm(&root, &["validate"])).code(0).says("Valid: 5 files, 1 device");
-    super::ended(rmm(&root, &["test"])).code(0).says("Tests: 1 passed");
+    super::ended(rmm(&root, &["validate"])).code(0).says("Valid: 7 files, 1 device");
+    super::ended(rmm(&root, &["test"])).code(0).says("Tests: 4 passed");
     for file in [
         "policies/linux-baseline.yaml",
+        "policies/windows-baseline.yaml",
+        "policies/windows-server-baseline.yaml",
+        "tests/windows-baseline.yaml",
         "monitors/linux.yaml",
         "workflows/maintenance.yaml",
         "devices/imported.yaml",

@@ -11,28 +11,28 @@ use serde_json::Value;
 
 /// One message that was taken.
 #[derive(Debug, Clone)]
-pub(super) struct Taken {
-    pub(super) key: String,
-    pub(super) body: Value,
+pub(crate) struct Taken {
+    pub(crate) key: String,
+    pub(crate) body: Value,
 }
 
 impl Taken {
     /// Alert and occasion.
-    pub(super) fn about(&self) -> (String, String) {
+    pub(crate) fn about(&self) -> (String, String) {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         (text(&self.body["alert"]["id"]), text(&self.body["occasion"]))
     }
 }
 
 /// The receiver. Its thread ends with the process.
-pub(super) struct Hook {
-    pub(super) url: String,
+pub(crate) struct Hook {
+    pub(crate) url: String,
     taken: Arc<Mutex<Vec<Taken>>>,
 }
 
 impl Hook {
     /// One that takes up to `slow` to answer.
-    pub(super) fn new(slow: Duration) -> Self {
+    pub(crate) fn new(slow: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let taken: Arc<Mutex<Vec<Taken>>> = Arc::default();
@@ -46,13 +46,13 @@ impl Hook {
         Self { url, taken }
     }
 
-    pub(super) fn taken(&self) -> Vec<Taken> {
+    pub(crate) fn taken(&self) -> Vec<Taken> {
         self.taken.lock().unwrap().clone()
     }
 
     /// Messages by key, each with how often it came. Two that share a key have to say the same.
     #[track_caller]
-    pub(super) fn by_key(&self) -> BTreeMap<String, (Taken, usize)> {
+    pub(crate) fn by_key(&self) -> BTreeMap<String, (Taken, usize)> {
         let mut by_key: BTreeMap<String, (Taken, usize)> = BTreeMap::new();
         for taken in self.taken() {
             let known = by_key.entry(taken.key.clone()).or_insert_with(|| (taken.clone(), 0));

@@ -1,10 +1,11 @@
 //! The daemon as it is: the real binary, real files, real Git, signals of the system. [`Yard`] is a repository whose devices are
 //! this machine under several names, each with a folder of its own; [`Daemon`] is one process.
 
+mod away;
 mod breaker;
 mod clock;
 mod figures;
-mod hook;
+pub(crate) mod hook;
 mod kills;
 mod large;
 mod notified;
@@ -114,10 +115,9 @@ impl Yard {
 
     pub(crate) fn daemon_with(&self, variables: &[(&str, &str)]) -> Daemon {
         let log = self.folder.path().join(format!("daemon-{:08x}.log", rand::random::<u32>()));
-        let file = std::fs::File::create(&log).unwrap();
         let mut command = self.command(&["reconcile"]);
-        command.envs(variables.iter().copied()).stdout(Stdio::null()).stderr(file);
-        Daemon { child: command.spawn().unwrap(), log }
+        command.envs(variables.iter().copied());
+        Daemon::of(command, &log)
     }
 }
 
@@ -135,6 +135,12 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
+    /// Starts one. What it says is written into a file.
+    pub(crate) fn of(mut command: Command, log: &Path) -> Self {
+        let file = std::fs::File::create(log).unwrap();
+        Self { child: command.stdout(Stdio::null()).stderr(file).spawn().unwrap(), log: log.to_owned() }
+    }
+
     /// What it has said so far.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()

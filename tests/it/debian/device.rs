@@ -3,7 +3,7 @@
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -77,6 +77,16 @@ impl Device {
     /// Runs a program in it, which has to end well.
     pub(crate) fn run(&self, argv: &[&str]) -> String {
         must(entered(&self.root).args(argv))
+    }
+
+    /// Runs a line of its shell, with this on its standard input.
+    pub(crate) fn sh(&self, line: &str, input: &[u8]) -> Output {
+        let mut command = entered(&self.root);
+        let mut child =
+            command.args(["sh", "-c", line]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // A command that reads no input may have ended before it is written.
+        let _ = std::io::Write::write_all(&mut child.stdin.take().unwrap(), input);
+        child.wait_with_output().unwrap()
     }
 
     /// The installed version of a package.

@@ -1,6 +1,6 @@
 //! Copying for sh: programs that are always the same, paths and numbers as their arguments.
 
-use crate::model::operation::Operation;
+use crate::model::operation::{Operation, Shell};
 use crate::transport::Command;
 
 /// The hash of standard input, with what is installed.
@@ -16,7 +16,7 @@ const READ: &str = r#"[ -f "$1" ] || exit 43; tail -c "+$2" <"$1" | head -c "$3"
 
 fn command(program: &str, arguments: &[&str], input: Vec<u8>) -> Command {
     let argv = ["sh", "-c", program, "transfer"].into_iter().chain(arguments.iter().copied()).map(str::to_owned).collect();
-    let rendered = crate::script::render(&Operation::Run { argv, input: None });
+    let rendered = crate::script::render(&Operation::Run { argv, input: None }, Shell::Posix);
     Command { line: rendered.line, input, elevate: true, ..Command::default() }
 }
 

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use serde_json::{Value, json};
 
-use crate::model::operation::Operation;
+use crate::model::operation::{Operation, Shell};
 use crate::transport::Command;
 
 const LOOK: &str = "if (-not (Test-Path -LiteralPath $p.path)) { exit 43 }
@@ -49,7 +49,7 @@ try {
 ";
 
 fn command(script: &str, params: Value) -> Command {
-    let rendered = crate::script::render(&Operation::PowerShell { script: script.to_owned(), params });
+    let rendered = crate::script::render(&Operation::PowerShell { script: script.to_owned(), params }, Shell::PowerShell);
     Command { line: rendered.line, input: rendered.input.unwrap_or_default(), elevate: true, ..Command::default() }
 }
 

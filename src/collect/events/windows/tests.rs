@@ -126,10 +126,11 @@ async fn a_windows_device_is_asked_for_its_event_log_with_values_as_data() {
     assert_eq!(part(&fetched, "System").records.len(), 3);
     let [asked] = &session.0.lock().unwrap()[..] else { panic!("asked once") };
     assert!(asked.line.starts_with("powershell.exe ") && !asked.line.contains("41870"), "{}", asked.line);
-    let input = std::str::from_utf8(&asked.input).unwrap();
-    let first = input.lines().next().unwrap();
-    let expected = "$asked = ConvertFrom-Json -InputObject '{\"logs\":[{\"name\":\"System\",\"number\":41870,\"at\":1779990000000},\
-                    {\"name\":\"Application\"},{\"name\":\"Security\"}],\"levels\":[1,2,3],\"failures\":true,\"most\":500,\"longest\":4096}'";
-    assert_eq!(first, expected);
-    assert!(input.is_ascii() && input.contains("Get-WinEvent -LogName"));
+    let sent: serde_json::Value = serde_json::from_slice(&asked.input).unwrap();
+    let expected = json!({
+        "logs": [{"name": "System", "number": 41870, "at": 1_779_990_000_000_i64}, {"name": "Application"}, {"name": "Security"}],
+        "levels": [1, 2, 3], "failures": true, "most": 500, "longest": 4096,
+    });
+    assert_eq!(sent["params"], expected);
+    assert!(asked.input.is_ascii() && sent["script"].as_str().unwrap().contains("Get-WinEvent -LogName"));
 }

@@ -1,0 +1,196 @@
+//! Secrets that another program gives: `.rmm/secrets.toml` names the program for each of them. The file belongs to this machine and is
+//! never read from the repository: a commit must not be able to start a program here.
+//!
+//! ```toml
+//! [commands]
+//! ws-password = ["op", "read", "op://it/ws/password"]
+//! db-password = ["vault", "kv", "get", "-field=password", "it/db"]
+//! ```
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::{Duration, Instant};
+
+use secrecy::SecretString;
+use secrecy::zeroize::Zeroizing;
+use serde::Deserialize;
+
+/// How long a program may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long its answer is used again: a fleet asks for the same password 10,000 times.
+const KEPT: Duration = Duration::from_mins(5);
+const MOST_BYTES: u64 = super::secrets::MAX_BYTES;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    #[serde(default)]
+    commands: BTreeMap<String, Vec<String>>,
+}
+
+/// Programs that give secrets, and what they gave lately.
+#[derive(Debug, Clone)]
+pub(super) struct Commands {
+    path: PathBuf,
+    given: Arc<Mutex<HashMap<String, (Instant, SecretString)>>>,
+}
+
+impl Commands {
+    pub(super) fn new(state: &Path) -> Self {
+        Self { path: state.join("secrets.toml"), given: Arc::default() }
+    }
+
+    /// The file that names them.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The program for each secret.
+    pub(super) fn all(&self) -> Result<BTreeMap<String, Vec<String>>, String> {
+        let file = match std::fs::File::open(&self.path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+            Err(error) => return Err(error.to_string()),
+        };
+        let meta = file.metadata().map_err(|error| error.to_string())?;
+        let user = rustix::process::geteuid().as_raw();
+        if meta.uid() != user && meta.uid() != 0 {
+            return Err(format!("it belongs to user {}, not to user {user}, and names programs that are started", meta.uid()));
+        }
+        if meta.mode() & 0o022 != 0 {
+            return Err(format!("its mode is {:04o}: others could have a program started; run chmod 600", meta.mode() & 0o7777));
+        }
+        let mut text = String::new();
+        file.take(1 << 20).read_to_string(&mut text).map_err(|error| error.to_string())?;
+        let document: Document = toml::from_str(&text).map_err(|error| error.to_string().trim_end().replace('\n', " "))?;
+        if let Some((name, _)) = document.commands.iter().find(|(_, words)| words.is_empty()) {
+            return Err(format!("the command of '{name}' is empty"));
+        }
+        Ok(document.commands)
+    }
+
+    /// The secret that its program gives; nothing where none is named.
+    pub(super) fn get(&self, name: &str) -> Result<Option<SecretString>, String> {
+        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((when, value)) = given.get(name)
+            && when.elapsed() < KEPT
+        {
+            return Ok(Some(value.clone()));
+        }
+        let Some(words) = self.all().map_err(|reason| format!("{}: {reason}", self.path.display()))?.remove(name) else { return Ok(None) };
+        let value = answer(&words)?;
+        given.insert(name.to_owned(), (Instant::now(), value.clone()));
+        Ok(Some(value))
+    }
+}
+
+/// What the program prints, without the last line feed. Its standard error is not shown: it may hold what it should not.
+fn answer(words: &[String]) -> Result<SecretString, String> {
+    let (program, arguments) = words.split_first().ok_or("the command is empty")?;
+    let failed = |reason: String| format!("'{program}' {reason}");
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .map_err(|error| failed(format!("cannot be started: {error}")))?;
+    let (done, answered) = mpsc::channel();
+    if let Some(stdout) = child.stdout.take() {
+        std::thread::spawn(move || {
+            let mut bytes = Zeroizing::new(Vec::new());
+            let read = stdout.take(MOST_BYTES + 1).read_to_end(&mut bytes).map(|_| bytes);
+            let _ = done.send(read);
+        });
+    }
+    let bytes = match answered.recv_timeout(PATIENCE) {
+        Ok(Ok(bytes)) if bytes.len() as u64 <= MOST_BYTES => bytes,
+        other => {
+            end(&mut child);
+            return Err(failed(match other {
+                Ok(Ok(_)) => format!("printed more than {MOST_BYTES} bytes"),
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => format!("did not answer within {} s", PATIENCE.as_secs()),
+            }));
+        }
+    };
+    // It has closed its output; one that goes on all the same is not waited for.
+    let begun = Instant::now();
+    let status = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break status,
+            Ok(None) if begun.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(2)),
+            Ok(None) => {
+                end(&mut child);
+                return Err(failed("closed its output and did not end".into()));
+            }
+            Err(error) => return Err(failed(error.to_string())),
+        }
+    };
+    if !status.success() {
+        return Err(failed(format!("ended with {status}")));
+    }
+    let text = std::str::from_utf8(&bytes).map_err(|_| failed("did not print UTF-8".into()))?;
+    let text = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
+    if text.is_empty() { Err(failed("printed nothing".into())) } else { Ok(text.into()) }
+}
+
+/// With all that it has started.
+fn end(child: &mut std::process::Child) {
+    if let Some(group) = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw) {
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    }
+    let _ = child.wait();
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    fn commands(text: &str, mode: u32) -> (tempfile::TempDir, Commands) {
+        let folder = tempfile::tempdir().unwrap();
+        let commands = Commands::new(folder.path());
+        std::fs::write(commands.path(), text).unwrap();
+        std::fs::set_permissions(commands.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+        (folder, commands)
+    }
+
+    #[test]
+    fn a_program_gives_a_secret_and_is_asked_once() {
+        let (folder, commands) = commands("", 0o600);
+        let count = folder.path().join("count");
+        let line = format!("printf x >> {0}; printf 'a b\\n'", count.display());
+        std::fs::write(commands.path(), format!("[commands]\ndb = [\"sh\", \"-c\", {}]\n", serde_json::to_string(&line).unwrap())).unwrap();
+        for _ in 0..2 {
+            assert_eq!(commands.get("db").unwrap().unwrap().expose_secret(), "a b");
+        }
+        assert_eq!(std::fs::read_to_string(count).unwrap(), "x");
+        assert!(commands.get("other").unwrap().is_none());
+    }
+
+    #[test]
+    fn a_program_that_fails_or_says_nothing_gives_none_and_its_words_are_not_shown() {
+        let (_folder, commands) =
+            commands("[commands]\na = [\"sh\", \"-c\", \"echo hunter2 >&2; exit 3\"]\nb = [\"true\"]\nc = [\"/no/such\"]\n", 0o600);
+        let told = |name: &str| commands.get(name).unwrap_err();
+        assert_eq!(told("a"), "'sh' ended with exit status: 3");
+        assert_eq!(told("b"), "'true' printed nothing");
+        assert!(told("c").starts_with("'/no/such' cannot be started"));
+    }
+
+    #[test]
+    fn a_file_that_others_can_write_starts_nothing() {
+        let (_folder, commands) = commands("[commands]\na = [\"echo\", \"x\"]\n", 0o622);
+        assert!(commands.get("a").unwrap_err().contains("mode is 0622"));
+    }
+}

@@ -1,0 +1,256 @@
+//! The secrets that are kept in the repository: each one a file `secrets/NAME.age` in the format of age (age-encryption.org/v1,
+//! armored), encrypted for everybody in `secrets/recipients.txt`. Safe to commit; read by [`super::SecretStore`], changed by `rmm secrets`.
+
+mod file;
+mod identities;
+mod index;
+pub mod new_key;
+mod recipients;
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret, SecretString};
+
+pub use identities::{Identities, Unlock};
+pub use index::{Entry, Index};
+pub use recipients::{Recipient, Recipients};
+
+/// No secret is longer.
+pub(super) const MOST_BYTES: u64 = 64 * 1024;
+/// Most bytes of an encrypted file: the value, a line for each recipient, and the armor around both.
+const MOST_ENCRYPTED: u64 = 1 << 20;
+
+/// Why the encrypted secrets cannot be read or changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum VaultError {
+    /// A file that cannot be read or written.
+    #[error("{}: {reason}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// In the system's words.
+        reason: String,
+    },
+    /// A line of the recipients that is none.
+    #[error("{}:{line}: {reason}", path.display())]
+    Recipient {
+        /// The file.
+        path: PathBuf,
+        /// Its line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Nobody to encrypt for.
+    #[error("{} names nobody to encrypt for", path.display())]
+    NoRecipients {
+        /// The file.
+        path: PathBuf,
+    },
+    /// No key at hand opens it.
+    #[error("{} cannot be decrypted: {reason}", path.display())]
+    Locked {
+        /// The encrypted file.
+        path: PathBuf,
+        /// Which keys were tried.
+        reason: String,
+    },
+    /// Not a file in the format of age, or a value that is no text.
+    #[error("{} is not an encrypted secret: {reason}", path.display())]
+    Damaged {
+        /// The encrypted file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A key file that others may read.
+    #[error("the key {} is refused: {reason}", path.display())]
+    Exposed {
+        /// The key file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl crate::diagnose::Diagnose for VaultError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::File { .. } => "RMM0806",
+            Self::Recipient { .. } | Self::NoRecipients { .. } => "RMM0807",
+            Self::Locked { .. } => "RMM0808",
+            Self::Damaged { .. } => "RMM0809",
+            Self::Exposed { .. } => "RMM0810",
+        }
+    }
+
+    fn category(&self) -> crate::diagnose::Category {
+        crate::diagnose::Category::Configuration
+    }
+
+    fn advice(&self) -> Option<String> {
+        Some(match self {
+            Self::File { .. } => "see that the file exists and that you may read and write it".into(),
+            Self::Recipient { .. } => {
+                "a recipient is an age1... key, or an ssh-ed25519 or ssh-rsa public key; a comment begins with '#'".into()
+            }
+            Self::NoRecipients { .. } => "run: rmm secrets init".into(),
+            Self::Locked { .. } => "use a key of one of the recipients: RMM_SECRETS_KEY names a key file, RMM_SECRETS_PASSPHRASE opens \
+                                    secrets/identity.age; one who has a key lets you in with `rmm secrets recipients add KEY`"
+                .into(),
+            Self::Damaged { .. } => "take the file from an earlier commit, or set the secret anew: rmm secrets set NAME".into(),
+            Self::Exposed { path, .. } => format!("run: chmod 600 {}", path.display()),
+        })
+    }
+}
+
+/// The encrypted secrets of a repository.
+#[derive(Debug, Clone)]
+pub struct Vault {
+    folder: PathBuf,
+}
+
+impl Vault {
+    /// Of the repository at `root`. Nothing needs to exist yet.
+    pub fn new(root: &Path) -> Self {
+        Self { folder: root.join("secrets") }
+    }
+
+    /// The folder of encrypted secrets.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The file of a secret.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}.age"))
+    }
+
+    /// The key that a passphrase opens.
+    pub fn identity(&self) -> PathBuf {
+        self.path(IDENTITY)
+    }
+
+    /// Whether the secret is kept here.
+    pub fn holds(&self, name: &str) -> bool {
+        name != IDENTITY && self.path(name).is_file()
+    }
+
+    /// The names of all secrets that are kept here, sorted.
+    pub fn names(&self) -> Result<Vec<String>, VaultError> {
+        let entries = match std::fs::read_dir(&self.folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(VaultError::File { path: self.folder.clone(), reason: error.to_string() }),
+        };
+        let mut names: Vec<String> = entries
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_suffix(".age").map(str::to_owned))
+            .filter(|name| name != IDENTITY && super::secrets::is_name(name))
+            .collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// Whom secrets are encrypted for.
+    pub fn recipients(&self) -> Result<Recipients, VaultError> {
+        Recipients::read(&self.folder.join("recipients.txt"))
+    }
+
+    /// What is known of each secret beside its value.
+    pub fn index(&self) -> Result<Index, VaultError> {
+        Index::read(&self.folder.join("index.toml"))
+    }
+
+    /// Decrypts a secret; nothing where it is not kept here.
+    pub fn open(&self, name: &str, identities: &Identities) -> Result<Option<SecretString>, VaultError> {
+        let path = self.path(name);
+        if name == IDENTITY {
+            return Ok(None);
+        }
+        let bytes = match file::read(&path, MOST_ENCRYPTED) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(VaultError::File { path, reason: error.to_string() }),
+        };
+        decrypt(&path, &bytes, identities).map(Some)
+    }
+
+    /// Encrypts a value for these recipients; an earlier value is replaced at once or not at all.
+    pub fn seal(&self, name: &str, value: &SecretString, recipients: &Recipients) -> Result<(), VaultError> {
+        let path = self.path(name);
+        let text = encrypt(&path, value, recipients)?;
+        file::replace(&path, &text, 0o644).map_err(|error| VaultError::File { path, reason: error.to_string() })
+    }
+
+    /// Encrypts all secrets anew for these recipients, every one read before the first is written. Gives their names.
+    pub fn reseal(&self, recipients: &Recipients, identities: &Identities) -> Result<Vec<String>, VaultError> {
+        let names = self.names()?;
+        let mut texts = Vec::with_capacity(names.len());
+        for name in &names {
+            if let Some(value) = self.open(name, identities)? {
+                let path = self.path(name);
+                texts.push((encrypt(&path, &value, recipients)?, path));
+            }
+        }
+        for (text, path) in texts {
+            file::replace(&path, &text, 0o644).map_err(|error| VaultError::File { path, reason: error.to_string() })?;
+        }
+        Ok(names)
+    }
+
+    /// Removes a secret and what is known of it; false where there is none.
+    pub fn remove(&self, name: &str) -> Result<bool, VaultError> {
+        let path = self.path(name);
+        match std::fs::remove_file(&path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(VaultError::File { path, reason: error.to_string() }),
+        }
+        let mut index = self.index()?;
+        index.forget(name);
+        index.write()?;
+        Ok(true)
+    }
+}
+
+/// Not the name of a secret: `secrets/identity.age` is the key that a passphrase opens.
+const IDENTITY: &str = "identity";
+
+fn decrypt(path: &Path, bytes: &[u8], identities: &Identities) -> Result<SecretString, VaultError> {
+    let damaged = |reason: String| VaultError::Damaged { path: path.to_owned(), reason };
+    let decryptor = age::Decryptor::new(age::armor::ArmoredReader::new(bytes)).map_err(|error| damaged(error.to_string()))?;
+    if decryptor.is_scrypt() {
+        return Err(damaged("it is encrypted with a passphrase of its own; only secrets/identity.age is".into()));
+    }
+    let keys = identities.all()?;
+    let reader = decryptor.decrypt(keys.iter().map(|key| &**key as &dyn age::Identity)).map_err(|error| match error {
+        age::DecryptError::NoMatchingKeys => VaultError::Locked { path: path.to_owned(), reason: identities.told() },
+        age::DecryptError::KeyDecryptionFailed => {
+            VaultError::Locked { path: path.to_owned(), reason: "the passphrase of the key is wrong or was not given".into() }
+        }
+        other => damaged(other.to_string()),
+    })?;
+    let mut value = Zeroizing::new(Vec::new());
+    reader.take(MOST_BYTES + 1).read_to_end(&mut value).map_err(|error| damaged(error.to_string()))?;
+    if value.len() as u64 > MOST_BYTES {
+        return Err(damaged(format!("its value has more than {MOST_BYTES} bytes")));
+    }
+    let text = std::str::from_utf8(&value).map_err(|_| damaged("its value is not UTF-8".into()))?;
+    Ok(text.into())
+}
+
+fn encrypt(path: &Path, value: &SecretString, recipients: &Recipients) -> Result<Vec<u8>, VaultError> {
+    let failed = |reason: String| VaultError::File { path: path.to_owned(), reason };
+    let encryptor = age::Encryptor::with_recipients(recipients.keys()).map_err(|error| failed(error.to_string()))?;
+    let sealed = || -> std::io::Result<Vec<u8>> {
+        let mut out = Vec::new();
+        let armor = age::armor::ArmoredWriter::wrap_output(&mut out, age::armor::Format::AsciiArmor)?;
+        let mut writer = encryptor.wrap_output(armor)?;
+        writer.write_all(value.expose_secret().as_bytes())?;
+        writer.finish()?.finish()?;
+        Ok(out)
+    };
+    sealed().map_err(|error| failed(error.to_string()))
+}

@@ -1,0 +1,17 @@
+# Defender by its own class, and what has registered itself with the security centre, which servers do not have.
+$defender = @()
+$products = @()
+$absent = 0
+try {
+    $defender = @(Get-CimInstance -Namespace root/Microsoft/Windows/Defender -ClassName MSFT_MpComputerStatus |
+        Select-Members 'AMProductVersion', 'AMRunningMode', 'AMServiceEnabled', 'AntivirusEnabled', 'RealTimeProtectionEnabled', 'AntivirusSignatureAge', 'AntivirusSignatureVersion', 'IsTamperProtected')
+} catch {
+    $absent = $absent + 1
+}
+try {
+    $products = @(Get-CimInstance -Namespace root/SecurityCenter2 -ClassName AntiVirusProduct | Select-Members 'displayName', 'productState', 'instanceGuid')
+} catch {
+    $absent = $absent + 1
+}
+if ($absent -eq 2) { Stop-Unsupported 'neither Defender nor a security centre is there' }
+@{ defender = $defender; products = $products }

@@ -1,0 +1,12 @@
+# What the security log records, as auditpol backs it up: numbers stand there beside the translated names.
+$folder = New-Folder
+try {
+    $file = [System.IO.Path]::Combine($folder, 'audit.csv')
+    $null = & ([Environment]::SystemDirectory + '\auditpol.exe') /backup ('/file:' + $file)
+    $code = $LASTEXITCODE
+    if (-not [System.IO.File]::Exists($file)) { throw ('auditpol wrote nothing, exit code ' + $code) }
+    $text = [System.IO.File]::ReadAllText($file)
+} finally {
+    [System.IO.Directory]::Delete($folder, $true)
+}
+@{ text = $text; code = $code }

@@ -1,0 +1,101 @@
+# Around each part: what parts share, and its answer as one line of JSON.
+#   name  of the part;  script  its text, which gives one object;  asked  what a probe is asked for
+param([string]$name, [string]$script, $asked)
+$ErrorActionPreference = 'Stop'
+$ProgressPreference = 'SilentlyContinue'
+$WarningPreference = 'SilentlyContinue'
+$PSDefaultParameterValues = @{ 'Get-CimInstance:OperationTimeoutSec' = 30; 'Invoke-CimMethod:OperationTimeoutSec' = 30 }
+$inv = [System.Globalization.CultureInfo]::InvariantCulture
+# What 32-bit programs see is another registry.
+$machine = [Microsoft.Win32.RegistryKey]::OpenBaseKey([Microsoft.Win32.RegistryHive]::LocalMachine, [Microsoft.Win32.RegistryView]::Registry64)
+
+# A moment in UTC, to the second; nothing where there is none.
+function Format-Moment($time) {
+    if ($null -ne $time) { ([datetime]$time).ToUniversalTime().ToString('yyyy-MM-ddTHH:mm:ssZ', $inv) }
+}
+
+# These members of each object, moments as text.
+filter Select-Members([string[]]$names) {
+    $picked = [ordered]@{}
+    foreach ($one in $names) {
+        $value = $_.$one
+        if ($value -is [datetime]) { $value = Format-Moment $value }
+        $picked[$one] = $value
+    }
+    $picked
+}
+
+# A value below HKLM as it is kept; nothing where there is none.
+function Get-Registry([string]$path, [string]$value) {
+    $key = $machine.OpenSubKey($path)
+    if ($null -eq $key) { return }
+    try {
+        $key.GetValue($value, $null, [Microsoft.Win32.RegistryValueOptions]::DoNotExpandEnvironmentNames)
+    } finally {
+        $key.Dispose()
+    }
+}
+
+# A value of a key as it is told everywhere: whether there is one, its kind, and what it is.
+$words = @{ DWord = 'dword'; QWord = 'qword'; String = 'string'; ExpandString = 'expandString'; MultiString = 'multiString'; Binary = 'binary' }
+function Read-Value($key, [string]$name) {
+    $told = [ordered]@{ exists = $false; kind = $null; value = $null }
+    # Of the default value only GetValue tells whether there is one.
+    $value = $key.GetValue($name, $null, [Microsoft.Win32.RegistryValueOptions]::DoNotExpandEnvironmentNames)
+    if ($null -eq $value) { return $told }
+    $kind = [string]$key.GetValueKind($name)
+    $told['exists'] = $true
+    $told['kind'] = 'none'
+    if ($words.ContainsKey($kind)) { $told['kind'] = $words[$kind] }
+    # Numbers have no sign in the registry.
+    if ($kind -eq 'DWord') { $value = [BitConverter]::ToUInt32([BitConverter]::GetBytes([int]$value), 0) }
+    if ($kind -eq 'QWord') { $value = [BitConverter]::ToUInt64([BitConverter]::GetBytes([long]$value), 0) }
+    if ($value -is [byte[]]) {
+        if ($value.Length -gt 65536) { throw 'longer than 64 KiB' }
+        $value = [BitConverter]::ToString($value).Replace('-', '')
+    }
+    if ($kind -eq 'MultiString') { $value = @($value) }
+    $told['value'] = $value
+    $told
+}
+
+# A key by its whole name; nothing where there is none.
+$hives = @{ HKLM = 'LocalMachine'; HKU = 'Users'; HKCR = 'ClassesRoot'; HKCC = 'CurrentConfig' }
+function Open-Key([string]$whole) {
+    $hive, $path = $whole.Split([char[]]'\', 2)
+    [Microsoft.Win32.RegistryKey]::OpenBaseKey([Microsoft.Win32.RegistryHive]$hives[$hive], [Microsoft.Win32.RegistryView]::Registry64).OpenSubKey($path)
+}
+
+# Ends the part: this device does not have it.
+function Stop-Unsupported([string]$why) {
+    throw ('rmm-unsupported ' + $why)
+}
+
+# A folder of one's own, for programs that write files only.
+function New-Folder {
+    $folder = [System.IO.Path]::Combine([System.IO.Path]::GetTempPath(), 'rmm-' + [guid]::NewGuid().ToString('n'))
+    [System.IO.Directory]::CreateDirectory($folder).FullName
+}
+
+try {
+    $answer = & ([ScriptBlock]::Create($script))
+    ConvertTo-Json -InputObject ([ordered]@{ s = $name; d = $answer }) -Compress -Depth 8
+} catch {
+    $why = [string]$_.Exception.Message
+    $id = [string]$_.FullyQualifiedErrorId
+    $native = ''
+    if ($null -ne $_.Exception.PSObject.Properties['NativeErrorCode']) { $native = [string]$_.Exception.NativeErrorCode }
+    $kind = 'error'
+    if ($why.StartsWith('rmm-unsupported ')) {
+        $kind = 'unsupported'
+        $why = $why.Substring(16)
+    } elseif ($_.Exception -is [System.Management.Automation.CommandNotFoundException]) {
+        $kind = 'unsupported'
+    } elseif (@('InvalidNamespace', 'InvalidClass', 'NotSupported') -contains $native) {
+        $kind = 'unsupported'
+    } elseif ($id -match '0x8004100e|0x80041010|0x8004100c') {
+        $kind = 'unsupported'
+    }
+    if ($why.Length -gt 300) { $why = $why.Substring(0, 300) }
+    ConvertTo-Json -InputObject ([ordered]@{ s = $name; $kind = $why }) -Compress
+}

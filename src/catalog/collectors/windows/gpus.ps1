@@ -1,0 +1,2 @@
+# Graphics adapters.
+@{ items = @(Get-CimInstance -ClassName Win32_VideoController | Select-Members 'Name', 'AdapterCompatibility', 'DriverVersion', 'PNPDeviceID') }

@@ -1,0 +1,25 @@
+# Programs that have an uninstall key: for everybody, 64 and 32 bits, and for users who are signed in.
+$found = New-Object System.Collections.ArrayList
+function Read-Keys($root, [string]$path, [string]$where) {
+    $key = $root.OpenSubKey($path)
+    if ($null -eq $key) { return }
+    foreach ($name in $key.GetSubKeyNames()) {
+        try { $one = $key.OpenSubKey($name) } catch { continue }
+        if ($null -eq $one) { continue }
+        $entry = [ordered]@{ key = $name; where = $where }
+        foreach ($value in 'DisplayName', 'DisplayVersion', 'Publisher', 'SystemComponent', 'ParentKeyName', 'ReleaseType', 'WindowsInstaller') {
+            $entry[$value] = $one.GetValue($value)
+        }
+        $one.Dispose()
+        if ($null -ne $entry.DisplayName) { [void]$found.Add($entry) }
+    }
+    $key.Dispose()
+}
+$uninstall = 'Microsoft\Windows\CurrentVersion\Uninstall'
+Read-Keys $machine ('SOFTWARE\' + $uninstall) 'machine'
+Read-Keys $machine ('SOFTWARE\WOW6432Node\' + $uninstall) 'machine32'
+$users = [Microsoft.Win32.RegistryKey]::OpenBaseKey([Microsoft.Win32.RegistryHive]::Users, [Microsoft.Win32.RegistryView]::Registry64)
+foreach ($sid in $users.GetSubKeyNames()) {
+    if ($sid -like 'S-1-5-21-*' -and $sid -notlike '*_Classes') { Read-Keys $users ($sid + '\Software\' + $uninstall) 'user' }
+}
+@{ items = @($found.ToArray()) }

@@ -1,0 +1,30 @@
+# Preferences of Microsoft Defender. Asked for: name.
+$preferences = Get-MpPreference
+$number = 0
+@{
+    items = @(foreach ($one in $asked) {
+        $answer = [ordered]@{ n = $number; exists = $false; value = $null }
+        $number = $number + 1
+        $name = [string]$one.name
+        if ($name -like 'AttackSurfaceReductionRules.*') {
+            $rule = $name.Substring($name.IndexOf('.') + 1)
+            $answer['exists'] = ($null -ne $preferences.PSObject.Properties['AttackSurfaceReductionRules_Ids'])
+            $ids = @($preferences.AttackSurfaceReductionRules_Ids)
+            $actions = @($preferences.AttackSurfaceReductionRules_Actions)
+            for ($i = 0; $i -lt $ids.Count; $i++) {
+                if ($ids[$i] -eq $rule -and $i -lt $actions.Count) { $answer['value'] = [int]$actions[$i] }
+            }
+        } else {
+            $member = $preferences.PSObject.Properties[$name]
+            if ($null -ne $member) {
+                $answer['exists'] = $true
+                $value = $member.Value
+                if ($value -is [datetime]) { $value = Format-Moment $value }
+                elseif ($value -is [timespan]) { $value = $value.ToString('c', $inv) }
+                elseif ($value -is [array]) { $value = @($value | ForEach-Object { [string]$_ } | Select-Object -First 1000) }
+                $answer['value'] = $value
+            }
+        }
+        $answer
+    })
+}

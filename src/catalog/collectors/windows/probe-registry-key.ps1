@@ -1,0 +1,23 @@
+# All values of keys of the registry. Asked for: key.
+$number = 0
+@{
+    items = @(foreach ($one in $asked) {
+        $answer = [ordered]@{ n = $number; exists = $false; values = @() }
+        $number = $number + 1
+        try {
+            $key = Open-Key ([string]$one.key)
+            if ($null -ne $key) {
+                $answer['exists'] = $true
+                $answer['values'] = @($key.GetValueNames() | Select-Object -First 1000 | ForEach-Object {
+                    $told = Read-Value $key $_
+                    $told['name'] = $_
+                    $told
+                })
+                $key.Dispose()
+            }
+        } catch {
+            $answer['error'] = [string]$_.Exception.Message
+        }
+        $answer
+    })
+}

@@ -1,0 +1,15 @@
+# The time service. What w32tm says is translated; the numbers of its first two lines are not: leap indicator and stratum.
+$parameters = 'SYSTEM\CurrentControlSet\Services\W32Time\Parameters'
+$policy = 'SOFTWARE\Policies\Microsoft\W32Time\Parameters'
+$type = Get-Registry $policy 'Type'
+if ($null -eq $type) { $type = Get-Registry $parameters 'Type' }
+$servers = Get-Registry $policy 'NtpServer'
+if ($null -eq $servers) { $servers = Get-Registry $parameters 'NtpServer' }
+$service = Get-CimInstance -ClassName Win32_Service -Filter 'Name = "W32Time"' -Property State, StartMode | Select-Members 'State', 'StartMode'
+$lines = @()
+$code = $null
+if ($service.State -eq 'Running') {
+    $lines = @(& ([Environment]::SystemDirectory + '\w32tm.exe') /query /status | Select-Object -First 2 | ForEach-Object { [string]$_ })
+    $code = $LASTEXITCODE
+}
+@{ type = $type; servers = $servers; service = $service; lines = $lines; code = $code }

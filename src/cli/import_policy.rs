@@ -1,0 +1,147 @@
+//! `rmm import --from hardeningkitty|dsc`: what others have written down as a policy that only reports. Reading is in
+//! `repo/imported/`; here the file is found, shown and written, and is never written over another one.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::args::Global;
+use super::context::Context;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::import::{From, ImportArgs};
+use super::import_device::{compiled, new_file, place, valid};
+use super::style::{clean, count};
+use super::table::{Output, Table};
+use crate::diagnose::{Diagnostic, Level, did_you_mean};
+use crate::repo::fmt;
+use crate::repo::imported::{Imported, dsc, hardeningkitty};
+use crate::store::AuditEvent;
+
+/// What left out is named without -v.
+const SHOWN: usize = 20;
+/// Widest value of the table.
+const WIDEST: usize = 60;
+/// Largest file.
+const MAX_BYTES: u64 = 16 << 20;
+
+pub(super) fn run(global: &Global, context: &Context, from: From, file: &Path, args: &ImportArgs) -> Result<Exit, Failure> {
+    let text = read(file)?;
+    let shown = file.display().to_string();
+    let sources = Arc::new(std::iter::once((Arc::from(shown.as_str()), text.clone())).collect());
+    let parsed = match from {
+        From::Dsc => dsc::read(&shown, &text),
+        _ => hardeningkitty::read(&shown, &text),
+    };
+    let imported = parsed.map_err(|problems| Failure { exit: Exit::InvalidConfiguration, problems, sources })?;
+    show(global, file, &imported)?;
+    if imported.draft.is_empty() {
+        let problem = Diagnostic::error("RMM0563", format!("nothing in {shown} makes a policy"));
+        return Err(Failure::new(Exit::Refused, problem.advice("rmm import -v names everything that has no setting here")));
+    }
+    let stem = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let name = args.name.clone().unwrap_or_else(|| plain_name(stem));
+    let path = place(context, &name)?;
+    let targets = targets(context, args.target.as_deref())?;
+    let settings = count(imported.draft.len(), "setting", "settings");
+    let about = format!("Imported from {stem}: {} of {} controls.", imported.expressed, imported.controls);
+    let origin =
+        format!("Made by rmm import from {stem}; the comments name the controls of it. It only reports until somebody decides otherwise.");
+    let raw = imported.draft.yaml(&name, &about, &origin, &targets);
+    let unwritten = |why: String| Failure::new(Exit::Error, Diagnostic::error("RMM0001", format!("the policy cannot be written: {why}")));
+    let text = fmt::format(&path, &raw).map_err(|error| unwritten(error.to_string()))?;
+    valid(&compiled(global, context, &path, &text))?;
+    if args.dry_run {
+        super::say(format!("{path} would have {settings}; nothing was written."));
+        return Ok(Exit::Done);
+    }
+    if !args.yes {
+        super::confirm::ask(&format!("write a policy of {settings} into {path}"), std::slice::from_ref(&name), "--yes")?;
+    }
+    new_file(context, &path, &text)?;
+    super::init::write_schemas(context, false)?;
+    context.store()?.audit(&AuditEvent {
+        at: context.clock.now(),
+        user: Some(context.actor.user.clone()),
+        action: "policy.imported".into(),
+        target: Some(name.clone()),
+        details: json!({ "policy": name, "file": path, "from": stem, "settings": imported.draft.len(), "controls": imported.controls }),
+        ip: Some(context.actor.from.clone()),
+        success: true,
+    })?;
+    super::say(format!("Wrote {settings} into {path}. It only reports. Next: rmm plan"));
+    Ok(Exit::Done)
+}
+
+fn read(file: &Path) -> Result<String, Failure> {
+    use std::io::Read as _;
+    let failed = |why: String| Failure::new(Exit::Error, Diagnostic::error("RMM0001", format!("{}: {why}", file.display())));
+    let open = std::fs::File::open(file).map_err(|error| failed(error.to_string()))?;
+    if !open.metadata().map_err(|error| failed(error.to_string()))?.is_file() {
+        return Err(failed("it is not a regular file".into()));
+    }
+    let mut bytes = Vec::new();
+    open.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| failed(error.to_string()))?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(failed("it is larger than 16 MiB".into()));
+    }
+    // Lists come with a byte order mark, and a few with characters of another code page in their names.
+    Ok(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+}
+
+/// `finding_list_msft_x_machine.csv` as `msft_x_machine`.
+fn plain_name(file: &str) -> String {
+    let stem = [".dsc.yaml", ".dsc.yml", ".dsc.json", ".yaml", ".yml", ".json", ".csv"]
+        .iter()
+        .find_map(|end| file.strip_suffix(end))
+        .unwrap_or(file);
+    stem.strip_prefix("finding_list_").unwrap_or(stem).to_owned()
+}
+
+/// Whom the policy is for: every Windows device, or those of a group.
+fn targets(context: &Context, group: Option<&str>) -> Result<Value, Failure> {
+    let Some(group) = group else { return Ok(json!([{ "os": "windows" }])) };
+    if group != "*" && !context.set.groups.contains_key(group) {
+        let near = did_you_mean(group, context.set.groups.keys().map(String::as_str));
+        let advice = near.map_or_else(|| "`rmm devices groups` lists them".to_owned(), |near| format!("did you mean '{near}'?"));
+        return Err(Failure::new(Exit::Usage, Diagnostic::error("RMM0108", format!("there is no group '{group}'")).advice(advice)));
+    }
+    Ok(json!([group]))
+}
+
+fn show(global: &Global, file: &Path, imported: &Imported) -> Result<(), Failure> {
+    if !matches!(global.output, Output::Table | Output::Csv) {
+        let document = json!({
+            "schema": "rmm.imported/1",
+            "file": file.display().to_string(),
+            "controls": imported.controls,
+            "expressed": imported.expressed,
+            "settings": imported.draft.entries().map(|(setting, key, value)| json!({ "setting": setting, "key": key, "value": value })).collect::<Value>(),
+            "leftOut": imported.left_out.iter().map(|p| json!({ "line": p.place.as_ref().map(|place| place.line), "why": p.message })).collect::<Value>(),
+        });
+        return super::print(&super::table::document(&document, global.output)?);
+    }
+    let mut table = Table::new("rmm.imported/1", &["SETTING", "KEY", "VALUE"]);
+    for (setting, key, value) in imported.draft.entries() {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let long = global.output == Output::Table && text.chars().count() > WIDEST;
+        let shown = if long { text.chars().take(WIDEST - 3).collect::<String>() + "..." } else { text };
+        table.push(vec![json!(setting), json!(key.map(clean)), json!(clean(&shown))]);
+    }
+    super::print(&table.render(global.output)?)?;
+    if global.quiet {
+        return Ok(());
+    }
+    let shown = if global.verbose > 0 { imported.left_out.len() } else { imported.left_out.len().min(SHOWN) };
+    if shown > 0 {
+        super::say(crate::diagnose::render(&imported.left_out[..shown], &|_| None, super::style::colored_errors()).trim_end());
+    }
+    debug_assert!(imported.left_out.iter().all(|problem| problem.level == Level::Warning), "what is left out is no error");
+    if shown < imported.left_out.len() {
+        super::say(format!("{} more are shown with -v", imported.left_out.len() - shown));
+    }
+    let percent = imported.expressed as f64 * 100.0 / imported.controls.max(1) as f64;
+    super::say(format!("{} of {} expressed ({percent:.1} %)", imported.expressed, count(imported.controls, "control", "controls")));
+    Ok(())
+}

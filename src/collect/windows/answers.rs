@@ -1,0 +1,160 @@
+//! The lines that a device printed, by part. Each begins with the request's nonce, which nothing on the device can know; what
+//! else is printed says nothing.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::model::facts::Status;
+
+/// Longest reason that is kept, in characters.
+const LONGEST: usize = 300;
+
+/// What one part said.
+#[derive(Debug, Clone, PartialEq)]
+enum Said {
+    Data(Value),
+    Unsupported(String),
+    Error(String),
+    Timeout,
+    /// More than once, or nothing that can be read.
+    Damaged,
+}
+
+/// One line.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    s: String,
+    #[serde(default)]
+    d: Option<Value>,
+    #[serde(default)]
+    unsupported: Option<String>,
+    #[serde(default)]
+    error: Option<String>,
+    #[serde(default)]
+    timeout: bool,
+}
+
+/// What the parts of an observation said.
+#[derive(Debug, Default)]
+pub(super) struct Answers {
+    said: BTreeMap<String, Said>,
+    /// Lines that bear the nonce and cannot be read.
+    pub(super) damaged: usize,
+    /// Whether the last line arrived.
+    pub(super) finished: bool,
+}
+
+impl Answers {
+    /// Sorts what was printed.
+    pub(super) fn read(raw: &[u8], nonce: &str) -> Self {
+        let mut answers = Self::default();
+        for line in raw.split_inclusive(|b| *b == b'\n') {
+            if line.first() != Some(&b'@') || !line.ends_with(b"\n") {
+                continue;
+            }
+            let text = line[1..].strip_prefix(nonce.as_bytes()).and_then(|rest| rest.strip_prefix(b" "));
+            let Some(text) = text.map(|text| text.trim_ascii_end()) else { continue };
+            if text == b"done" {
+                answers.finished = true;
+                continue;
+            }
+            match serde_json::from_slice::<Line>(text) {
+                Ok(line) => answers.take(line),
+                Err(_) => answers.damaged += 1,
+            }
+        }
+        answers
+    }
+
+    fn take(&mut self, line: Line) {
+        let said = match (line.d, line.unsupported, line.error, line.timeout) {
+            (Some(data), None, None, false) => Said::Data(data),
+            (None, Some(why), None, false) => Said::Unsupported(words(&why)),
+            (None, None, Some(why), false) => Said::Error(words(&why)),
+            (None, None, None, true) => Said::Timeout,
+            // Nothing at all: a tool that is blocked, a class without an instance where there has to be one.
+            (None, None, None, false) => Said::Error("it answered nothing".into()),
+            _ => Said::Damaged,
+        };
+        self.said.entry(line.s).and_modify(|said| *said = Said::Damaged).or_insert(said);
+    }
+
+    /// Whether any part answered.
+    pub(super) fn is_empty(&self) -> bool {
+        self.said.is_empty()
+    }
+
+    /// What a part found.
+    pub(super) fn part(&self, name: &str) -> Result<&Value, Status> {
+        let unknown = |why: String| Err(Status::Unknown(why));
+        match self.said.get(name) {
+            Some(Said::Data(data @ Value::Object(_))) => Ok(data),
+            Some(Said::Data(data @ Value::String(_))) => Ok(data),
+            Some(Said::Unsupported(why)) => Err(Status::Unsupported(why.clone())),
+            Some(Said::Error(why)) => unknown(format!("'{name}': {why}")),
+            Some(Said::Timeout) => unknown(format!("'{name}' did not end in time")),
+            Some(Said::Damaged | Said::Data(_)) => unknown(format!("what '{name}' printed is damaged")),
+            None => unknown(format!("the output ended before '{name}', or it said nothing")),
+        }
+    }
+
+    /// What a part found, where the device has it.
+    pub(super) fn optional(&self, name: &str) -> Result<Option<&Value>, Status> {
+        match self.part(name) {
+            Ok(value) => Ok(Some(value)),
+            Err(Status::Unsupported(_)) => Ok(None),
+            Err(other) => Err(other),
+        }
+    }
+}
+
+/// A reason in the device's words, bounded.
+fn words(text: &str) -> String {
+    text.trim().chars().filter(|c| !c.is_control()).take(LONGEST).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const N: &str = "n0nce";
+
+    #[test]
+    fn a_line_counts_with_the_nonce_alone_and_whatever_else_is_printed_does_not() {
+        let raw = "\u{feff}noise\n@n0nce {\"s\":\"os\",\"d\":{\"a\":1}}\r\n@other {\"s\":\"tpm\",\"d\":{}}\n {\"s\":\"tpm\",\"d\":{}}\n\
+                   @n0nce {\"s\":\"tpm\",\"unsupported\":\"no class\"}\n@n0nce {\"s\":\"usb\",\"error\":\"denied\\u0007\"}\n\
+                   @n0nce {\"s\":\"gpus\",\"timeout\":true}\n@n0nce {\"s\":\"nics\",\"d\":null}\n@n0nce done\n";
+        let answers = Answers::read(raw.as_bytes(), N);
+        assert_eq!(answers.part("os"), Ok(&json!({"a": 1})));
+        assert_eq!(answers.part("tpm"), Err(Status::Unsupported("no class".into())));
+        assert_eq!(answers.optional("tpm"), Ok(None));
+        assert_eq!(answers.part("usb"), Err(Status::Unknown("'usb': denied".into())));
+        assert_eq!(answers.part("gpus"), Err(Status::Unknown("'gpus' did not end in time".into())));
+        assert_eq!(answers.part("nics"), Err(Status::Unknown("'nics': it answered nothing".into())));
+        assert!(matches!(answers.part("battery"), Err(Status::Unknown(why)) if why.contains("ended before")));
+        assert!(answers.finished && answers.damaged == 0);
+    }
+
+    #[test]
+    fn what_is_cut_doubled_or_of_another_form_is_not_believed() {
+        for raw in [
+            "@n0nce {\"s\":\"os\",\"d\":{}}",
+            "@n0nce {\"s\":\"os\",\"d\":{\n",
+            "@n0nce {\"s\":\"os\",\"d\":{}}\n@n0nce {\"s\":\"os\",\"d\":{}}\n",
+            "@n0nce {\"s\":\"os\",\"d\":{},\"error\":\"x\"}\n",
+            "@n0nce {\"s\":\"os\",\"d\":[1]}\n",
+            "@n0nce {\"s\":\"os\",\"d\":3}\n",
+            "@n0nce{\"s\":\"os\",\"d\":{}}\n",
+            "@n0nce {\"s\":\"os\",\"x\":{}}\n",
+        ] {
+            let answers = Answers::read(raw.as_bytes(), N);
+            assert!(matches!(answers.part("os"), Err(Status::Unknown(_))), "{raw}");
+            assert!(!answers.finished);
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Devices that reach nothing but a file share: a job is a signed file that the device fetches, and its answer is a file too. The share is
+//! a directory here, mounted by the operating system; why, and the layout, stand in decision 0013.
+//!
+//! `runner.ps1` is the other half. It carries out what is signed for this very device, has not expired, and was not carried out before.
+
+mod folder;
+mod job;
+mod key;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use self::folder::Folder;
+use self::job::{Answer, Job};
+pub use self::key::SigningKey;
+use super::{Command, Output, Session, Shell, TransportError};
+use crate::time::Clock;
+
+/// The runner, with the place where the public key goes.
+const RUNNER: &str = include_str!("runner.ps1");
+/// Name of the secret that holds the signing key.
+pub const KEY_NAME: &str = "share-signing-key";
+/// A job that was fetched has this long to say so beyond the time of its command: starting PowerShell, a slow share, the next look.
+const GRACE: Duration = Duration::from_mins(2);
+/// Time between two looks at the share, at first and at most.
+const LOOKS: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(2)];
+
+/// The runner to install on devices: it takes the jobs that this key signed.
+pub fn runner(key: &SigningKey) -> String {
+    RUNNER.replace("@PUBLIC_KEY@", &key.public())
+}
+
+/// Time limits of a share.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Times {
+    /// How long a device may take to fetch a job.
+    pub(super) fetch: Duration,
+    /// Time for a command that does not bring its own.
+    pub(super) command: Duration,
+}
+
+/// A device behind a share.
+pub(super) struct ShareSession {
+    folder: Folder,
+    key: Arc<SigningKey>,
+    times: Times,
+    max_output: u64,
+    clock: Arc<dyn Clock>,
+}
+
+impl ShareSession {
+    pub(super) fn new(share: &Path, device: &str, key: Arc<SigningKey>, times: Times, max_output: u64, clock: Arc<dyn Clock>) -> Self {
+        Self { folder: Folder::new(share, device), key, times, max_output, clock }
+    }
+}
+
+#[async_trait::async_trait]
+impl Session for ShareSession {
+    async fn run(&self, command: Command, cancel: &CancellationToken) -> Result<Output, TransportError> {
+        let time = command.timeout.unwrap_or(self.times.command);
+        let limit = command.max_output.unwrap_or(self.max_output);
+        let now = self.clock.now();
+        let job = Job {
+            id: job::new_id(now),
+            device: self.folder.device().to_owned(),
+            created: now.timestamp_millis(),
+            expires: now.timestamp_millis().saturating_add(millis(self.times.fetch)),
+            line: command.line,
+            input: command.input,
+            timeout_ms: millis(time),
+            max_output: limit,
+        };
+        let text = job.signed(&self.key).map_err(|reason| TransportError::Setup { what: "job".into(), reason })?;
+        self.folder.put(&job.id, text).await?;
+        self.wait(&job.id, time, limit, cancel).await
+    }
+
+    fn shell(&self) -> Shell {
+        Shell::PowerShell
+    }
+}
+
+impl ShareSession {
+    async fn wait(&self, id: &str, time: Duration, limit: u64, cancel: &CancellationToken) -> Result<Output, TransportError> {
+        let begun = Instant::now();
+        let mut pause = LOOKS[0];
+        let mut until = begun + self.times.fetch;
+        let mut fetched = false;
+        let mut stopped = false;
+        // Twice the limit of either stream in base64, and what stands around it.
+        let most = limit.saturating_mul(3).saturating_add(64 * 1024);
+        loop {
+            if let Some(text) = self.folder.answer(id, most).await? {
+                let answer = Answer::read(&text, id, limit);
+                self.folder.clear(id).await;
+                return if stopped { Err(TransportError::Cancelled) } else { answer.into_output(time) };
+            }
+            if !fetched && self.folder.fetched(id).await? {
+                fetched = true;
+                until = Instant::now() + time + GRACE;
+            }
+            if Instant::now() >= until {
+                if !fetched && self.folder.withdraw(id).await? {
+                    return Err(TransportError::NotFetched { share: self.folder.shown(), seconds: self.times.fetch.as_secs() });
+                }
+                if fetched {
+                    self.folder.stop(id).await;
+                    let reason = "the device fetched the job and did not answer in time; whether it was carried out is not known".into();
+                    return Err(TransportError::Lost { address: self.folder.shown(), reason });
+                }
+                // Fetched in this very moment.
+                fetched = true;
+                until = Instant::now() + time + GRACE;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = cancel.cancelled(), if !stopped => {
+                    // What nobody has fetched never runs; what runs is ended by the runner.
+                    if !fetched && self.folder.withdraw(id).await? {
+                        return Err(TransportError::Cancelled);
+                    }
+                    self.folder.stop(id).await;
+                    (fetched, stopped) = (true, true);
+                    until = Instant::now() + GRACE;
+                }
+            }
+            pause = (pause * 3 / 2).min(LOOKS[1]);
+        }
+    }
+}
+
+fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,214 @@
+# Carries out jobs that `rmm` leaves on a file share: those that are signed for this device, have not expired and were not
+# carried out before. Everything else is refused. Works with Windows PowerShell 5.1 and needs nothing else.
+#
+#   powershell -ExecutionPolicy Bypass -File rmm-runner.ps1 -Share \\server\rmm -Install     once, as an administrator
+#   powershell -ExecutionPolicy Bypass -File rmm-runner.ps1 -Share \\server\rmm -Uninstall
+#
+# Installed, it runs as SYSTEM once a minute and looks for a minute; SYSTEM comes to the share as the computer's account. -Device is the
+# name of this device in the repository, where that is not the name of the computer.
+param(
+    [Parameter(Mandatory = $true)] [string] $Share,
+    [string] $Device = $env:COMPUTERNAME,
+    [switch] $Install,
+    [switch] $Uninstall,
+    [int] $Seconds = 58
+)
+$ErrorActionPreference = 'Stop'
+$ProgressPreference = 'SilentlyContinue'
+
+# Whose jobs are carried out: X and Y of a point on P-256.
+$publicKey = '@PUBLIC_KEY@'
+$taskName = 'rmm runner'
+# Only administrators can make folders here: nobody else can have prepared one.
+$home0 = Join-Path ([Environment]::GetFolderPath('ProgramFiles')) 'rmm'
+$ledger = Join-Path $home0 'jobs'
+$Device = $Device.ToLowerInvariant()
+$folder = Join-Path (Join-Path $Share 'devices') $Device
+$utf8 = New-Object System.Text.UTF8Encoding $false
+$largest = 8MB
+
+function Get-Now {
+    [DateTimeOffset]::UtcNow.ToUnixTimeMilliseconds()
+}
+
+function Test-Signature([byte[]] $bytes, [byte[]] $signature) {
+    $point = [Convert]::FromBase64String($publicKey)
+    if ($point.Length -ne 64 -or $signature.Length -ne 64) { return $false }
+    # BCRYPT_ECCPUBLIC_BLOB: 'ECS1', the length of a coordinate, both coordinates.
+    [byte[]] $blob = @(0x45, 0x43, 0x53, 0x31, 0x20, 0, 0, 0) + $point
+    $key = [System.Security.Cryptography.CngKey]::Import($blob, [System.Security.Cryptography.CngKeyBlobFormat]::EccPublicBlob)
+    $ecdsa = New-Object -TypeName System.Security.Cryptography.ECDsaCng -ArgumentList $key
+    $sha = [System.Security.Cryptography.SHA256]::Create()
+    try { $ecdsa.VerifyHash($sha.ComputeHash($bytes), $signature) } finally { $ecdsa.Dispose(); $sha.Dispose() }
+}
+
+# The answer appears whole or not at all.
+function Write-Answer([string] $id, $answer) {
+    $answer['format'] = 'rmm.result/1'
+    $answer['id'] = $id
+    $results = Join-Path $folder 'results'
+    $beside = Join-Path $results ($id + '.tmp')
+    [System.IO.File]::WriteAllBytes($beside, $utf8.GetBytes((ConvertTo-Json -InputObject $answer -Compress)))
+    [System.IO.File]::Move($beside, (Join-Path $results ($id + '.json')))
+}
+
+# What is wrong with a job, or the job.
+function Read-Job([string] $path, [string] $id) {
+    if ((Get-Item -LiteralPath $path).Length -gt $largest) { return @{ refused = 'it is too large' } }
+    $bytes = $null
+    try {
+        $outer = ConvertFrom-Json -InputObject ([System.IO.File]::ReadAllText($path, $utf8))
+        $bytes = [Convert]::FromBase64String($outer.body)
+        $signature = [Convert]::FromBase64String($outer.signature)
+    } catch {
+        return @{ refused = 'it cannot be read' }
+    }
+    if (-not (Test-Signature $bytes $signature)) { return @{ refused = 'its signature is wrong' } }
+    $job = ConvertFrom-Json -InputObject $utf8.GetString($bytes)
+    if ($job.format -ne 'rmm.job/1') { return @{ refused = 'it is of another version: install the newer runner' } }
+    if ($job.id -cne $id) { return @{ refused = 'it was renamed' } }
+    if ($job.device -cne $Device) { return @{ refused = 'it is for another device' } }
+    if ([long] $job.expires -lt (Get-Now)) { return @{ refused = 'it has expired' } }
+    @{ job = $job }
+}
+
+function Stop-Tree($process) {
+    & (Join-Path ([Environment]::SystemDirectory) 'taskkill.exe') /T /F /PID $process.Id 2>&1 | Out-Null
+}
+
+function Invoke-Job($job, [string] $stop) {
+    $start = New-Object System.Diagnostics.ProcessStartInfo
+    $start.FileName = Join-Path ([Environment]::SystemDirectory) 'cmd.exe'
+    $start.Arguments = '/d /s /c "' + $job.line + '"'
+    $start.WorkingDirectory = [Environment]::SystemDirectory
+    $start.UseShellExecute = $false
+    $start.CreateNoWindow = $true
+    $start.RedirectStandardInput = $true
+    $start.RedirectStandardOutput = $true
+    $start.RedirectStandardError = $true
+    $process = [System.Diagnostics.Process]::Start($start)
+    $out = New-Object System.IO.MemoryStream
+    $err = New-Object System.IO.MemoryStream
+    $reading = @($process.StandardOutput.BaseStream.CopyToAsync($out), $process.StandardError.BaseStream.CopyToAsync($err))
+    [byte[]] $given = [Convert]::FromBase64String($job.input)
+    $writing = $process.StandardInput.BaseStream.WriteAsync($given, 0, $given.Length)
+    $closed = $false
+    $watch = [System.Diagnostics.Stopwatch]::StartNew()
+    $outcome = 'done'
+    $look = 0
+    while (-not $process.WaitForExit(50)) {
+        if (-not $closed -and $writing.IsCompleted) {
+            $closed = $true
+            # A program that does not read to the end closes it first.
+            try { $process.StandardInput.Close() } catch { $null = $_ }
+        }
+        if ($out.Length -gt $job.max_output -or $err.Length -gt $job.max_output) { $outcome = 'too-much' }
+        elseif ($watch.ElapsedMilliseconds -gt $job.timeout_ms) { $outcome = 'timeout' }
+        elseif (($look++ % 40) -eq 0 -and (Test-Path -LiteralPath $stop)) { $outcome = 'interrupted' }
+        if ($outcome -ne 'done') {
+            Stop-Tree $process
+            return @{ outcome = $outcome }
+        }
+    }
+    # Programs that were left running may hold the streams open.
+    [void] [System.Threading.Tasks.Task]::WaitAll($reading, 5000)
+    if ($out.Length -gt $job.max_output -or $err.Length -gt $job.max_output) { return @{ outcome = 'too-much' } }
+    @{
+        outcome = 'done'; code = $process.ExitCode
+        stdout = [Convert]::ToBase64String($out.ToArray()); stderr = [Convert]::ToBase64String($err.ToArray())
+    }
+}
+
+# Takes one job, and answers it whatever becomes of it.
+function Step-Job([string] $id) {
+    $taken = Join-Path (Join-Path $folder 'taken') ($id + '.json')
+    # Whoever renames it first has it: the one who left it there takes it back in the same way.
+    try { [System.IO.File]::Move((Join-Path (Join-Path $folder 'jobs') ($id + '.json')), $taken) } catch { return }
+    $read = Read-Job $taken $id
+    if ($read.refused) {
+        Write-Answer $id @{ outcome = 'refused'; reason = $read.refused }
+        return
+    }
+    # Remembered before it is begun. A copy of the same file, put there by whomever, is not carried out again.
+    $entry = Join-Path $ledger $id
+    try { [void] (New-Item -ItemType Directory -Path $entry) } catch {
+        Write-Answer $id @{ outcome = 'refused'; reason = 'it was carried out before' }
+        return
+    }
+    [System.IO.File]::WriteAllText((Join-Path $entry 'expires'), [string] $read.job.expires, $utf8)
+    $answer = @{ outcome = 'refused'; reason = 'it could not be started' }
+    try {
+        $answer = Invoke-Job $read.job (Join-Path (Join-Path $folder 'taken') ($id + '.stop'))
+    } catch {
+        $answer = @{ outcome = 'refused'; reason = 'it could not be started: ' + $_.Exception.Message }
+    }
+    Write-Answer $id $answer
+}
+
+# What an earlier start took and did not answer.
+function Step-Interrupted {
+    foreach ($file in (Get-ChildItem -LiteralPath (Join-Path $folder 'taken') -Filter '*.json')) {
+        $id = $file.BaseName
+        if ($id -match '^j-[0-9]{8}-[0-9]{6}-[0-9a-f]{32}$' -and -not (Test-Path -LiteralPath (Join-Path (Join-Path $folder 'results') ($id + '.json')))) {
+            Write-Answer $id @{ outcome = 'interrupted' }
+        }
+    }
+}
+
+function Remove-Old {
+    $before = [DateTime]::UtcNow.AddDays(-7)
+    foreach ($name in @('taken', 'results')) {
+        Get-ChildItem -LiteralPath (Join-Path $folder $name) -File | Where-Object { $_.LastWriteTimeUtc -lt $before } | Remove-Item -Force
+    }
+    foreach ($entry in (Get-ChildItem -LiteralPath $ledger -Directory)) {
+        $path = Join-Path $entry.FullName 'expires'
+        # Without a date it was taken and never begun to be written: as old as the folder.
+        $over = $entry.CreationTimeUtc -lt $before
+        if (Test-Path -LiteralPath $path) { $over = [long] [System.IO.File]::ReadAllText($path) -lt ((Get-Now) - 604800000) }
+        if ($over) { Remove-Item -LiteralPath $entry.FullName -Recurse -Force }
+    }
+}
+
+function Install-Runner {
+    [void] (New-Item -ItemType Directory -Path $ledger -Force)
+    # SYSTEM and administrators, by their numbers: the names are translated.
+    & (Join-Path ([Environment]::SystemDirectory) 'icacls.exe') $home0 /inheritance:r /grant:r '*S-1-5-18:(OI)(CI)F' '*S-1-5-32-544:(OI)(CI)F' | Out-Null
+    if ($LASTEXITCODE -ne 0) { throw "the folder $home0 could not be closed to others" }
+    $own = Join-Path $home0 'rmm-runner.ps1'
+    Copy-Item -LiteralPath $PSCommandPath -Destination $own -Force
+    $quote = '"'
+    $words = '-NoProfile -NonInteractive -ExecutionPolicy Bypass -File ' + $quote + $own + $quote + ' -Share ' + $quote + $Share + $quote + ' -Device ' + $quote + $Device + $quote
+    $action = New-ScheduledTaskAction -Execute (Join-Path ([Environment]::SystemDirectory) 'WindowsPowerShell\v1.0\powershell.exe') -Argument $words
+    $trigger = New-ScheduledTaskTrigger -Once -At ([DateTime]::Today) -RepetitionInterval (New-TimeSpan -Minutes 1)
+    $settings = New-ScheduledTaskSettingsSet -MultipleInstances IgnoreNew -StartWhenAvailable -AllowStartIfOnBatteries -DontStopIfGoingOnBatteries -ExecutionTimeLimit ([TimeSpan]::Zero)
+    $who = New-ScheduledTaskPrincipal -UserId 'S-1-5-18' -LogonType ServiceAccount -RunLevel Highest
+    [void] (Register-ScheduledTask -TaskName $taskName -Action $action -Trigger $trigger -Settings $settings -Principal $who -Force)
+    Write-Output "installed: the task '$taskName' takes jobs for $Device from $folder"
+}
+
+if ($Share -match '["\r\n]' -or $Device -notmatch '^[a-z0-9][a-z0-9._-]*$') { throw 'the share or the name of the device cannot be used' }
+if ($Install) { Install-Runner; exit 0 }
+if ($Uninstall) {
+    Unregister-ScheduledTask -TaskName $taskName -Confirm:$false
+    Remove-Item -LiteralPath $home0 -Recurse -Force
+    exit 0
+}
+
+$mutex = New-Object System.Threading.Mutex $false, 'Global\rmm-runner'
+try { $alone = $mutex.WaitOne(0) } catch [System.Threading.AbandonedMutexException] { $alone = $true }
+if (-not $alone) { exit 0 }
+try {
+    foreach ($name in @('jobs', 'taken', 'results')) { [void] (New-Item -ItemType Directory -Path (Join-Path $folder $name) -Force) }
+    Step-Interrupted
+    Remove-Old
+    $watch = [System.Diagnostics.Stopwatch]::StartNew()
+    do {
+        foreach ($file in (Get-ChildItem -LiteralPath (Join-Path $folder 'jobs') -Filter '*.json' | Sort-Object -Property Name)) {
+            if ($file.BaseName -match '^j-[0-9]{8}-[0-9]{6}-[0-9a-f]{32}$') { Step-Job $file.BaseName }
+        }
+        Start-Sleep -Milliseconds 1000
+    } while ($watch.Elapsed.TotalSeconds -lt $Seconds)
+} finally {
+    $mutex.ReleaseMutex()
+    $mutex.Dispose()
+}
