@@ -69,6 +69,19 @@ class Drop(Exception):
     """The connection ends here."""
 
 
+def observed(job):
+    """What a device with Windows would answer to the parts of an observation."""
+    asked = job.get("params") or {}
+    if "parts" not in asked:
+        return None
+    sample = os.path.join(os.path.dirname(__file__), "../../src/collect/samples/windows-11.json")
+    with open(sample, encoding="utf-8") as file:
+        known = json.load(file)
+    parts = [part["name"] for part in asked["parts"] if part["name"] in known]
+    lines = [json.dumps({"s": name, "d": known[name]}) for name in ["host"] + parts] + ["done"]
+    return "".join(f"@{asked['nonce']} {line}\n" for line in lines).encode()
+
+
 class Command:
     """What a command line answers, in pieces; what it waits for."""
 
@@ -103,9 +116,9 @@ class Command:
         elif word == "forever" and not self.output and not self.errors:
             self.errors = b"still here\r\n"
         elif word == "powershell.exe" and self.closed:
-            # The bootstrap of rmm: what it is given comes back.
+            # The bootstrap of rmm: what it is given comes back, unless it is asked what the device is like.
             job = json.loads(self.input or b"{}")
-            self.output, self.code = json.dumps(job).encode(), 0
+            self.output, self.code = observed(job) or json.dumps(job).encode(), 0
         elif word not in ("cat", "count", "sleep", "forever", "powershell.exe", "drop"):
             self.errors, self.code = f"'{word}' is not recognized\r\n".encode(), 1
 
