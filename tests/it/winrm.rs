@@ -1,6 +1,6 @@
 //! Sessions against a WinRM endpoint that stands on an NTLM of its own, and judges what it is sent by its log.
 
-mod endpoint;
+pub(crate) mod endpoint;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
