@@ -40,6 +40,8 @@ class Config:
         self.certificate = given.get("certificate")  # PEM of certificate and key: HTTPS
         self.clients = given.get("clients")  # PEM of the authority whose client certificates are mapped to a user
         self.patience = given.get("patience", 0.2)  # seconds that Receive waits
+        self.language_mode = given.get("language_mode", "FullLanguage")
+        self.listen = given.get("listen", "127.0.0.1")
         self.quota = given.get("quota", 1000)  # shells at the same time
         # clear: answers in clear; tamper: changes sealed answers; hang: never answers; html: is no WinRM; cut: closes the connection
         # when a command has ended; forget: loses the shell when a command has ended
@@ -85,7 +87,9 @@ def observed(job):
 class Command:
     """What a command line answers, in pieces; what it waits for."""
 
-    def __init__(self, line):
+    def __init__(self, line, mode):
+        # The language mode of PowerShell.
+        self.mode = mode
         self.line, self.input, self.closed = line, b"", False
         self.output, self.errors, self.code = b"", b"", None
         self.begun, self.ended = time.monotonic(), False
@@ -116,9 +120,24 @@ class Command:
         elif word == "forever" and not self.output and not self.errors:
             self.errors = b"still here\r\n"
         elif word == "powershell.exe" and self.closed:
+            encoded = re.search(r"-EncodedCommand ([A-Za-z0-9+/=]+)", self.line)
+            script = base64.b64decode(encoded.group(1)).decode("utf-16-le") if encoded else ""
             # The bootstrap of rmm: what it is given comes back, unless it is asked what the device is like.
             job = json.loads(self.input or b"{}")
-            self.output, self.code = observed(job) or json.dumps(job).encode(), 0
+            if "program" in job.get("params", {}):
+                # A program and its arguments: answered as if they were the line.
+                params = job["params"]
+                self.line, self.input = f"{params['program']} {params['arguments']}".strip(), (params["input"] or "").encode()
+                return self.advance()
+            if "LanguageMode" in script:
+                job = None
+                self.output = f"version 5.1.20348.2400\r\nedition Desktop\r\nmode {self.mode}\r\n".encode()
+            elif "said" in job.get("params", {}):
+                now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+                job = {"said": job["params"]["said"], "admin": True, "user": "EXAMPLE\\kim", "now": now}
+            if job is not None:
+                self.output = observed(job) or json.dumps(job).encode()
+            self.code = 0
         elif word not in ("cat", "count", "sleep", "forever", "powershell.exe", "drop"):
             self.errors, self.code = f"'{word}' is not recognized\r\n".encode(), 1
 
@@ -148,7 +167,7 @@ class Endpoint:
             self.binding = GssChannelBindings(application_data=token)
 
     def serve(self):
-        listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        listener = socket.create_server((self.config.listen, 0), backlog=1024)
         print(listener.getsockname()[1], flush=True)
         threading.Thread(target=self.until_nobody_waits, daemon=True).start()
         threading.stack_size(256 * 1024)
@@ -195,7 +214,7 @@ class Endpoint:
     def start(self, shell, name, line):
         with self.lock:
             name = name or str(uuid.uuid4()).upper()
-            self.shell(shell)[name] = Command(line)
+            self.shell(shell)[name] = Command(line, self.config.language_mode)
         self.log("command", id=name, line=line)
         return name
 

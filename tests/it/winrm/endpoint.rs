@@ -14,15 +14,15 @@ use rmm::transport::{SessionOptions, Sessions, Target};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-pub(super) const USER: &str = "EXAMPLE\\kim";
-pub(super) const PASSWORD: &str = "Geh\u{e4}im-1 <&>";
+pub(crate) const USER: &str = "EXAMPLE\\kim";
+pub(crate) const PASSWORD: &str = "Geh\u{e4}im-1 <&>";
 
 /// How the endpoint behaves.
 #[derive(Debug, Clone)]
-pub(super) struct Given {
-    pub(super) tls: bool,
-    pub(super) mode: &'static str,
-    pub(super) quota: u32,
+pub(crate) struct Given {
+    pub(crate) tls: bool,
+    pub(crate) mode: &'static str,
+    pub(crate) quota: u32,
 }
 
 impl Default for Given {
@@ -32,16 +32,16 @@ impl Default for Given {
 }
 
 /// A running endpoint; it ends with its standard input.
-pub(super) struct Endpoint {
+pub(crate) struct Endpoint {
     child: Child,
     folder: tempfile::TempDir,
-    pub(super) port: u16,
-    pub(super) tls: bool,
+    pub(crate) port: u16,
+    pub(crate) tls: bool,
     certificate: Vec<u8>,
 }
 
 /// The Python that has what the endpoint needs, made once.
-pub(super) fn python() -> &'static Path {
+pub(crate) fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(|| {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -57,12 +57,12 @@ pub(super) fn python() -> &'static Path {
 }
 
 impl Endpoint {
-    pub(super) fn start(given: Given) -> Self {
+    pub(crate) fn start(given: Given) -> Self {
         Self::start_with(given, json!({}), &[])
     }
 
     /// With more of its configuration, and variables of its environment.
-    pub(super) fn start_with(given: Given, more: Value, variables: &[(&str, &str)]) -> Self {
+    pub(crate) fn start_with(given: Given, more: Value, variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).display().to_string();
         let mut config = json!({
@@ -91,18 +91,18 @@ impl Endpoint {
         Self { child, folder, port, tls: given.tls, certificate }
     }
 
-    pub(super) fn path(&self, name: &str) -> String {
+    pub(crate) fn path(&self, name: &str) -> String {
         self.folder.path().join(name).display().to_string()
     }
 
     /// Of the certificate that it shows, as it is written.
-    pub(super) fn fingerprint(&self) -> String {
+    pub(crate) fn fingerprint(&self) -> String {
         use sha2::Digest as _;
 
         sha2::Sha256::digest(&self.certificate).iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
     }
 
-    pub(super) fn log(&self) -> Log {
+    pub(crate) fn log(&self) -> Log {
         let text = std::fs::read_to_string(self.path("log")).unwrap_or_default();
         // The last line may be half written.
         Log(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
@@ -118,22 +118,22 @@ impl Drop for Endpoint {
 
 /// What the endpoint has seen.
 #[derive(Debug)]
-pub(super) struct Log(Vec<Value>);
+pub(crate) struct Log(Vec<Value>);
 
 impl Log {
-    pub(super) fn named<'a>(&'a self, event: &'a str) -> impl Iterator<Item = &'a Value> {
+    pub(crate) fn named<'a>(&'a self, event: &'a str) -> impl Iterator<Item = &'a Value> {
         self.0.iter().filter(move |line| line["event"] == event)
     }
 
-    pub(super) fn count(&self, event: &str) -> usize {
+    pub(crate) fn count(&self, event: &str) -> usize {
         self.named(event).count()
     }
 
-    pub(super) fn actions(&self, action: &str) -> usize {
+    pub(crate) fn actions(&self, action: &str) -> usize {
         self.named("asked").filter(|asked| asked["action"] == action).count()
     }
 
-    pub(super) fn assert_no_shell_is_left(&self) {
+    pub(crate) fn assert_no_shell_is_left(&self) {
         let ids = |event| self.named(event).filter_map(|line| line["id"].as_str()).collect::<std::collections::BTreeSet<_>>();
         let left: Vec<_> = ids("shell").difference(&ids("deleted")).copied().map(str::to_owned).collect();
         assert!(left.is_empty(), "shells that nobody ended: {left:?}\n{self:?}");
@@ -173,15 +173,15 @@ impl Secrets for Known {
     }
 }
 
-pub(super) fn sessions_with(options: SessionOptions, password: &str) -> Sessions {
+pub(crate) fn sessions_with(options: SessionOptions, password: &str) -> Sessions {
     Sessions::new(options, Arc::new(Known(password.into())))
 }
 
-pub(super) fn sessions(password: &str) -> Sessions {
+pub(crate) fn sessions(password: &str) -> Sessions {
     sessions_with(SessionOptions::default(), password)
 }
 
-pub(super) fn target(endpoint: &Endpoint) -> Target {
+pub(crate) fn target(endpoint: &Endpoint) -> Target {
     let connection = Connection {
         user: Some(USER.into()),
         password: Some(SecretRef { secret: "win".into() }),
@@ -193,7 +193,7 @@ pub(super) fn target(endpoint: &Endpoint) -> Target {
 }
 
 /// Waits for what is about to happen.
-pub(super) async fn until(happened: impl Fn() -> bool) {
+pub(crate) async fn until(happened: impl Fn() -> bool) {
     let begin = Instant::now();
     while !happened() {
         assert!(begin.elapsed() < Duration::from_secs(20), "it does not happen");
