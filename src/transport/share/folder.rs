@@ -68,9 +68,14 @@ impl Opened {
     fn of(share: &Path, device: &str, make: bool) -> io::Result<Self> {
         // A share that was not mounted is not filled in its place.
         let devices = File::open(share).and_then(|share| directory(&share, "devices", false));
-        let devices = devices.map_err(|error| io::Error::other(format!("there is no share here ({error}): is it mounted? `rmm share init` prepares one")))?;
+        let devices = devices
+            .map_err(|error| io::Error::other(format!("there is no share here ({error}): is it mounted? `rmm share init` prepares one")))?;
         let own = directory(&devices, device, make)?;
-        Ok(Self { jobs: directory(&own, "jobs", make)?, taken: directory(&own, "taken", make)?, results: directory(&own, "results", make)? })
+        Ok(Self {
+            jobs: directory(&own, "jobs", make)?,
+            taken: directory(&own, "taken", make)?,
+            results: directory(&own, "results", make)?,
+        })
     }
 }
 

@@ -145,7 +145,14 @@ impl ShareSession {
         TransportError::Lost { address: self.folder.shown(), reason }
     }
 
-    async fn wait(&self, id: &str, fetch: Duration, time: Duration, limit: u64, cancel: &CancellationToken) -> Result<Output, TransportError> {
+    async fn wait(
+        &self,
+        id: &str,
+        fetch: Duration,
+        time: Duration,
+        limit: u64,
+        cancel: &CancellationToken,
+    ) -> Result<Output, TransportError> {
         let begun = Instant::now();
         let mut pause = LOOKS[0];
         let mut until = begun + fetch;

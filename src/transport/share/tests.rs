@@ -319,7 +319,8 @@ async fn over_a_real_samba_server_signed_jobs_are_carried_out_once_and_others_re
     let stranger =
         House { share: tempfile::tempdir().unwrap(), key: Arc::new(SigningKey::read(&SigningKey::generate().unwrap()).unwrap()) };
     let times = Times { fetch: Duration::from_secs(120), command: Duration::from_secs(60) };
-    let theirs = ShareSession::new(house.share.path(), "ws-1", Arc::clone(&stranger.key), times, 1 << 20, Arc::new(SystemClock), Absent::default());
+    let theirs =
+        ShareSession::new(house.share.path(), "ws-1", Arc::clone(&stranger.key), times, 1 << 20, Arc::new(SystemClock), Absent::default());
     let error = theirs.run(command("echo x"), &cancel).await.unwrap_err().to_string();
     assert!(error.contains("its signature is wrong"), "{error}");
     // For another device, expired, and a copy of what was carried out.
