@@ -156,7 +156,7 @@ fn certificates(folder: &Path) -> Vec<u8> {
     params.subject_alt_names = vec![rcgen::SanType::IpAddress("127.0.0.1".parse().unwrap())];
     let key = KeyPair::generate().unwrap();
     let server = params.signed_by(&key, &authority).unwrap();
-    std::fs::write(folder.join("server.pem"), server.pem() + &key.serialize_pem()).unwrap();
+    std::fs::write(folder.join("server.pem"), server.pem() + key.serialize_pem().as_str()).unwrap();
     let key = KeyPair::generate().unwrap();
     let client = named("kim").signed_by(&key, &authority).unwrap();
     std::fs::write(folder.join("client.pem"), client.pem()).unwrap();
