@@ -18,7 +18,7 @@ use crate::transport::Target;
 /// Arguments of `rmm doctor`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  rmm doctor ws-1\n  rmm doctor 'Berlin' --output json\n\nLooks at name, connection, certificate, sign-in, shell, PowerShell's language mode, rights and clock, and stops at the first\nstep that cannot work. Nothing on the device is changed."
+    after_help = "Examples:\n  rmm doctor ws-1\n  rmm doctor Berlin --output json\n\nLooks at name, connection, certificate, sign-in, shell, PowerShell's language mode, rights and clock, and stops at the first step that cannot work. Nothing on the device is changed."
 )]
 pub(super) struct DoctorArgs {
     /// Devices, groups or key=value selectors
