@@ -8,6 +8,7 @@ mod asked;
 mod blocking;
 mod change;
 mod declare;
+pub mod doctor;
 mod device;
 pub mod engine_actions;
 mod events;

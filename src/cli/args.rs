@@ -96,6 +96,8 @@ pub(super) enum Command {
     Why(super::why::WhyArgs),
     /// Try an expression or a selector against devices
     Eval(super::eval::EvalArgs),
+    /// Look step by step whether devices can be managed, and what to do where they cannot
+    Doctor(super::doctor::DoctorArgs),
     /// What is known of the fleet, in one file for reviewing elsewhere
     State(super::state::StateArgs),
     /// Carry out an action of the catalogue on devices

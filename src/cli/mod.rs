@@ -14,6 +14,7 @@ mod context;
 mod devices;
 mod devices_lists;
 mod eval;
+mod doctor;
 mod exec;
 mod exit;
 mod explain;
@@ -137,6 +138,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::State(args) => state::run(&global, &args),
         Command::Run(args) => run::run(&global, &args),
         Command::Exec(args) => exec::run(&global, args),
+        Command::Doctor(args) => doctor::run(&global, &args),
         Command::Workflow(args) => workflow::run(&global, args),
         Command::Updates(args) => updates::run(&global, args),
         Command::Alerts(args) => alerts::run(&global, args),

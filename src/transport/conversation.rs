@@ -123,7 +123,9 @@ impl Conversation {
         if self.before.is_some() {
             return Err(self.refused());
         }
-        Ok(Output { code, stdout: self.stdout.into_bytes(), stderr: self.stderr.into_bytes() })
+        let stderr = self.stderr.into_bytes();
+        let stderr = if self.plain { super::winrm::readable(stderr) } else { stderr };
+        Ok(Output { code, stdout: self.stdout.into_bytes(), stderr })
     }
 }
 

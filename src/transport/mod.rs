@@ -5,6 +5,7 @@
 mod bounded;
 mod conversation;
 mod local;
+mod look;
 mod session;
 mod sessions;
 pub mod share;
@@ -14,6 +15,7 @@ mod target;
 mod winrm;
 mod wrapper;
 
+pub use look::{ShownCertificate, addresses, certificate, connect};
 pub use session::{Command, Output, Session, Shell, TransportError};
 pub use sessions::{Sessions, close_everything};
 pub use target::{SessionOptions, Target};

@@ -98,7 +98,7 @@ impl Writer {
     pub(super) fn send(&self, shell: &str, command: &str, piece: &[u8], last: bool) -> String {
         let head = Head { action: format!("{SHELL}/Send"), options: &[], shell: Some(shell) };
         let data = base64::engine::general_purpose::STANDARD.encode(piece);
-        let end = if last { " End=\"TRUE\"" } else { "" };
+        let end = if last { " End=\"true\"" } else { "" };
         let command = escape(command);
         self.envelope(&head, &format!("<rsp:Send><rsp:Stream Name=\"stdin\" CommandId=\"{command}\"{end}>{data}</rsp:Stream></rsp:Send>"))
     }
@@ -152,7 +152,7 @@ mod tests {
         let writer = Writer::new(format!("https://{}:5986/wsman", "x".repeat(253)));
         let text = writer.send(&"s".repeat(64), &"c".repeat(64), &vec![b'x'; PIECE], true);
         assert!(text.len() < MAX_ENVELOPE, "{}", text.len());
-        assert!(text.contains(" End=\"TRUE\""));
+        assert!(text.contains(" End=\"true\""));
         assert!(!writer.send("s", "c", b"x", false).contains("End="));
     }
 

@@ -4,6 +4,7 @@
 //! broke is ended over the next one, and by the device itself where there is none.
 
 mod answer;
+mod clixml;
 mod context;
 mod envelope;
 mod fault;
@@ -23,7 +24,9 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub(super) use self::clixml::readable;
 use self::link::Link;
+pub(super) use self::tls::{fingerprint, shown_certificate};
 use super::{Command, Output, SessionOptions, Target, TransportError};
 use crate::access::Secrets;
 

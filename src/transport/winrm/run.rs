@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::clixml::readable;
 use super::link::{CallError, Link};
 use crate::transport::bounded::Bounded;
 use crate::transport::{Command, Output, SessionOptions, TransportError};
@@ -118,7 +119,7 @@ async fn follow(link: &mut Link, shell: &str, id: &str, input: &[u8], most: u64)
         if let Some(code) = piece.done {
             // Only then its place in the shell is free. Whether that worked is asked by nobody.
             let _ = link.terminate(shell, id).await;
-            return Ok(Output { code: code.unwrap_or(0), stdout: stdout.into_bytes(), stderr: stderr.into_bytes() });
+            return Ok(Output { code: code.unwrap_or(0), stdout: stdout.into_bytes(), stderr: readable(stderr.into_bytes()) });
         }
     }
 }

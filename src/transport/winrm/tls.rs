@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::model::device::{Connection, WinrmAuth, fingerprint};
+use crate::model::device::{Connection, WinrmAuth, fingerprint as parse_fingerprint};
 use crate::transport::{SessionOptions, TransportError};
 
 /// Largest file of certificates.
@@ -88,13 +88,13 @@ pub(super) async fn agree(
     address: &str,
     stream: TcpStream,
 ) -> Result<Channel, TransportError> {
-    let pin = connection.certificate_fingerprint.as_deref().and_then(fingerprint);
+    let pin = connection.certificate_fingerprint.as_deref().and_then(parse_fingerprint);
     let inner = match (&pin, &connection.ca_file) {
         (Some(_), _) => None,
         (None, Some(file)) => Some(trust.of_file(options.expand(file))?),
         (None, None) => Some(trust.system()?),
     };
-    let checker = Arc::new(Checker { inner, pin, provider: provider(), shown: Mutex::default() });
+    let checker = Arc::new(Checker { inner, pin, provider: provider(), shown: Mutex::default(), whole: Mutex::default() });
     let config = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| TransportError::Setup { what: "TLS".into(), reason: error.to_string() })?
@@ -121,6 +121,31 @@ pub(super) async fn agree(
         }
         Err(error) => Err(checker.refusal(address, &error)),
     }
+}
+
+/// The certificate that is shown, whoever vouches for it. The connection is given up at once.
+pub(in crate::transport) async fn shown_certificate(host: &str, address: &str, stream: TcpStream) -> Result<Vec<u8>, TransportError> {
+    let checker = Arc::new(Checker { inner: None, pin: None, provider: provider(), shown: Mutex::default(), whole: Mutex::default() });
+    let config = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| TransportError::Setup { what: "TLS".into(), reason: error.to_string() })?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::clone(&checker) as _)
+        .with_no_client_auth();
+    let name = ServerName::try_from(host.to_owned())
+        .map_err(|error| TransportError::Setup { what: format!("address {host}"), reason: error.to_string() })?;
+    // It fails always: nobody vouches for anything here. What was shown is kept.
+    let failed = TlsConnector::from(Arc::new(config)).connect(name, stream).await.err();
+    let shown = checker.whole.lock().unwrap_or_else(PoisonError::into_inner).take();
+    shown.ok_or_else(|| TransportError::Unreachable {
+        address: address.into(),
+        reason: format!("no TLS: {}", failed.map_or_else(|| "it shows no certificate".to_owned(), |error| error.to_string())),
+    })
+}
+
+/// SHA-256 of a certificate, as it is shown and written.
+pub(in crate::transport) fn fingerprint(certificate: &[u8]) -> String {
+    shown(&sha2::Sha256::digest(certificate).to_vec())
 }
 
 /// The client certificate with its chain, and its key.
@@ -175,6 +200,7 @@ struct Checker {
     pin: Option<[u8; 32]>,
     provider: Arc<CryptoProvider>,
     shown: Mutex<Option<[u8; 32]>>,
+    whole: Mutex<Option<Vec<u8>>>,
 }
 
 impl Checker {
@@ -217,6 +243,9 @@ impl ServerCertVerifier for Checker {
     ) -> Result<ServerCertVerified, rustls::Error> {
         let seen: [u8; 32] = sha2::Sha256::digest(end_entity).into();
         *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
+        if self.pin.is_none() && self.inner.is_none() {
+            *self.whole.lock().unwrap_or_else(PoisonError::into_inner) = Some(end_entity.to_vec());
+        }
         match (&self.pin, &self.inner) {
             (Some(pin), _) if *pin == seen => Ok(ServerCertVerified::assertion()),
             (None, Some(inner)) => inner.verify_server_cert(end_entity, intermediates, name, ocsp, now),

@@ -7,6 +7,7 @@ mod backup;
 mod collect;
 mod config;
 mod devices;
+mod doctor;
 mod eval;
 mod exec;
 mod explain;
