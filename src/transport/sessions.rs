@@ -31,6 +31,7 @@ struct Inner {
     options: SessionOptions,
     secrets: Arc<dyn Secrets>,
     clock: Arc<dyn Clock>,
+    absent: share::Absent,
     shared: ssh::Shared,
     slots: Mutex<HashMap<String, Arc<Slot>>>,
     winrm: winrm::Shared,
@@ -151,6 +152,7 @@ impl Inner {
             options,
             secrets,
             clock,
+            absent: share::Absent::default(),
             shared: ssh::Shared::default(),
             slots: Mutex::default(),
             winrm: winrm::Shared::default(),
@@ -181,6 +183,7 @@ impl Inner {
             times,
             self.options.max_output_bytes,
             Arc::clone(&self.clock),
+            Arc::clone(&self.absent),
         )))
     }
 

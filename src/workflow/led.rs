@@ -162,6 +162,11 @@ impl Led {
                 if change.state.is_final() && change.result.is_none() {
                     change.result = self.result(store, change.step)?;
                 }
+                if change.state == StepState::Failed
+                    && let Some(why) = self.why_together(store, change.step)?
+                {
+                    change.reason = Some(why);
+                }
                 store.move_step(&change, &parts.actor)?;
                 self.tell_step(&change, on);
             }
@@ -237,6 +242,19 @@ impl Led {
         }
         jobs.retain(|job| job.part == JobPart::Run);
         Ok(Some(result::of_step(counts, &jobs)))
+    }
+
+    /// Why what is done once for all devices has failed: that one device of one failed says nothing.
+    fn why_together(&self, store: &Store, step: u32) -> Result<Option<String>, StoreError> {
+        let failed = JobFilter {
+            run: Some(self.run.id.clone()),
+            step: Some(step),
+            device: Some(String::new()),
+            states: vec![JobState::Failed],
+            limit: 1,
+            ..JobFilter::default()
+        };
+        Ok(store.jobs(&failed)?.into_iter().find_map(|job| job.reason))
     }
 
     fn begin(&mut self, parts: &Parts, step: u32, on: &dyn Fn(Event)) -> Result<(), StoreError> {

@@ -16,12 +16,14 @@ use std::sync::Arc;
 
 use rmm::model::Operation;
 use rmm::model::facts::{Facts, Section, Status};
-use rmm::model::operation::Reply;
+use rmm::model::operation::{Reply, Shell};
 use rmm::script::{Host, HostError, render};
-use rmm::transport::Shell;
 use serde_json::Value;
 
 use crate::debian::Device;
+
+/// Words of commands that leave more behind each time.
+const ADDS_UP: [&str; 4] = ["Add-Content", "-Append", ">>", "tee -a"];
 
 /// Facts of a device that is not there.
 fn facts(sections: &[(&str, Value)]) -> Facts {

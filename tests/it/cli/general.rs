@@ -33,6 +33,8 @@ const COMMANDS: [&str; 35] = [
     "updates",
     "alerts",
     "notify",
+    "secrets",
+    "share",
     "audit",
     "backup",
     "restore",

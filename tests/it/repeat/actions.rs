@@ -62,9 +62,6 @@ fn table() -> Vec<(&'static str, How)> {
     ]
 }
 
-/// Words of commands that leave more behind each time.
-const ADDS_UP: [&str; 7] = ["Add-Content", "-Append", ">>", "tee -a", "New-LocalUser", "New-Service", "mktemp"];
-
 fn system(platform: Platform) -> Facts {
     let (family, init, manager) = match platform {
         Platform::Windows => ("windows", "none", "none"),
