@@ -91,7 +91,7 @@ impl Sessions {
                 let place = self.inner.place(target);
                 let opener = self.inner.opener();
                 tokio::select! {
-                    opened = place.open(&opener) => opened?,
+                    opened = Box::pin(place.open(&opener)) => opened?,
                     () = cancel.cancelled() => return Err(TransportError::Cancelled),
                 }
                 return Ok(Arc::new(WinrmSession { inner: Arc::clone(&self.inner), place }));
