@@ -155,8 +155,7 @@ fn init(context: &Context, args: &InitArgs) -> Result<Exit, Failure> {
         all.add(recipient);
         made = Some(format!("a key under a passphrase: {}", vault.identity().display()));
     } else {
-        let path =
-            Identities::own().ok_or_else(|| Failure::usage("there is no home directory for a key", "set HOME, or give --recipient KEY"))?;
+        let path = Identities::own();
         // One key serves every repository of its owner.
         let mut recipient = if path.exists() { own_public_key(&path)? } else { new_key::in_file(&path)? };
         recipient.comment = recipient.comment.or_else(|| Some(context.actor.user.clone()));
