@@ -53,15 +53,13 @@ fn compliant(observed: &Value, wish: &Value) -> bool {
     }
     let typed = wish["type"].is_string() && kind != "binary";
     let same = |wanted: &Value| if typed { exact(value, wanted) } else { alike(value, wanted) };
-    let rules: [(&str, &dyn Fn(&Value) -> bool); 6] = [
-        ("value", &same),
-        ("oneOf", &|list| list.as_array().is_some_and(|list| list.iter().any(same))),
-        ("atLeast", &|least| number(value).zip(number(least)).is_some_and(|(n, least)| n >= least)),
-        ("atMost", &|most| number(value).zip(number(most)).is_some_and(|(n, most)| n <= most)),
-        ("not", &|other| !alike(value, other)),
-        ("contains", &|list| list.as_array().is_some_and(|list| list.iter().all(|part| holds(value, part)))),
-    ];
-    rules.iter().all(|(name, holds)| wish.get(*name).is_none_or(holds))
+    let each = |name: &str, rule: &dyn Fn(&Value) -> bool| wish.get(name).is_none_or(rule);
+    each("value", &same)
+        && each("oneOf", &|list| list.as_array().is_some_and(|list| list.iter().any(same)))
+        && each("atLeast", &|least| number(value).zip(number(least)).is_some_and(|(n, least)| n >= least))
+        && each("atMost", &|most| number(value).zip(number(most)).is_some_and(|(n, most)| n <= most))
+        && each("not", &|other| !alike(value, other))
+        && each("contains", &|list| list.as_array().is_some_and(|list| list.iter().all(|part| holds(value, part))))
 }
 
 /// What to write so that it is as wished: kind and value. `None` where the wish does not say.

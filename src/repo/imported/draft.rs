@@ -167,12 +167,12 @@ fn joined(a: &Value, b: &Value, among: bool) -> Option<Value> {
         (Value::Object(a), Value::Object(b)) => {
             let mut all = Map::new();
             for (name, value) in a.iter().chain(b) {
-                match all.get(name) {
-                    Some(known) => {
-                        drop(all.insert(name.clone(), joined(known, value, matches!(name.as_str(), "contains" | "includes" | "excludes"))?))
-                    }
-                    None => drop(all.insert(name.clone(), value.clone())),
-                }
+                let among = matches!(name.as_str(), "contains" | "includes" | "excludes");
+                let both = match all.get(name) {
+                    Some(known) => joined(known, value, among)?,
+                    None => value.clone(),
+                };
+                all.insert(name.clone(), both);
             }
             // That absence is right has to be right for both.
             if a.contains_key("whenAbsent") != b.contains_key("whenAbsent") {

@@ -366,7 +366,7 @@ fn complete_lists_become_policies_that_load() {
     let mut lists = 0;
     for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
         let name = entry.file_name().into_string().unwrap();
-        if !name.ends_with(".csv") {
+        if entry.path().extension().is_none_or(|extension| extension != "csv") {
             continue;
         }
         lists += 1;
