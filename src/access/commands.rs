@@ -1,5 +1,5 @@
-//! Secrets that another program gives: `.rmm/secrets.toml` names the program for each of them. The file belongs to this machine and is
-//! never read from the repository: a commit must not be able to start a program here.
+//! Secrets that another program gives: `~/.config/rmm/secrets.toml` names the program for each of them. The file belongs to whoever runs
+//! this, and is nowhere near a repository: a commit must not be able to start a program here.
 //!
 //! ```toml
 //! [commands]
@@ -24,6 +24,8 @@ use serde::Deserialize;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long its answer is used again: a fleet asks for the same password 10,000 times.
 const KEPT: Duration = Duration::from_mins(5);
+/// How long one that failed is not asked again.
+const REFUSED: Duration = Duration::from_secs(30);
 const MOST_BYTES: u64 = super::secrets::MAX_BYTES;
 
 #[derive(Debug, Default, Deserialize)]
@@ -37,12 +39,16 @@ struct Document {
 #[derive(Debug, Clone)]
 pub(super) struct Commands {
     path: PathBuf,
-    given: Arc<Mutex<HashMap<String, (Instant, SecretString)>>>,
+    asked: Arc<Mutex<HashMap<String, Arc<Mutex<Asked>>>>>,
 }
 
+/// What the program of one secret said last, and when.
+type Asked = Option<(Instant, Result<SecretString, String>)>;
+
 impl Commands {
-    pub(super) fn new(state: &Path) -> Self {
-        Self { path: state.join("secrets.toml"), given: Arc::default() }
+    /// In the folder where the user keeps what belongs to `rmm`.
+    pub(super) fn new(config: &Path) -> Self {
+        Self { path: config.join("secrets.toml"), asked: Arc::default() }
     }
 
     /// The file that names them.
@@ -74,19 +80,25 @@ impl Commands {
         Ok(document.commands)
     }
 
-    /// The secret that its program gives; nothing where none is named.
+    /// The secret that its program gives; nothing where none is named. Programs of different secrets do not wait for each other.
     pub(super) fn get(&self, name: &str) -> Result<Option<SecretString>, String> {
-        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((when, value)) = given.get(name)
-            && when.elapsed() < KEPT
-        {
-            return Ok(Some(value.clone()));
-        }
         let Some(words) = self.all().map_err(|reason| format!("{}: {reason}", self.path.display()))?.remove(name) else { return Ok(None) };
-        let value = answer(&words)?;
-        given.insert(name.to_owned(), (Instant::now(), value.clone()));
-        Ok(Some(value))
+        let asked = Arc::clone(self.asked.lock().unwrap_or_else(PoisonError::into_inner).entry(name.to_owned()).or_default());
+        off_the_worker(|| {
+            let mut asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
+            let fresh = |(when, said): &(Instant, Result<SecretString, String>)| when.elapsed() < if said.is_ok() { KEPT } else { REFUSED };
+            if asked.as_ref().is_none_or(|known| !fresh(known)) {
+                *asked = Some((Instant::now(), answer(&words)));
+            }
+            asked.as_ref().map(|(_, said)| said.clone()).transpose()
+        })
     }
+}
+
+/// A program takes its time: where a worker of the runtime asks, the others' work goes on elsewhere meanwhile.
+fn off_the_worker<T>(work: impl FnOnce() -> T) -> T {
+    let many = |handle: &tokio::runtime::Handle| handle.runtime_flavor() == tokio::runtime::RuntimeFlavor::MultiThread;
+    if tokio::runtime::Handle::try_current().is_ok_and(|handle| many(&handle)) { tokio::task::block_in_place(work) } else { work() }
 }
 
 /// What the program prints, without the last line feed. Its standard error is not shown: it may hold what it should not.

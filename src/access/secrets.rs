@@ -116,14 +116,14 @@ impl Diagnose for SecretError {
             Self::Mode { file, .. } => format!("run: chmod 600 {}", file.display()),
             Self::Owner { file, user, .. } => format!("run: chown {user} {}", file.display()),
             Self::Unreadable { .. } => format!("a secret is UTF-8 text of at most {MAX_BYTES} bytes"),
-            Self::Command { .. } => "run the command of .rmm/secrets.toml by hand and see what it says".into(),
+            Self::Command { .. } => "run the command of ~/.config/rmm/secrets.toml by hand and see what it says".into(),
             Self::Vault { error, .. } => return error.advice(),
             Self::Name { .. } => "use letters, digits, '.', '_' and '-', beginning with a letter, a digit or '_'".into(),
         })
     }
 }
 
-/// Secrets from `RMM_SECRET_<NAME>`, `.rmm/secrets/NAME`, the commands of `.rmm/secrets.toml`, and `secrets/NAME.age`, in this order: what
+/// Secrets from `RMM_SECRET_<NAME>`, `.rmm/secrets/NAME`, the commands of `~/.config/rmm/secrets.toml`, and `secrets/NAME.age`, in this order: what
 /// is nearer to this machine wins.
 #[derive(Debug, Clone)]
 pub struct SecretStore {
@@ -147,6 +147,13 @@ pub enum SecretSource {
     Repository,
 }
 
+/// Where the user keeps what belongs to `rmm`: `$XDG_CONFIG_HOME/rmm`, or `~/.config/rmm`. Without a home directory a place that is not there.
+pub(super) fn config_folder() -> PathBuf {
+    let given = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from).filter(|path| path.is_absolute());
+    let config = given("XDG_CONFIG_HOME").or_else(|| Some(given("HOME")?.join(".config")));
+    config.unwrap_or_else(|| PathBuf::from("/nonexistent")).join("rmm")
+}
+
 /// Whether this can be the name of a secret: also of a file in any file system.
 pub fn is_name(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
@@ -163,7 +170,7 @@ impl SecretStore {
     pub fn unlocked_by(root: &Path, redactor: Redactor, unlock: Unlock) -> Self {
         let (state, vault) = (root.join(".rmm"), Vault::new(root));
         let identities = Identities::of_user(vault.identity(), unlock);
-        Self { directory: state.join("secrets"), commands: Commands::new(&state), vault, identities, redactor }
+        Self { directory: state.join("secrets"), commands: Commands::new(&config_folder()), vault, identities, redactor }
     }
 
     /// The encrypted secrets of the repository.

@@ -46,8 +46,9 @@ pub(super) fn run(global: &Global, context: &Context, from: From, file: &Path, a
     let targets = targets(context, args.target.as_deref())?;
     let settings = count(imported.draft.len(), "setting", "settings");
     let about = format!("Imported from {stem}: {} of {} controls.", imported.expressed, imported.controls);
-    let origin =
-        format!("Made by rmm import from {stem}; the comments name the controls of it. It only reports until somebody decides otherwise.");
+    let origin = format!(
+        "Made by rmm import from {stem}.\nThe comments name its controls. The policy only reports until somebody decides otherwise."
+    );
     let raw = imported.draft.yaml(&name, &about, &origin, &targets);
     let unwritten = |why: String| Failure::new(Exit::Error, Diagnostic::error("RMM0001", format!("the policy cannot be written: {why}")));
     let text = fmt::format(&path, &raw).map_err(|error| unwritten(error.to_string()))?;

@@ -27,7 +27,7 @@ const MOST_BYTES: u64 = 64 * 1024;
 /// Arguments of `rmm secrets`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  rmm secrets init\n  rmm secrets set ws-password --rotate-every 90d\n  op read op://it/db | rmm secrets set db-password\n  rmm secrets recipients add \"$(cat colleague.pub)\"\n  rmm secrets rotate\n\nIn a policy or a connection: {secret: ws-password}. A value is looked for in RMM_SECRET_WS_PASSWORD, in .rmm/secrets/ws-password, at the\ncommand that .rmm/secrets.toml names for it, then in secrets/ws-password.age."
+    after_help = "Examples:\n  rmm secrets init\n  rmm secrets set ws-password --rotate-every 90d\n  op read op://it/db | rmm secrets set db-password\n  rmm secrets recipients add \"$(cat colleague.pub)\"\n  rmm secrets rotate\n\nIn a policy or a connection: {secret: ws-password}. A value is looked for in RMM_SECRET_WS_PASSWORD, in .rmm/secrets/ws-password, at the\ncommand that ~/.config/rmm/secrets.toml names for it, then in secrets/ws-password.age."
 )]
 pub(super) struct SecretsArgs {
     #[command(subcommand)]
@@ -155,8 +155,7 @@ fn init(context: &Context, args: &InitArgs) -> Result<Exit, Failure> {
         all.add(recipient);
         made = Some(format!("a key under a passphrase: {}", vault.identity().display()));
     } else {
-        let path =
-            Identities::own().ok_or_else(|| Failure::usage("there is no home directory for a key", "set HOME, or give --recipient KEY"))?;
+        let path = Identities::own();
         // One key serves every repository of its owner.
         let mut recipient = if path.exists() { own_public_key(&path)? } else { new_key::in_file(&path)? };
         recipient.comment = recipient.comment.or_else(|| Some(context.actor.user.clone()));

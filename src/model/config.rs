@@ -90,7 +90,7 @@ impl Default for Connections {
     fn default() -> Self {
         Self {
             winrm_timeout: Span::seconds(30),
-            share_timeout: Span::seconds(900),
+            share_timeout: Span::seconds(300),
             ssh_timeout: Span::seconds(30),
             command_timeout: Span::seconds(300),
             max_concurrent: 25,

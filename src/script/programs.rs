@@ -134,9 +134,9 @@ mod tests {
             if c == '"' {
                 word.extend(std::iter::repeat_n('\\', slashes / 2));
                 if slashes % 2 == 1 {
-                    word.push('"')
+                    word.push('"');
                 } else {
-                    inside = !inside
+                    inside = !inside;
                 }
                 any = true;
             } else {

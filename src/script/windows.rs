@@ -131,7 +131,7 @@ fn fits(kind: &str, value: &Value) -> Result<(), String> {
         "qword" => value.as_i64().is_some_and(|n| n >= 0),
         "string" | "expandString" => value.as_str().is_some_and(no_nul),
         "multiString" => value.as_array().is_some_and(|list| list.iter().all(|text| text.as_str().is_some_and(no_nul))),
-        "binary" => value.as_str().is_some_and(|text| text.len() % 2 == 0 && text.bytes().all(|b| b.is_ascii_hexdigit())),
+        "binary" => value.as_str().is_some_and(|text| text.len().is_multiple_of(2) && text.bytes().all(|b| b.is_ascii_hexdigit())),
         other => return Err(format!("'{}' is not a kind of registry value", other.escape_debug())),
     };
     let takes = match kind {

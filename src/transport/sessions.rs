@@ -31,6 +31,7 @@ struct Inner {
     options: SessionOptions,
     secrets: Arc<dyn Secrets>,
     clock: Arc<dyn Clock>,
+    absent: share::Absent,
     shared: ssh::Shared,
     slots: Mutex<HashMap<String, Arc<Slot>>>,
     winrm: winrm::Shared,
@@ -90,7 +91,7 @@ impl Sessions {
                 let place = self.inner.place(target);
                 let opener = self.inner.opener();
                 tokio::select! {
-                    opened = place.open(&opener) => opened?,
+                    opened = Box::pin(place.open(&opener)) => opened?,
                     () = cancel.cancelled() => return Err(TransportError::Cancelled),
                 }
                 return Ok(Arc::new(WinrmSession { inner: Arc::clone(&self.inner), place }));
@@ -151,6 +152,7 @@ impl Inner {
             options,
             secrets,
             clock,
+            absent: share::Absent::default(),
             shared: ssh::Shared::default(),
             slots: Mutex::default(),
             winrm: winrm::Shared::default(),
@@ -181,6 +183,7 @@ impl Inner {
             times,
             self.options.max_output_bytes,
             Arc::clone(&self.clock),
+            Arc::clone(&self.absent),
         )))
     }
 

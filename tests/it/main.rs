@@ -30,4 +30,5 @@ mod seed;
 mod ssh;
 mod sshd;
 mod updates;
+mod winrm;
 mod workflow_kill;

@@ -66,6 +66,7 @@ pub struct Identities {
     named: bool,
     sealed: PathBuf,
     unlock: Unlock,
+    passed_over: Arc<Mutex<Vec<String>>>,
     read: Arc<Mutex<Option<Arc<Vec<Key>>>>>,
 }
 
@@ -77,21 +78,19 @@ impl Identities {
             Some(value) => std::env::split_paths(value).collect(),
             None => Self::usual(),
         };
-        Self { files, named: named.is_some(), sealed, unlock, read: Arc::default() }
+        Self { files, named: named.is_some(), sealed, unlock, passed_over: Arc::default(), read: Arc::default() }
     }
 
     /// Where a key is expected: the key of `rmm secrets init`, then the keys of SSH.
     fn usual() -> Vec<PathBuf> {
         let home = std::env::var_os("HOME").map(PathBuf::from);
         let ssh = home.iter().flat_map(|home| ["id_ed25519", "id_rsa"].map(|name| home.join(".ssh").join(name)));
-        Self::own().into_iter().chain(ssh).collect()
+        std::iter::once(Self::own()).chain(ssh).collect()
     }
 
     /// The file that `rmm secrets init` makes.
-    pub fn own() -> Option<PathBuf> {
-        let config = std::env::var_os("XDG_CONFIG_HOME").filter(|value| !value.is_empty()).map(PathBuf::from);
-        let config = config.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".config")))?;
-        Some(config.join("rmm").join("key.txt"))
+    pub fn own() -> PathBuf {
+        crate::access::secrets::config_folder().join("key.txt")
     }
 
     /// All keys, the one that a passphrase opens only where no other is there.
@@ -102,8 +101,12 @@ impl Identities {
         }
         let mut keys = Vec::new();
         for path in &self.files {
-            if self.named || path.exists() {
-                keys.extend(self.key_file(path)?);
+            match self.key_file(path) {
+                Ok(found) => keys.extend(found),
+                Err(error) if self.named => return Err(error),
+                // A key that cannot be used does not stand in the way of one that can; that it was passed over is told where none fits.
+                Err(VaultError::File { reason, .. }) if !path.exists() => tracing::debug!(path = %path.display(), reason, "no key"),
+                Err(error) => self.passed_over.lock().unwrap_or_else(PoisonError::into_inner).push(error.to_string()),
             }
         }
         if self.sealed.exists() && (keys.is_empty() || std::env::var_os("RMM_SECRETS_PASSPHRASE").is_some()) {
@@ -119,6 +122,10 @@ impl Identities {
     pub(super) fn told(&self) -> String {
         let tried: Vec<String> =
             self.files.iter().chain([&self.sealed]).filter(|path| path.exists()).map(|p| p.display().to_string()).collect();
+        let passed_over = self.passed_over.lock().unwrap_or_else(PoisonError::into_inner);
+        if !passed_over.is_empty() {
+            return format!("none of the keys fits, and {}", passed_over.join("; "));
+        }
         match tried[..] {
             [] => "there is no key here".into(),
             _ => format!("none of the keys fits ({})", tried.join(", ")),

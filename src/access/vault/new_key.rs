@@ -22,6 +22,10 @@ pub fn in_file(path: &Path) -> Result<Recipient, VaultError> {
 /// Makes a key that this passphrase opens. Gives its public half.
 pub fn under_passphrase(path: &Path, passphrase: SecretString) -> Result<Recipient, VaultError> {
     let failed = |reason: String| VaultError::File { path: path.to_owned(), reason };
+    // What was encrypted for the old one could never be opened again.
+    if path.exists() {
+        return Err(failed("it exists already".into()));
+    }
     let (text, public) = generate();
     let sealed = || -> std::io::Result<Vec<u8>> {
         let mut out = Vec::new();

@@ -106,7 +106,9 @@ impl Receipts {
                         Shell::Posix => stopping(&key),
                         Shell::PowerShell => windows::stopping(&key),
                     };
-                    let _ = session.run(stop, &CancellationToken::new()).await;
+                    let over = CancellationToken::new();
+                    let _over = over.clone().drop_guard();
+                    let _ = tokio::time::timeout(ENDING + ENDING, session.run(stop, &over)).await;
                     return Err(TransportError::Cancelled.into());
                 }
                 Err(error) => return Err(error.into()),

@@ -52,7 +52,10 @@ pub(super) fn stopping(key: &str) -> Command {
 
 #[cfg(test)]
 mod tests {
+    use tokio_util::sync::CancellationToken;
+
     use super::*;
+    use crate::transport::{Output, TransportError};
 
     #[test]
     fn nothing_of_the_operation_stands_in_a_line_or_a_script() {
@@ -83,6 +86,41 @@ mod tests {
         };
         assert_eq!(of("Restart-Computer"), of("Restart-Computer"));
         assert_ne!(of("Restart-Computer"), of("Stop-Computer"));
+    }
+
+    /// Answers as the program does, and keeps what it was asked.
+    struct Device(std::sync::Mutex<Vec<Command>>);
+
+    #[async_trait::async_trait]
+    impl crate::transport::Session for Device {
+        async fn run(&self, command: Command, _: &CancellationToken) -> Result<Output, TransportError> {
+            let mut asked = self.0.lock().unwrap();
+            asked.push(command);
+            // The connection breaks once.
+            if asked.len() == 1 {
+                return Err(TransportError::Lost { address: "ws-017".into(), reason: "reset".into() });
+            }
+            Ok(Output { stdout: b"rmm-once done 3 2 4\nokwhy?".to_vec(), ..Output::default() })
+        }
+
+        fn shell(&self) -> Shell {
+            Shell::PowerShell
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_operation_whose_connection_broke_is_waited_for_under_the_same_key() {
+        let device = Device(std::sync::Mutex::default());
+        let operation = Operation::Run { argv: vec!["shutdown.exe".into(), "/r".into()], input: None };
+        let rendered = crate::script::render(&operation, Shell::PowerShell);
+        let mut receipts = super::super::Receipts::new("j-1.1");
+        let output = receipts.carry_out(&device, rendered, Duration::from_mins(1), &CancellationToken::new()).await.unwrap();
+        assert_eq!((output.code, &*output.stdout, &*output.stderr), (3, &b"ok"[..], &b"why?"[..]));
+        let asked = device.0.into_inner().unwrap();
+        assert_eq!(asked.len(), 2);
+        assert_eq!((&asked[0].line, &asked[0].input), (&asked[1].line, &asked[1].input));
+        let sent: Value = serde_json::from_slice(&asked[0].input).unwrap();
+        assert_eq!(sent["params"]["key"], "j-1.1.1");
     }
 
     #[test]

@@ -56,7 +56,7 @@ impl Answers {
                 continue;
             }
             let text = line[1..].strip_prefix(nonce.as_bytes()).and_then(|rest| rest.strip_prefix(b" "));
-            let Some(text) = text.map(|text| text.trim_ascii_end()) else { continue };
+            let Some(text) = text.map(<[u8]>::trim_ascii_end) else { continue };
             if text == b"done" {
                 answers.finished = true;
                 continue;
@@ -91,8 +91,7 @@ impl Answers {
     pub(super) fn part(&self, name: &str) -> Result<&Value, Status> {
         let unknown = |why: String| Err(Status::Unknown(why));
         match self.said.get(name) {
-            Some(Said::Data(data @ Value::Object(_))) => Ok(data),
-            Some(Said::Data(data @ Value::String(_))) => Ok(data),
+            Some(Said::Data(data @ (Value::Object(_) | Value::String(_)))) => Ok(data),
             Some(Said::Unsupported(why)) => Err(Status::Unsupported(why.clone())),
             Some(Said::Error(why)) => unknown(format!("'{name}': {why}")),
             Some(Said::Timeout) => unknown(format!("'{name}' did not end in time")),

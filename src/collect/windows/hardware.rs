@@ -141,7 +141,7 @@ fn bus(number: u64) -> Option<&'static str> {
         9 => "iscsi",
         10 => "sas",
         12 | 13 => "mmc",
-        14 | 15 | 16 => "virtual",
+        14..=16 => "virtual",
         17 => "nvme",
         _ => return None,
     })

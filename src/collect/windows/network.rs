@@ -59,7 +59,7 @@ pub(super) fn dns(answers: &Answers) -> Parsed {
         add(&mut search, name.to_owned());
     }
     for key in ["domain", "leased"] {
-        text(part, key).into_iter().for_each(|name| add(&mut search, name));
+        add(&mut search, text(part, key).unwrap_or_default());
     }
     let links = listed(part, "items")?;
     if links.is_empty() {
@@ -73,7 +73,7 @@ pub(super) fn dns(answers: &Answers) -> Parsed {
                 add(&mut servers, server.to_string());
             }
         }
-        text(link, "suffix").into_iter().for_each(|name| add(&mut search, name));
+        add(&mut search, text(link, "suffix").unwrap_or_default());
     }
     Ok(json!({"servers": servers, "search": search}))
 }
@@ -176,7 +176,7 @@ pub(super) fn shares(answers: &Answers) -> Parsed {
     let part = answers.part("shares")?;
     let one = |share: &Value| {
         // Kinds: 0 a directory, 1 a printer, 3 the one for calls between processes.
-        let kind = count(share, "Type").filter(|kind| kind & 0xff == 0)?;
+        let kind = count(share, "Type").filter(|kind| kind % 0x100 == 0)?;
         Some(json!({
             "name": text(share, "Name")?, "path": text(share, "Path"), "protocol": "smb", "description": text(share, "Description"),
             "special": kind & SPECIAL != 0,

@@ -18,11 +18,13 @@ use crate::transport::{Command, Output, Session, Shell, TransportError};
 /// What each part says on a workstation with German Windows. Written after the documentation of the classes, not recorded.
 const WINDOWS_11: &str = include_str!("../samples/windows-11.json");
 
+type Spoil = fn(&str) -> String;
+
 /// Answers each part with what stands under its name; keeps what it was asked.
 struct Device {
     says: BTreeMap<String, Value>,
     /// How a line is spoilt on its way.
-    spoil: fn(&str) -> String,
+    spoil: Spoil,
     asked: Mutex<Vec<Value>>,
 }
 
@@ -368,7 +370,7 @@ async fn what_fails_hangs_or_is_absent_costs_nothing_but_itself() {
 
 #[tokio::test]
 async fn an_answer_that_is_empty_or_not_ours_is_unknown_and_never_compliant() {
-    let spoilt: [(fn(&str) -> String, &str); 4] = [
+    let spoilt: [(Spoil, &str); 4] = [
         (|_| String::new(), "printed nothing"),
         (|text| text.replace('@', "@x"), "no part of the output"),
         (|text| text.replace(" done", ""), "did not run to its end"),
@@ -386,7 +388,9 @@ async fn an_answer_that_is_empty_or_not_ours_is_unknown_and_never_compliant() {
     }
     // Each part answers, with nothing in it.
     let mut device = Device::new();
-    device.says.values_mut().for_each(|said| *said = json!({}));
+    for said in device.says.values_mut() {
+        *said = json!({});
+    }
     let seen = collect(&device, &Request::full()).await;
     let believed: Vec<&str> = seen.sections.iter().filter(|(_, section)| section.status == Status::Ok).map(|(name, _)| &**name).collect();
     assert_eq!(believed, Vec::<&str>::new());
@@ -417,7 +421,9 @@ async fn hostile_answers_are_read_without_harm() {
         json!(18_446_744_073_709_551_615_u64),
     ] {
         let mut device = Device::new();
-        device.says.values_mut().for_each(|said| *said = poisoned(said, &poison));
+        for said in device.says.values_mut() {
+            *said = poisoned(said, &poison);
+        }
         let seen = collect(&device, &Request::full()).await;
         for (name, section) in &seen.sections {
             let text = section.data.to_string();
@@ -473,7 +479,9 @@ async fn measures_follow_from_two_observations() {
     later("links", 0, "received", 6_000_000);
     later("uptime", 0, "Timestamp_Object", 600_000_000);
     let earlier = chrono::Utc::now() - chrono::TimeDelta::seconds(60);
-    sections.values_mut().for_each(|section| section.collected_at = earlier);
+    for section in sections.values_mut() {
+        section.collected_at = earlier;
+    }
     let mut measurer = crate::collect::measure::Measurer::default();
     measurer.measure("ws-017", &sections);
     let measures = measurer.measure("ws-017", &collect(&device, &request).await.sections);

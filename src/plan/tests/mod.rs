@@ -6,6 +6,7 @@ mod targets;
 mod time;
 mod updates;
 mod values;
+mod windows;
 
 use std::sync::Arc;
 

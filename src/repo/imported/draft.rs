@@ -102,7 +102,7 @@ impl Draft {
     /// for members is a policy of its own, above the other.
     pub fn yaml(&self, name: &str, description: &str, origin: &str, targets: &Value) -> String {
         let mut out = String::from("# yaml-language-server: $schema=../schemas/policies.json\n#\n");
-        comment(&mut out, 0, origin);
+        origin.lines().for_each(|line| comment(&mut out, 0, line));
         out += "\npolicies:\n";
         for part in [Part::All, Part::Controllers, Part::Members] {
             let entries: Vec<&Entry> = self.entries.iter().filter(|entry| entry.part == part).collect();

@@ -7,26 +7,96 @@
 //! devices/ws-1/results/ID.json    the answer
 //! ```
 
+use std::collections::HashMap;
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use rustix::fs::{AtFlags, Mode, OFlags, mkdirat, openat, renameat, unlinkat};
+use tokio::sync::Semaphore;
 
 use super::super::TransportError;
 
 /// A share that does not answer must not hold up anybody for longer.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// What is under way on one share at the same time. A share that hangs keeps as many threads, and no more.
+const AT_ONCE: usize = 8;
+
+/// Places of each share.
+static PLACES: Mutex<Option<HashMap<PathBuf, Arc<Semaphore>>>> = Mutex::new(None);
 
 /// The folder of one device.
 #[derive(Clone)]
 pub(super) struct Folder {
-    path: PathBuf,
+    share: PathBuf,
     device: String,
+    places: Arc<Semaphore>,
+}
+
+/// Job of a device that is not wanted any more.
+#[derive(Clone, Default)]
+struct Abandoned(Arc<AtomicBool>);
+
+impl Drop for Abandoned {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// The three folders of a device, opened. Whoever writes to the share cannot lead us elsewhere by links: none is followed.
+struct Opened {
+    jobs: File,
+    taken: File,
+    results: File,
+}
+
+fn directory(at: &File, name: &str, make: bool) -> io::Result<File> {
+    if make {
+        match mkdirat(at, name, Mode::RWXU | Mode::RWXG) {
+            Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(openat(at, name, flags, Mode::empty())?.into())
+}
+
+impl Opened {
+    fn of(share: &Path, device: &str, make: bool) -> io::Result<Self> {
+        // A share that was not mounted is not filled in its place.
+        let devices = File::open(share).and_then(|share| directory(&share, "devices", false));
+        let devices = devices
+            .map_err(|error| io::Error::other(format!("there is no share here ({error}): is it mounted? `rmm share init` prepares one")))?;
+        let own = directory(&devices, device, make)?;
+        Ok(Self {
+            jobs: directory(&own, "jobs", make)?,
+            taken: directory(&own, "taken", make)?,
+            results: directory(&own, "results", make)?,
+        })
+    }
+}
+
+fn create(at: &File, name: &str) -> io::Result<File> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(openat(at, name, flags, Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::WGRP)?.into())
+}
+
+fn exists(at: &File, name: &str) -> io::Result<bool> {
+    match rustix::fs::statat(at, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(_) => Ok(true),
+        Err(rustix::io::Errno::NOENT) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 impl Folder {
     pub(super) fn new(share: &Path, device: &str) -> Self {
-        let device = file_name(device);
-        Self { path: share.join("devices").join(&device), device }
+        let mut places = PLACES.lock().unwrap_or_else(PoisonError::into_inner);
+        let places = places.get_or_insert_default().entry(share.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE)));
+        Self { share: share.to_owned(), device: file_name(device), places: Arc::clone(places) }
     }
 
     /// Its name.
@@ -36,51 +106,51 @@ impl Folder {
 
     /// For messages.
     pub(super) fn shown(&self) -> String {
-        self.path.display().to_string()
+        self.share.join("devices").join(&self.device).display().to_string()
     }
 
-    fn job(&self, id: &str) -> PathBuf {
-        self.path.join("jobs").join(format!("{id}.json"))
-    }
-
-    fn taken(&self, id: &str, kind: &str) -> PathBuf {
-        self.path.join("taken").join(format!("{id}.{kind}"))
-    }
-
-    fn result(&self, id: &str) -> PathBuf {
-        self.path.join("results").join(format!("{id}.json"))
-    }
-
-    /// Does it off the workers: a share is a network.
-    async fn off<T: Send + 'static>(&self, work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T, TransportError> {
+    /// Does it off the workers: a share is a network. Nothing that was not begun within the time is begun later.
+    async fn off<T: Send + 'static>(
+        &self,
+        make: bool,
+        work: impl FnOnce(&Opened, &dyn Fn() -> bool) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, TransportError> {
         let failed = |reason: String| TransportError::Share { share: self.shown(), reason };
-        let work = tokio::time::timeout(PATIENCE, tokio::task::spawn_blocking(work));
-        match work.await {
-            Ok(Ok(done)) => done.map_err(|error| failed(error.to_string())),
-            Ok(Err(error)) => Err(failed(error.to_string())),
-            Err(_) => Err(failed(format!("it did not answer within {} s", PATIENCE.as_secs()))),
-        }
+        let abandoned = Abandoned::default();
+        let given_up = Arc::clone(&abandoned.0);
+        let (share, device, places) = (self.share.clone(), self.device.clone(), Arc::clone(&self.places));
+        let whole = async {
+            let place = places.acquire_owned().await.map_err(|error| failed(error.to_string()))?;
+            let done = tokio::task::spawn_blocking(move || {
+                let _place = place;
+                work(&Opened::of(&share, &device, make)?, &|| given_up.load(Ordering::SeqCst))
+            });
+            done.await.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))
+        };
+        let answer = tokio::time::timeout(PATIENCE, whole).await;
+        drop(abandoned);
+        answer.unwrap_or_else(|_| Err(failed(format!("it did not answer within {} s", PATIENCE.as_secs()))))
     }
 
+    /// Leaves a job there. One that is given up meanwhile is not there in the end.
     pub(super) async fn put(&self, id: &str, text: Vec<u8>) -> Result<(), TransportError> {
-        let (folder, job) = (self.path.clone(), self.job(id));
-        // A device has a folder as soon as there is a share: one that was not mounted is not filled in its place.
-        self.off(move || {
-            if !folder.parent().is_some_and(Path::is_dir) {
-                return Err(io::Error::other("there is no share here: is it mounted? `rmm share init` prepares one"));
-            }
-            for name in ["jobs", "taken", "results"] {
-                std::fs::create_dir_all(folder.join(name))?;
-            }
-            let beside = job.with_extension("tmp");
+        let (beside, job) = (format!("{id}.tmp"), format!("{id}.json"));
+        self.off(true, move |folder, given_up| {
             let written = (|| {
-                let mut file = std::fs::File::create_new(&beside)?;
+                let mut file = create(&folder.jobs, &beside)?;
                 file.write_all(&text)?;
                 file.sync_all()?;
-                std::fs::rename(&beside, &job)
+                if given_up() {
+                    return Err(io::Error::other("given up"));
+                }
+                renameat(&folder.jobs, &*beside, &folder.jobs, &*job)?;
+                if given_up() {
+                    unlinkat(&folder.jobs, &*job, AtFlags::empty())?;
+                }
+                Ok(())
             })();
             if written.is_err() {
-                let _ = std::fs::remove_file(&beside);
+                let _ = unlinkat(&folder.jobs, &*beside, AtFlags::empty());
             }
             written
         })
@@ -89,38 +159,42 @@ impl Folder {
 
     /// Whether the device has it.
     pub(super) async fn fetched(&self, id: &str) -> Result<bool, TransportError> {
-        let job = self.job(id);
-        self.off(move || Ok(!job.try_exists()?)).await
+        let job = format!("{id}.json");
+        self.off(false, move |folder, _| Ok(!exists(&folder.jobs, &job)?)).await
     }
 
     /// Takes a job back: true where nobody has fetched it, and now nobody can.
     pub(super) async fn withdraw(&self, id: &str) -> Result<bool, TransportError> {
-        let job = self.job(id);
-        self.off(move || match std::fs::remove_file(&job) {
+        let job = format!("{id}.json");
+        self.off(false, move |folder, _| match unlinkat(&folder.jobs, &*job, AtFlags::empty()) {
             Ok(()) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error),
+            Err(rustix::io::Errno::NOENT) => Ok(false),
+            Err(error) => Err(error.into()),
         })
         .await
     }
 
     /// Has the runner end it. Best effort: the runner ends it by itself when its time is over.
     pub(super) async fn stop(&self, id: &str) {
-        let stop = self.taken(id, "stop");
-        let _ = self.off(move || std::fs::write(stop, "")).await;
+        let stop = format!("{id}.stop");
+        let _ = self.off(false, move |folder, _| create(&folder.taken, &stop).map(drop)).await;
     }
 
     /// The answer, where there is one.
     pub(super) async fn answer(&self, id: &str, most: u64) -> Result<Option<Vec<u8>>, TransportError> {
-        let result = self.result(id);
-        self.off(move || {
-            let file = match std::fs::File::open(&result) {
-                Ok(file) => file,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        let result = format!("{id}.json");
+        self.off(false, move |folder, _| {
+            // Not blocking: a named pipe in its place must not hold anybody up.
+            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+            let file: File = match openat(&folder.results, &*result, flags, Mode::empty()) {
+                Ok(file) => file.into(),
                 // Windows lets nobody else in while it is being renamed.
-                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(None),
-                Err(error) => return Err(error),
+                Err(rustix::io::Errno::NOENT | rustix::io::Errno::ACCESS) => return Ok(None),
+                Err(error) => return Err(error.into()),
             };
+            if !file.metadata()?.is_file() {
+                return Err(io::Error::other("an answer that is not a regular file"));
+            }
             let mut bytes = Vec::new();
             file.take(most + 1).read_to_end(&mut bytes)?;
             if bytes.len() as u64 > most {
@@ -133,8 +207,14 @@ impl Folder {
 
     /// Removes what is left of a job that was answered. What cannot be removed is in nobody's way.
     pub(super) async fn clear(&self, id: &str) {
-        let files = [self.result(id), self.taken(id, "json"), self.taken(id, "stop")];
-        let _ = self.off(move || files.iter().try_for_each(std::fs::remove_file)).await;
+        let (json, stop) = (format!("{id}.json"), format!("{id}.stop"));
+        let removed = self.off(false, move |folder, _| {
+            for (at, name) in [(&folder.results, &json), (&folder.taken, &json), (&folder.taken, &stop)] {
+                let _ = unlinkat(at, &**name, AtFlags::empty());
+            }
+            Ok(())
+        });
+        let _ = removed.await;
     }
 }
 

@@ -73,6 +73,8 @@ function Read-Job([string] $path, [string] $id) {
 }
 
 function Stop-Tree($process) {
+    # A child that has ended meanwhile is no error.
+    $ErrorActionPreference = 'Continue'
     & (Join-Path ([Environment]::SystemDirectory) 'taskkill.exe') /T /F /PID $process.Id 2>&1 | Out-Null
 }
 
@@ -86,7 +88,10 @@ function Invoke-Job($job, [string] $stop) {
     $start.RedirectStandardInput = $true
     $start.RedirectStandardOutput = $true
     $start.RedirectStandardError = $true
+    # Else .NET writes a byte order mark in front of the input where the code page is UTF-8.
+    try { [Console]::InputEncoding = $utf8 } catch { $null = $_ }
     $process = [System.Diagnostics.Process]::Start($start)
+    $script:started = $true
     $out = New-Object System.IO.MemoryStream
     $err = New-Object System.IO.MemoryStream
     $reading = @($process.StandardOutput.BaseStream.CopyToAsync($out), $process.StandardError.BaseStream.CopyToAsync($err))
@@ -111,7 +116,7 @@ function Invoke-Job($job, [string] $stop) {
         }
     }
     # Programs that were left running may hold the streams open.
-    [void] [System.Threading.Tasks.Task]::WaitAll($reading, 5000)
+    try { [void] [System.Threading.Tasks.Task]::WaitAll($reading, 5000) } catch { $null = $_ }
     if ($out.Length -gt $job.max_output -or $err.Length -gt $job.max_output) { return @{ outcome = 'too-much' } }
     @{
         outcome = 'done'; code = $process.ExitCode
@@ -136,11 +141,12 @@ function Step-Job([string] $id) {
         return
     }
     [System.IO.File]::WriteAllText((Join-Path $entry 'expires'), [string] $read.job.expires, $utf8)
-    $answer = @{ outcome = 'refused'; reason = 'it could not be started' }
+    $script:started = $false
     try {
         $answer = Invoke-Job $read.job (Join-Path (Join-Path $folder 'taken') ($id + '.stop'))
     } catch {
         $answer = @{ outcome = 'refused'; reason = 'it could not be started: ' + $_.Exception.Message }
+        if ($script:started) { $answer = @{ outcome = 'interrupted' } }
     }
     Write-Answer $id $answer
 }

@@ -26,7 +26,7 @@ impl House {
 
     fn session(&self, fetch: Duration) -> ShareSession {
         let times = Times { fetch, command: Duration::from_secs(60) };
-        ShareSession::new(self.share.path(), "WS-1", Arc::clone(&self.key), times, 1 << 20, Arc::new(SystemClock))
+        ShareSession::new(self.share.path(), "WS-1", Arc::clone(&self.key), times, 1 << 20, Arc::new(SystemClock), Absent::default())
     }
 
     fn folder(&self) -> PathBuf {
@@ -112,7 +112,7 @@ fn what_came_of_a_job_is_told_as_other_transports_tell_it() {
         (json!({"outcome": "done", "id": "j-another"}), "RMM0410"),
         (json!({"outcome": "hm"}), "RMM0410"),
         (json!("no answer"), "RMM0410"),
-        (json!({"outcome": "done", "stdout": "x".repeat(4 << 20)}), "RMM0441"),
+        (json!({"outcome": "done", "stdout": "x".repeat(4 << 20)}), "RMM0408"),
     ] {
         let house = House::new();
         let error = with_device(&house, |house| {
@@ -146,6 +146,57 @@ async fn what_nobody_fetches_is_taken_back() {
         cancel.cancel();
     });
     assert_eq!((error.unwrap_err(), house.files()), (TransportError::Cancelled, Vec::new()));
+    // One that did not fetch its last job has less time for the next.
+    let session = house.session(Duration::from_secs(900));
+    for seconds in [900, 90] {
+        let error = session.run(command("work"), &CancellationToken::new()).await.unwrap_err();
+        assert!(matches!(error, TransportError::NotFetched { seconds: told, .. } if told == seconds), "{error}");
+    }
+}
+
+#[test]
+fn links_and_pipes_on_the_share_lead_nowhere() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let precious = elsewhere.path().join("precious");
+    std::fs::write(&precious, "kept").unwrap();
+    let house = House::new();
+    // The folder of jobs is somewhere else: nothing is written there.
+    std::fs::create_dir_all(house.folder()).unwrap();
+    std::os::unix::fs::symlink(elsewhere.path(), house.folder().join("jobs")).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let session = house.session(Duration::ZERO);
+    let error = runtime.block_on(session.run(command("work"), &CancellationToken::new())).unwrap_err();
+    assert!(matches!(error, TransportError::Lost { .. }), "{error}");
+    assert_eq!(std::fs::read_dir(elsewhere.path()).unwrap().count(), 1);
+    std::fs::remove_file(house.folder().join("jobs")).unwrap();
+    // What is to be stopped is a link, and the answer a pipe.
+    for name in ["jobs", "taken", "results"] {
+        std::fs::create_dir_all(house.folder().join(name)).unwrap();
+    }
+    std::os::unix::fs::symlink(&precious, house.folder().join("taken/j-1.stop")).unwrap();
+    runtime.block_on(session.folder.stop("j-1"));
+    assert_eq!(std::fs::read_to_string(&precious).unwrap(), "kept");
+    assert!(Program::new("mkfifo").arg(house.folder().join("results/j-1.json")).status().unwrap().success());
+    assert!(runtime.block_on(session.folder.answer("j-1", 100)).unwrap_err().to_string().contains("not a regular file"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_who_goes_away_takes_the_job_back() {
+    let house = House::new();
+    let session = house.session(Duration::from_secs(900));
+    {
+        let (work, cancel) = (command("work"), CancellationToken::new());
+        let waiting = session.run(work, &cancel);
+        tokio::pin!(waiting);
+        tokio::select! {
+            _ = &mut waiting => panic!("nobody answers"),
+            () = tokio::time::sleep(Duration::from_secs(3)) => {}
+        }
+        assert_eq!(house.files().len(), 1);
+    }
+    while !house.files().is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -166,7 +217,7 @@ async fn a_share_that_is_not_mounted_is_not_filled_in_its_place() {
     let house = House::new();
     std::fs::remove_dir(house.share.path().join("devices")).unwrap();
     let error = house.session(Duration::from_secs(1)).run(command("work"), &CancellationToken::new()).await.unwrap_err();
-    assert!(matches!(&error, TransportError::Share { reason, .. } if reason.contains("is it mounted?")), "{error}");
+    assert!(error.to_string().contains("is it mounted?"), "{error}");
     assert_eq!(std::fs::read_dir(house.share.path()).unwrap().count(), 0);
 }
 
@@ -268,7 +319,8 @@ async fn over_a_real_samba_server_signed_jobs_are_carried_out_once_and_others_re
     let stranger =
         House { share: tempfile::tempdir().unwrap(), key: Arc::new(SigningKey::read(&SigningKey::generate().unwrap()).unwrap()) };
     let times = Times { fetch: Duration::from_secs(120), command: Duration::from_secs(60) };
-    let theirs = ShareSession::new(house.share.path(), "ws-1", Arc::clone(&stranger.key), times, 1 << 20, Arc::new(SystemClock));
+    let theirs =
+        ShareSession::new(house.share.path(), "ws-1", Arc::clone(&stranger.key), times, 1 << 20, Arc::new(SystemClock), Absent::default());
     let error = theirs.run(command("echo x"), &cancel).await.unwrap_err().to_string();
     assert!(error.contains("its signature is wrong"), "{error}");
     // For another device, expired, and a copy of what was carried out.

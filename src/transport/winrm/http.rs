@@ -14,6 +14,9 @@ const MOST_HEAD: usize = 128 * 1024;
 /// Most bytes of an answer: several times the envelope that was asked for.
 const MOST_BODY: usize = 4 * 1024 * 1024;
 
+/// What is read at once.
+const PIECE: usize = 8 * 1024;
+
 /// What carries the connection.
 pub(super) enum Stream {
     Plain(TcpStream),
@@ -116,13 +119,10 @@ impl Http {
     }
 
     async fn more(&mut self) -> Result<(), String> {
-        let mut piece = [0; 16 * 1024];
-        match self.stream.read(&mut piece).await {
+        self.ahead.reserve(PIECE);
+        match self.stream.read(&mut self.ahead).await {
             Ok(0) => Err("it closed the connection".into()),
-            Ok(n) => {
-                self.ahead.extend_from_slice(&piece[..n]);
-                Ok(())
-            }
+            Ok(_) => Ok(()),
             Err(error) => Err(error.to_string()),
         }
     }
@@ -214,10 +214,10 @@ impl Stream {
         }
     }
 
-    async fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+    async fn read(&mut self, into: &mut Vec<u8>) -> std::io::Result<usize> {
         match self {
-            Self::Plain(stream) => stream.read(into).await,
-            Self::Tls(stream) => stream.read(into).await,
+            Self::Plain(stream) => stream.read_buf(into).await,
+            Self::Tls(stream) => stream.read_buf(into).await,
         }
     }
 

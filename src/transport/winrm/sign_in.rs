@@ -200,10 +200,14 @@ impl SignIn<'_> {
             error.error_type,
             ErrorKind::NoAuthenticatingAuthority | ErrorKind::TimeSkew | ErrorKind::UnknownCredentials | ErrorKind::NoCredentials
         );
+        // Behind it come bytes for nobody to read.
+        let words = error.description.split(". Additional error").next().unwrap_or_default();
         if elsewhere && !begun {
-            return Failure::Elsewhere(error.description.clone());
+            return Failure::Elsewhere(words.to_owned());
         }
-        Failure::Final(self.refused(format!("{way}: {} ({:?})", error.description, error.error_type)))
+        let wrong = words.contains("pre-authentication information was invalid");
+        let why = if wrong { "the password or the key is wrong".to_owned() } else { format!("{words} ({:?})", error.error_type) };
+        Failure::Final(self.refused(format!("{way}: {why}")))
     }
 }
 

@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use super::{Fleet, rmm};
 
-const COMMANDS: [&str; 35] = [
+const COMMANDS: [&str; 37] = [
     "init",
     "uninstall",
     "config",
@@ -33,6 +33,8 @@ const COMMANDS: [&str; 35] = [
     "updates",
     "alerts",
     "notify",
+    "secrets",
+    "share",
     "audit",
     "backup",
     "restore",

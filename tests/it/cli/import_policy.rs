@@ -62,7 +62,7 @@ fn a_group_may_be_named_and_has_to_exist() {
     let args = ["import", "--from", "hardeningkitty", "finding_list_ours.csv", "--yes", "--target"];
     fleet.rmm(&[&args[..], &["Laptop"]].concat()).code(3).complains("did you mean 'Laptops'?");
     fleet.rmm(&[&args[..], &["Laptops"]].concat()).code(0);
-    assert!(fleet.read("policies/ours.yaml").contains("targets: [Laptops]"), "{}", fleet.read("policies/ours.yaml"));
+    assert!(fleet.read("policies/ours.yaml").contains("targets: [\"Laptops\"]"), "{}", fleet.read("policies/ours.yaml"));
     fleet.rmm(&["import", "--from", "csv", "x.csv", "--name", "A"]).code(3).complains("what becomes a policy");
 }
 

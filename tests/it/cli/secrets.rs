@@ -122,6 +122,12 @@ fn a_passphrase_opens_the_key_in_the_repository() {
     };
     safe.rmm(&["secrets", "init", "--passphrase"]).code(3).complains("no passphrase, and no terminal to ask on");
     with("correct horse", &["secrets", "init", "--passphrase"]).code(0).says("secrets/identity.age");
+    // A list of recipients that was lost is no reason to lose the key too.
+    let (key, list) = (safe.0.read("secrets/identity.age"), safe.0.read("secrets/recipients.txt"));
+    std::fs::remove_file(safe.0.path("secrets/recipients.txt")).unwrap();
+    with("another", &["secrets", "init", "--passphrase"]).code(1).complains("it exists already");
+    assert_eq!(safe.0.read("secrets/identity.age"), key);
+    safe.0.write("secrets/recipients.txt", &list);
     // Setting needs no key: it is encrypted for a public one.
     safe.set(&["db"], VALUE).code(0);
     assert_eq!(with("correct horse", &["secrets", "get", "db"]).code(0).out, VALUE);
@@ -162,13 +168,13 @@ fn the_list_says_where_from_how_old_and_what_for() {
 #[test]
 fn a_program_of_this_machine_gives_a_secret_and_the_environment_wins() {
     let safe = Safe::new();
-    safe.0.write(".rmm/secrets.toml", "[commands]\ndb = [\"printf\", \"%s\", \"from a program\"]\n");
-    std::fs::set_permissions(safe.0.path(".rmm/secrets.toml"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    safe.0.write("home/.config/rmm/secrets.toml", "[commands]\ndb = [\"printf\", \"%s\", \"from a program\"]\n");
+    std::fs::set_permissions(safe.0.path("home/.config/rmm/secrets.toml"), std::fs::Permissions::from_mode(0o600)).unwrap();
     assert_eq!(safe.rmm(&["secrets", "get", "db"]).code(0).out, "from a program");
     let mut command = safe.command(&["secrets", "get", "db"]);
     command.env("RMM_SECRET_DB", "from the environment");
     assert_eq!(ended(command).code(0).out, "from the environment");
-    std::fs::set_permissions(safe.0.path(".rmm/secrets.toml"), std::fs::Permissions::from_mode(0o666)).unwrap();
+    std::fs::set_permissions(safe.0.path("home/.config/rmm/secrets.toml"), std::fs::Permissions::from_mode(0o666)).unwrap();
     safe.rmm(&["secrets", "get", "db"]).code(1).complains("RMM0811").complains("others could have a program started");
 }
 
@@ -196,7 +202,11 @@ fn a_damaged_file_a_key_of_others_and_a_private_key_among_the_recipients_are_ref
     safe.rmm(&["secrets", "rotate"]).code(1).complains("RMM0807").complains("recipients.txt:6");
     safe.0.write("secrets/recipients.txt", &before);
     std::fs::set_permissions(safe.key(), std::fs::Permissions::from_mode(0o644)).unwrap();
-    safe.rmm(&["secrets", "get", "db"]).code(1).complains("RMM0810").complains("chmod 600");
+    // A key of a usual place is passed over, with the reason; one that was named is refused.
+    safe.rmm(&["secrets", "get", "db"]).code(1).complains("RMM0808").complains("its mode is 0644");
+    let mut named = safe.command(&["secrets", "get", "db"]);
+    named.env("RMM_SECRETS_KEY", safe.key());
+    ended(named).code(1).complains("RMM0810").complains("chmod 600");
 }
 
 #[test]
