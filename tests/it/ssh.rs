@@ -242,7 +242,8 @@ async fn a_device_with_windows_gets_the_line_as_it_is_and_its_input_with_its_end
     let sshd = Sshd::start();
     sshd.authorize(&sshd.path(".ssh/id_ed25519.pub"));
     let sessions = sessions(&sshd);
-    let windows = Target { platform: Some(rmm::model::Platform::Windows), ..target(&sshd) };
+    let mut windows = Target { platform: Some(rmm::model::Platform::Windows), ..target(&sshd) };
+    windows.connection.transport = Some(rmm::model::device::TransportKind::Ssh);
     let cancel = CancellationToken::new();
     let session = sessions.open(&windows, &cancel).await.unwrap();
     assert_eq!(session.shell(), rmm::transport::Shell::PowerShell);

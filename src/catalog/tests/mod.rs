@@ -67,7 +67,11 @@ fn every_function_of_every_setting_runs_on_every_example() {
                     setting.program.probes(key, &value).unwrap_or_else(|e| panic!("{label}: probes: {e:?}"));
                 }
                 if setting.remediable_on(platform) && unsupported.is_none() {
-                    let seen = (&*setting.name == "MountOptions").then(|| json!({"device": "tmpfs", "fs": "tmpfs", "options": ["rw"]}));
+                    let seen = match &*setting.name {
+                        "MountOptions" => Some(json!({"device": "tmpfs", "fs": "tmpfs", "options": ["rw"]})),
+                        "WindowsFeatures" => Some(json!({"name": "Web-Server", "kind": "role", "state": "Disabled"})),
+                        _ => None,
+                    };
                     match setting.program.apply(&host, key.as_deref(), &value, seen.as_ref()) {
                         Ok(()) => drop(done.insert(setting.name.clone())),
                         Err(ScriptError::Runtime { message, .. }) if THROWS.iter().any(|text| message.contains(text)) => {}
