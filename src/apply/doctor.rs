@@ -19,7 +19,7 @@ const MOST_SKEW: i64 = 300;
 /// A certificate that ends within this is told.
 const SOON: i64 = 30 * 86_400;
 /// Time for one of the small commands.
-const TIME: Duration = Duration::from_secs(60);
+const TIME: Duration = Duration::from_mins(1);
 
 /// Asked without the bootstrap, which a restricted language mode does not let run.
 const PROBE: &str = "\"version $($PSVersionTable.PSVersion)\"; \"edition $($PSVersionTable.PSEdition)\"; \

@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn whoever_comes_late_takes_what_another_gives_back() {
-        let (_folder, readers) = database(Duration::from_secs(3600));
+        let (_folder, readers) = database(Duration::from_hours(1));
         let mut held: Vec<_> = (0..MOST).map(|_| readers.take().unwrap()).collect();
         std::thread::scope(|scope| {
             let late = scope.spawn(|| {

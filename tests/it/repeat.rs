@@ -60,7 +60,7 @@ fn fingerprint(root: &Path) -> BTreeMap<String, String> {
             let path = entry.path();
             let name = path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
             let own = ["proc", "sys", "dev", "run", "var/log", "var/cache", "usr/share/doc", "usr/share/locale", "usr/share/zoneinfo"];
-            if own.contains(&name.as_str()) || name.ends_with("-old") || name.ends_with("-") || name.ends_with("lock") {
+            if own.contains(&name.as_str()) || name.ends_with("-old") || name.ends_with('-') || name.ends_with("lock") {
                 continue;
             }
             let Ok(meta) = path.symlink_metadata() else { continue };

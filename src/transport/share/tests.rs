@@ -25,7 +25,7 @@ impl House {
     }
 
     fn session(&self, fetch: Duration) -> ShareSession {
-        let times = Times { fetch, command: Duration::from_secs(60) };
+        let times = Times { fetch, command: Duration::from_mins(1) };
         ShareSession::new(self.share.path(), "WS-1", Arc::clone(&self.key), times, 1 << 20, Arc::new(SystemClock), Absent::default())
     }
 
@@ -78,7 +78,7 @@ fn with_device(house: &House, device: impl FnOnce(&House) + Send) -> Result<Outp
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     std::thread::scope(|scope| {
         scope.spawn(|| device(house));
-        let session = house.session(Duration::from_secs(3600));
+        let session = house.session(Duration::from_hours(1));
         runtime.block_on(session.run(command("work"), &CancellationToken::new()))
     })
 }
@@ -136,18 +136,18 @@ fn what_came_of_a_job_is_told_as_other_transports_tell_it() {
 #[tokio::test(start_paused = true)]
 async fn what_nobody_fetches_is_taken_back() {
     let house = House::new();
-    let error = house.session(Duration::from_secs(900)).run(command("work"), &CancellationToken::new()).await.unwrap_err();
+    let error = house.session(Duration::from_mins(15)).run(command("work"), &CancellationToken::new()).await.unwrap_err();
     assert_eq!(error, TransportError::NotFetched { share: house.folder().display().to_string(), seconds: 900 });
     assert_eq!(house.files(), Vec::<String>::new());
     let cancel = CancellationToken::new();
-    let session = house.session(Duration::from_secs(900));
+    let session = house.session(Duration::from_mins(15));
     let (error, ()) = tokio::join!(session.run(command("work"), &cancel), async {
         tokio::time::sleep(Duration::from_secs(5)).await;
         cancel.cancel();
     });
     assert_eq!((error.unwrap_err(), house.files()), (TransportError::Cancelled, Vec::new()));
     // One that did not fetch its last job has less time for the next.
-    let session = house.session(Duration::from_secs(900));
+    let session = house.session(Duration::from_mins(15));
     for seconds in [900, 90] {
         let error = session.run(command("work"), &CancellationToken::new()).await.unwrap_err();
         assert!(matches!(error, TransportError::NotFetched { seconds: told, .. } if told == seconds), "{error}");
@@ -183,7 +183,7 @@ fn links_and_pipes_on_the_share_lead_nowhere() {
 #[tokio::test(start_paused = true)]
 async fn a_caller_who_goes_away_takes_the_job_back() {
     let house = House::new();
-    let session = house.session(Duration::from_secs(900));
+    let session = house.session(Duration::from_mins(15));
     {
         let (work, cancel) = (command("work"), CancellationToken::new());
         let waiting = session.run(work, &cancel);
@@ -202,14 +202,14 @@ async fn a_caller_who_goes_away_takes_the_job_back() {
 #[tokio::test(start_paused = true)]
 async fn what_was_fetched_is_stopped_where_it_does_not_answer() {
     let house = House::new();
-    let session = house.session(Duration::from_secs(900));
+    let session = house.session(Duration::from_mins(15));
     let cancel = CancellationToken::new();
     let error = tokio::join!(session.run(command("work"), &cancel), async {
         tokio::time::sleep(Duration::from_secs(5)).await;
         house.fetch();
     });
     assert!(matches!(error.0.unwrap_err(), TransportError::Lost { .. }));
-    assert_eq!(house.files().iter().filter(|file| file.ends_with(".stop")).count(), 1, "{:?}", house.files());
+    assert_eq!(house.files().iter().filter(|file| Path::new(file).extension() == Some("stop".as_ref())).count(), 1, "{:?}", house.files());
 }
 
 #[tokio::test]
@@ -309,7 +309,7 @@ async fn over_a_real_samba_server_signed_jobs_are_carried_out_once_and_others_re
     let house = House::new();
     let (mut samba, port) = Samba::start(house.share.path());
     samba.device(port, &house.key, &[]);
-    let session = house.session(Duration::from_secs(120));
+    let session = house.session(Duration::from_mins(2));
     let cancel = CancellationToken::new();
     for i in 0..5 {
         let output = session.run(command(&format!("echo {i}")), &cancel).await.unwrap_or_else(|error| panic!("{error}: {}", samba.said()));
@@ -318,7 +318,7 @@ async fn over_a_real_samba_server_signed_jobs_are_carried_out_once_and_others_re
     // A stranger's signature: refused on the device.
     let stranger =
         House { share: tempfile::tempdir().unwrap(), key: Arc::new(SigningKey::read(&SigningKey::generate().unwrap()).unwrap()) };
-    let times = Times { fetch: Duration::from_secs(120), command: Duration::from_secs(60) };
+    let times = Times { fetch: Duration::from_mins(2), command: Duration::from_mins(1) };
     let theirs =
         ShareSession::new(house.share.path(), "ws-1", Arc::clone(&stranger.key), times, 1 << 20, Arc::new(SystemClock), Absent::default());
     let error = theirs.run(command("echo x"), &cancel).await.unwrap_err().to_string();

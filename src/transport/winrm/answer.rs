@@ -136,6 +136,7 @@ pub(super) struct Received {
     pub(super) stdout: Vec<u8>,
     pub(super) stderr: Vec<u8>,
     /// Set once the command has ended, with its exit code where the endpoint says it.
+    #[allow(clippy::option_option)] // whether it has ended, and then with what
     pub(super) done: Option<Option<i32>>,
 }
 

@@ -60,6 +60,7 @@ pub(super) async fn run(link: &mut Link, command: Command, options: &SessionOpti
 struct Progress {
     shell: Option<String>,
     /// It was asked for; its name once that is known.
+    #[allow(clippy::option_option)] // whether it was asked for, and then its name
     started: Option<Option<String>>,
 }
 

@@ -145,7 +145,7 @@ pub(in crate::transport) async fn shown_certificate(host: &str, address: &str, s
 
 /// SHA-256 of a certificate, as it is shown and written.
 pub(in crate::transport) fn fingerprint(certificate: &[u8]) -> String {
-    shown(&sha2::Sha256::digest(certificate).to_vec())
+    shown(&sha2::Sha256::digest(certificate))
 }
 
 /// The client certificate with its chain, and its key.

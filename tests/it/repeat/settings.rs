@@ -15,7 +15,7 @@ use super::*;
 use crate::debian::{Debian, Package};
 
 /// What is set on the device in a folder.
-const REAL: &str = r##"
+const REAL: &str = r#"
 policies:
   Repeat:
     targets: ["*"]
@@ -35,7 +35,7 @@ policies:
       SshdConfig: {MaxAuthTries: 3}
       Packages: {rmm-tool: present, rmm-gone: absent}
       Timezone: Europe/Berlin
-"##;
+"#;
 
 /// Setting, key, what is wanted, a section of the facts with what it holds before, and what it holds afterwards.
 type Case = (&'static str, Option<&'static str>, Value, (&'static str, Value), Value);
