@@ -2,20 +2,35 @@
 # as SIDs, in which S-1-5-21-*-RID stands for the account or group with that number, of this machine or of its domain.
 function Resolve-Account([string]$account) {
     if ($account -notmatch '^S-1-5-21-\*-([0-9]+)$') { return $account }
-    $number = [int]$Matches[1]
-    if ($number -eq 512 -or $number -eq 518 -or $number -eq 519) {
-        $system = Get-CimInstance -ClassName Win32_ComputerSystem
-        if (-not $system.PartOfDomain) { return $null }
-        $root = New-Object System.DirectoryServices.DirectoryEntry 'LDAP://RootDSE'
-        $context = $root.Properties['defaultNamingContext'].Value
-        if ($number -ne 512) { $context = $root.Properties['rootDomainNamingContext'].Value }
-        $domain = New-Object System.DirectoryServices.DirectoryEntry ('LDAP://' + $context)
-        $sid = New-Object System.Security.Principal.SecurityIdentifier ([byte[]]$domain.Properties['objectSid'].Value), 0
-        return $sid.Value + '-' + $number
+    $number = [long]$Matches[1]
+    $system = Get-CimInstance -ClassName Win32_ComputerSystem
+    $shared = $number -eq 512 -or $number -eq 518 -or $number -eq 519
+    # Outside a domain nobody can be in these groups.
+    if ($shared -and -not $system.PartOfDomain) { return $null }
+    # A domain controller (4 and 5) has no accounts but those of its domain.
+    if ($shared -or $system.DomainRole -ge 4) {
+        $domain = $system.Domain
+        if ($number -eq 518 -or $number -eq 519) {
+            # These are in the first domain of the forest alone.
+            $root = New-Object System.DirectoryServices.DirectoryEntry 'LDAP://RootDSE'
+            $context = [string]$root.Properties['rootDomainNamingContext'].Value
+            if (-not $context) { throw 'the first domain of the forest is not told' }
+            $domain = @($context -split ',' | ForEach-Object { $_ -replace '^DC=', '' }) -join '.'
+        }
+        # The machine asks for this name itself. Reading the number of the domain from the directory fails in a session from afar,
+        # which has no password to hand on. Every domain has this account.
+        $account = New-Object System.Security.Principal.NTAccount ($domain + '\krbtgt')
+        $found = $account.Translate([System.Security.Principal.SecurityIdentifier]).AccountDomainSid.Value + '-' + $number
+        if (-not $shared) {
+            $sid = New-Object System.Security.Principal.SecurityIdentifier $found
+            try { [void]$sid.Translate([System.Security.Principal.NTAccount]) } catch { throw ('there is no account with the number ' + $number + ' here') }
+        }
+        return $found
     }
     $local = Get-CimInstance -ClassName Win32_UserAccount -Filter 'LocalAccount = TRUE' | Where-Object { $_.SID -match ('-' + $number + '$') }
     foreach ($found in @($local)) { if ($found) { return $found.SID } }
-    return $null
+    # Left out, the right would be that of fewer than was asked for, or of nobody.
+    throw ('there is no account with the number ' + $number + ' here')
 }
 $folder = [System.IO.Path]::Combine([System.IO.Path]::GetTempPath(), 'rmm-' + [Guid]::NewGuid().ToString('N'))
 [void](New-Item -ItemType Directory -Path $folder)
@@ -48,5 +63,6 @@ try {
         throw ('secedit ended with ' + $LASTEXITCODE + ': ' + $told)
     }
 } finally {
-    Remove-Item -LiteralPath $folder -Recurse -Force
+    # A folder that stays must not hide what came of it.
+    Remove-Item -LiteralPath $folder -Recurse -Force -ErrorAction SilentlyContinue
 }
