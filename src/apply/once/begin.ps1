@@ -19,9 +19,14 @@ Set-Location -LiteralPath $root
 $pipe = New-Object System.IO.Pipes.NamedPipeClientStream '.', ('rmm-' + $name), 'In'
 $pipe.Connect(30000)
 $reader = New-Object System.IO.StreamReader $pipe, $utf8
-# A job that was cut on its way cannot be read, and nothing happens.
-$job = ConvertFrom-Json -InputObject $reader.ReadToEnd()
+# A job that was cut on its way cannot be read, or is empty: nothing happens, and nothing is left behind.
+$job = $null
+try { $job = ConvertFrom-Json -InputObject $reader.ReadToEnd() } catch { $job = $null }
 $reader.Dispose()
+if ($null -eq $job -or -not $job.hash) {
+    [System.IO.Directory]::Delete($folder, $true)
+    exit 0
+}
 $self = [System.Diagnostics.Process]::GetCurrentProcess()
 Write-Whole 'claim' (($job.hash, $name, $self.Id.ToString(), $self.StartTime.ToUniversalTime().Ticks.ToString()) -join "`n")
 try {

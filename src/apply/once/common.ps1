@@ -18,7 +18,11 @@ function Protect-Folder([string]$folder) {
     $system = New-Object System.Security.Principal.SecurityIdentifier 'S-1-5-18'
     $admins = New-Object System.Security.Principal.SecurityIdentifier 'S-1-5-32-544'
     $me = [System.Security.Principal.WindowsIdentity]::GetCurrent().User
-    if (-not [System.IO.Directory]::Exists($folder)) { [void][System.IO.Directory]::CreateDirectory($folder) }
+    try {
+        [void][System.IO.Directory]::CreateDirectory($folder)
+    } catch {
+        Stop-Unsafe ($folder + ' cannot be made: ' + $_.Exception.Message)
+    }
     $item = Get-Item -LiteralPath $folder -Force
     if (($item.Attributes -band [System.IO.FileAttributes]::ReparsePoint) -ne 0) { Stop-Unsafe ($folder + ' is a link') }
     $acl = Get-Acl -LiteralPath $folder
@@ -57,7 +61,8 @@ function Test-Alive($claim) {
         $false
     }
 }
-$root = Join-Name ([Environment]::GetFolderPath('CommonApplicationData')) 'rmm'
+# Only administrators can make folders here: nobody else can have prepared one.
+$root = Join-Name ([Environment]::GetFolderPath('ProgramFiles')) 'rmm-once'
 Protect-Folder $root
 $root = Join-Name $root 'receipts'
 Protect-Folder $root

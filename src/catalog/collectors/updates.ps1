@@ -1,6 +1,8 @@
 # Pending updates as the Windows Update Agent found them at its last scan: no network is used. One JSON document.
 # Categories by their numbers: the names are translated.
 $ErrorActionPreference = 'Stop'
+# In some languages the calendar and the separators are others.
+$inv = [System.Globalization.CultureInfo]::InvariantCulture
 $searcher = (New-Object -ComObject Microsoft.Update.Session).CreateUpdateSearcher()
 $searcher.Online = $false
 $updates = @(foreach ($u in $searcher.Search('IsInstalled=0').Updates) {
@@ -13,9 +15,10 @@ $updates = @(foreach ($u in $searcher.Search('IsInstalled=0').Updates) {
         severity   = [string]$u.MsrcSeverity
         driver     = ($u.Type -eq 2)
         hidden     = [bool]$u.IsHidden
-        released   = $u.LastDeploymentChangeTime.ToUniversalTime().ToString('yyyy-MM-ddTHH:mm:ssZ')
+        # The agent tells moments in UTC without saying so: converting would move them.
+        released   = $u.LastDeploymentChangeTime.ToString('yyyy-MM-ddTHH:mm:ssZ', $inv)
     }
 })
 $last = (New-Object -ComObject Microsoft.Update.AutoUpdate).Results.LastSearchSuccessDate
-$checked = if ($last) { ([datetime]$last).ToString('yyyy-MM-ddTHH:mm:ssZ') } else { $null }
+$checked = if ($last) { ([datetime]$last).ToString('yyyy-MM-ddTHH:mm:ssZ', $inv) } else { $null }
 ConvertTo-Json -Depth 4 -Compress -InputObject ([pscustomobject]@{ checked = $checked; updates = $updates })

@@ -10,6 +10,10 @@ use crate::model::facts::Status;
 
 /// Longest reason that is kept, in characters.
 const LONGEST: usize = 300;
+/// Longest line that is read, in bytes: what is made of one takes many times its room.
+const LONGEST_LINE: usize = 4 << 20;
+/// Longest name of a part that is looked for in a longer one, in bytes.
+const LONGEST_NAME: usize = 100;
 
 /// What one part said.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +22,8 @@ enum Said {
     Unsupported(String),
     Error(String),
     Timeout,
+    /// In a line that is too long to be read.
+    TooLong,
     /// More than once, or nothing that can be read.
     Damaged,
 }
@@ -61,6 +67,13 @@ impl Answers {
                 answers.finished = true;
                 continue;
             }
+            if text.len() > LONGEST_LINE {
+                match named(text) {
+                    Some(name) => answers.put(name, Said::TooLong),
+                    None => answers.damaged += 1,
+                }
+                continue;
+            }
             match serde_json::from_slice::<Line>(text) {
                 Ok(line) => answers.take(line),
                 Err(_) => answers.damaged += 1,
@@ -79,7 +92,11 @@ impl Answers {
             (None, None, None, false) => Said::Error("it answered nothing".into()),
             _ => Said::Damaged,
         };
-        self.said.entry(line.s).and_modify(|said| *said = Said::Damaged).or_insert(said);
+        self.put(line.s, said);
+    }
+
+    fn put(&mut self, name: String, said: Said) {
+        self.said.entry(name).and_modify(|said| *said = Said::Damaged).or_insert(said);
     }
 
     /// Whether any part answered.
@@ -95,6 +112,7 @@ impl Answers {
             Some(Said::Unsupported(why)) => Err(Status::Unsupported(why.clone())),
             Some(Said::Error(why)) => unknown(format!("'{name}': {why}")),
             Some(Said::Timeout) => unknown(format!("'{name}' did not end in time")),
+            Some(Said::TooLong) => unknown(format!("what '{name}' printed is longer than {} MiB", LONGEST_LINE >> 20)),
             Some(Said::Damaged | Said::Data(_)) => unknown(format!("what '{name}' printed is damaged")),
             None => unknown(format!("the output ended before '{name}', or it said nothing")),
         }
@@ -108,6 +126,13 @@ impl Answers {
             Err(other) => Err(other),
         }
     }
+}
+
+/// The part that a line is of, by its beginning.
+fn named(text: &[u8]) -> Option<String> {
+    let rest = text.strip_prefix(br#"{"s":""#)?;
+    let end = rest.iter().take(LONGEST_NAME).position(|b| *b == b'"')?;
+    String::from_utf8(rest[..end].to_vec()).ok()
 }
 
 /// A reason in the device's words, bounded.
@@ -137,6 +162,18 @@ mod tests {
         assert_eq!(answers.part("nics"), Err(Status::Unknown("'nics': it answered nothing".into())));
         assert!(matches!(answers.part("battery"), Err(Status::Unknown(why)) if why.contains("ended before")));
         assert!(answers.finished && answers.damaged == 0);
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_costs_its_part_alone() {
+        let long = "x".repeat(LONGEST_LINE);
+        let raw = format!(
+            "@n0nce {{\"s\":\"os\",\"d\":{{\"a\":\"{long}\"}}}}\n@n0nce {{\"s\":\"tpm\",\"d\":{{}}}}\n@n0nce {{\"d\":\"{long}\"}}\n@n0nce done\n"
+        );
+        let answers = Answers::read(raw.as_bytes(), N);
+        assert_eq!(answers.part("os"), Err(Status::Unknown("what 'os' printed is longer than 4 MiB".into())));
+        assert_eq!(answers.part("tpm"), Ok(&json!({})));
+        assert!(answers.finished && answers.damaged == 1);
     }
 
     #[test]

@@ -27,6 +27,19 @@ $start.CreateNoWindow = $true
 $start.RedirectStandardInput = $true
 $start.RedirectStandardOutput = $true
 $start.RedirectStandardError = $true
+# Without a window a program gets a console of its own, and that has the code page of the system.
+$page = [Microsoft.Win32.Registry]::GetValue('HKEY_LOCAL_MACHINE\SYSTEM\CurrentControlSet\Control\Nls\CodePage', 'OEMCP', $null)
+if ($page) {
+    $oem = [System.Text.Encoding]::GetEncoding([int]$page)
+    $start.StandardOutputEncoding = $oem
+    $start.StandardErrorEncoding = $oem
+}
+# Else .NET writes a byte order mark in front of the input where the code page is UTF-8.
+try {
+    if ([Console]::InputEncoding.GetPreamble().Length -gt 0) { [Console]::InputEncoding = $utf8 }
+} catch {
+    $null = $_
+}
 try {
     $process = [System.Diagnostics.Process]::Start($start)
 } catch {

@@ -23,6 +23,8 @@ $taskName = 'rmm runner'
 $home0 = Join-Path ([Environment]::GetFolderPath('ProgramFiles')) 'rmm'
 $ledger = Join-Path $home0 'jobs'
 $Device = $Device.ToLowerInvariant()
+# At the end of a word in quotes it would be taken together with the quote.
+$Share = $Share.TrimEnd('\')
 $folder = Join-Path (Join-Path $Share 'devices') $Device
 $utf8 = New-Object System.Text.UTF8Encoding $false
 $largest = 8MB
@@ -38,7 +40,8 @@ function Test-Signature([byte[]] $bytes, [byte[]] $signature) {
     [byte[]] $blob = @(0x45, 0x43, 0x53, 0x31, 0x20, 0, 0, 0) + $point
     $key = [System.Security.Cryptography.CngKey]::Import($blob, [System.Security.Cryptography.CngKeyBlobFormat]::EccPublicBlob)
     $ecdsa = New-Object -TypeName System.Security.Cryptography.ECDsaCng -ArgumentList $key
-    $sha = [System.Security.Cryptography.SHA256]::Create()
+    # The one that is allowed where only certified cryptography is.
+    $sha = New-Object System.Security.Cryptography.SHA256CryptoServiceProvider
     try { $ecdsa.VerifyHash($sha.ComputeHash($bytes), $signature) } finally { $ecdsa.Dispose(); $sha.Dispose() }
 }
 
@@ -129,7 +132,7 @@ function Step-Job([string] $id) {
     $taken = Join-Path (Join-Path $folder 'taken') ($id + '.json')
     # Whoever renames it first has it: the one who left it there takes it back in the same way.
     try { [System.IO.File]::Move((Join-Path (Join-Path $folder 'jobs') ($id + '.json')), $taken) } catch { return }
-    $read = Read-Job $taken $id
+    try { $read = Read-Job $taken $id } catch { $read = @{ refused = 'it cannot be checked: ' + $_.Exception.Message } }
     if ($read.refused) {
         Write-Answer $id @{ outcome = 'refused'; reason = $read.refused }
         return
@@ -168,11 +171,18 @@ function Remove-Old {
     }
     foreach ($entry in (Get-ChildItem -LiteralPath $ledger -Directory)) {
         $path = Join-Path $entry.FullName 'expires'
-        # Without a date it was taken and never begun to be written: as old as the folder.
+        # Without a whole date, in milliseconds, it was taken and not written to the end: as old as the folder.
         $over = $entry.CreationTimeUtc -lt $before
-        if (Test-Path -LiteralPath $path) { $over = [long] [System.IO.File]::ReadAllText($path) -lt ((Get-Now) - 604800000) }
+        $date = ''
+        if (Test-Path -LiteralPath $path) { $date = [System.IO.File]::ReadAllText($path).Trim() }
+        if ($date -match '^[0-9]{13,18}$') { $over = [long] $date -lt ((Get-Now) - 604800000) }
         if ($over) { Remove-Item -LiteralPath $entry.FullName -Recurse -Force }
     }
+}
+
+# Held by the one that works; nothing where another one does. A file in the closed folder: what has a name alone, any user can hold.
+function Open-Lock {
+    try { New-Object System.IO.FileStream (Join-Path $home0 'lock'), 'OpenOrCreate', 'ReadWrite', 'None' } catch { $null = $_ }
 }
 
 function Install-Runner {
@@ -196,13 +206,20 @@ if ($Share -match '["\r\n]' -or $Device -notmatch '^[a-z0-9][a-z0-9._-]*$') { th
 if ($Install) { Install-Runner; exit 0 }
 if ($Uninstall) {
     Unregister-ScheduledTask -TaskName $taskName -Confirm:$false
+    # One that is still at work ends within a minute.
+    $lock = $null
+    for ($i = 0; $null -eq $lock -and $i -lt 90; $i++) {
+        $lock = Open-Lock
+        if ($null -eq $lock) { Start-Sleep -Seconds 1 }
+    }
+    if ($null -ne $lock) { $lock.Dispose() }
     Remove-Item -LiteralPath $home0 -Recurse -Force
     exit 0
 }
 
-$mutex = New-Object System.Threading.Mutex $false, 'Global\rmm-runner'
-try { $alone = $mutex.WaitOne(0) } catch [System.Threading.AbandonedMutexException] { $alone = $true }
-if (-not $alone) { exit 0 }
+if (-not (Test-Path -LiteralPath $home0)) { throw 'it is not installed here: start it with -Install' }
+$lock = Open-Lock
+if ($null -eq $lock) { exit 0 }
 try {
     foreach ($name in @('jobs', 'taken', 'results')) { [void] (New-Item -ItemType Directory -Path (Join-Path $folder $name) -Force) }
     Step-Interrupted
@@ -215,6 +232,5 @@ try {
         Start-Sleep -Milliseconds 1000
     } while ($watch.Elapsed.TotalSeconds -lt $Seconds)
 } finally {
-    $mutex.ReleaseMutex()
-    $mutex.Dispose()
+    $lock.Dispose()
 }

@@ -6,7 +6,16 @@ try {
     $defender = @(Get-CimInstance -Namespace root/Microsoft/Windows/Defender -ClassName MSFT_MpComputerStatus |
         Select-Members 'AMProductVersion', 'AMRunningMode', 'AMServiceEnabled', 'AntivirusEnabled', 'RealTimeProtectionEnabled', 'AntivirusSignatureAge', 'AntivirusSignatureVersion', 'IsTamperProtected')
 } catch {
-    $absent = $absent + 1
+    $service = Get-Service -Name WinDefend -ErrorAction SilentlyContinue
+    if ($null -eq $service) {
+        $absent = $absent + 1
+    } elseif ([string]$service.Status -eq 'Running') {
+        # It works, and what it does is not known.
+        throw ('Defender runs and does not answer: ' + $_.Exception.Message)
+    } else {
+        # Installed and switched off: its class answers only where the service runs.
+        $defender = @([ordered]@{ AMServiceEnabled = $false; AntivirusEnabled = $false; RealTimeProtectionEnabled = $false })
+    }
 }
 try {
     $products = @(Get-CimInstance -Namespace root/SecurityCenter2 -ClassName AntiVirusProduct | Select-Members 'displayName', 'productState', 'instanceGuid')

@@ -7,6 +7,7 @@ try {
     if (-not [System.IO.File]::Exists($file)) { throw ('auditpol wrote nothing, exit code ' + $code) }
     $text = [System.IO.File]::ReadAllText($file)
 } finally {
-    [System.IO.Directory]::Delete($folder, $true)
+    # A folder that stays behind does not keep back what was found.
+    try { [System.IO.Directory]::Delete($folder, $true) } catch { $null = $_ }
 }
 @{ text = $text; code = $code }

@@ -2,7 +2,8 @@
 $roles = @()
 $kind = [string](Get-Registry 'SOFTWARE\Microsoft\Windows NT\CurrentVersion' 'InstallationType')
 if ($kind -like 'Server*' -and $null -ne (Get-Command -Name Get-WindowsFeature -ErrorAction SilentlyContinue)) {
-    $roles = @(Get-WindowsFeature | ForEach-Object { [ordered]@{ name = [string]$_.Name; state = [string]$_.InstallState } })
+    # Functions of modules do not see how errors are dealt with outside of them.
+    $roles = @(Get-WindowsFeature -ErrorAction Stop | ForEach-Object { [ordered]@{ name = [string]$_.Name; state = [string]$_.InstallState } })
 }
 @{
     features = @(Get-CimInstance -ClassName Win32_OptionalFeature -Property Name, InstallState | Select-Members 'Name', 'InstallState')

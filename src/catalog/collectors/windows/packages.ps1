@@ -1,7 +1,8 @@
 # Programs that have an uninstall key: for everybody, 64 and 32 bits, and for users who are signed in.
 $found = New-Object System.Collections.ArrayList
 function Read-Keys($root, [string]$path, [string]$where) {
-    $key = $root.OpenSubKey($path)
+    # One that may not be read costs nothing but itself.
+    try { $key = $root.OpenSubKey($path) } catch { return }
     if ($null -eq $key) { return }
     foreach ($name in $key.GetSubKeyNames()) {
         try { $one = $key.OpenSubKey($name) } catch { continue }
@@ -20,6 +21,7 @@ Read-Keys $machine ('SOFTWARE\' + $uninstall) 'machine'
 Read-Keys $machine ('SOFTWARE\WOW6432Node\' + $uninstall) 'machine32'
 $users = [Microsoft.Win32.RegistryKey]::OpenBaseKey([Microsoft.Win32.RegistryHive]::Users, [Microsoft.Win32.RegistryView]::Registry64)
 foreach ($sid in $users.GetSubKeyNames()) {
-    if ($sid -like 'S-1-5-21-*' -and $sid -notlike '*_Classes') { Read-Keys $users ($sid + '\Software\' + $uninstall) 'user' }
+    # People of the device, of a domain and of the cloud.
+    if (($sid -like 'S-1-5-21-*' -or $sid -like 'S-1-12-1-*') -and $sid -notlike '*_Classes') { Read-Keys $users ($sid + '\Software\' + $uninstall) 'user' }
 }
 @{ items = @($found.ToArray()) }

@@ -1,5 +1,6 @@
 # Preferences of Microsoft Defender. Asked for: name.
-$preferences = Get-MpPreference
+# Functions of modules do not see how errors are dealt with outside of them.
+$preferences = Get-MpPreference -ErrorAction Stop
 $number = 0
 @{
     items = @(foreach ($one in $asked) {

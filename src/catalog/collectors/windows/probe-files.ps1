@@ -7,20 +7,38 @@ $number = 0
         try {
             $path = [string]$one.path
             $item = $null
-            if ([System.IO.File]::Exists($path)) { $item = New-Object System.IO.FileInfo $path }
-            elseif ([System.IO.Directory]::Exists($path)) { $item = New-Object System.IO.DirectoryInfo $path }
+            $attributes = $null
+            # Whoever asks whether it exists hears no where it may not be looked at, too.
+            try {
+                $attributes = [System.IO.File]::GetAttributes($path)
+            } catch [System.IO.FileNotFoundException] {
+                $attributes = $null
+            } catch [System.IO.DirectoryNotFoundException] {
+                $attributes = $null
+            }
+            if ($null -ne $attributes) {
+                $item = New-Object System.IO.FileInfo $path
+                if (($attributes -band [System.IO.FileAttributes]::Directory) -ne 0) { $item = New-Object System.IO.DirectoryInfo $path }
+            }
             if ($null -ne $item) {
                 $answer['type'] = 'file'
                 if ($item -is [System.IO.DirectoryInfo]) { $answer['type'] = 'dir' }
-                if (($item.Attributes -band [System.IO.FileAttributes]::ReparsePoint) -ne 0) {
-                    $answer['type'] = 'link'
-                    $answer['target'] = @((Get-Item -LiteralPath $path -Force).Target)[0]
+                if (($attributes -band [System.IO.FileAttributes]::ReparsePoint) -ne 0) {
+                    # Files in the cloud and files without duplicates are marked like links, and point nowhere.
+                    $link = Get-Item -LiteralPath $path -Force
+                    if (@('SymbolicLink', 'Junction') -contains [string]$link.LinkType) {
+                        $answer['type'] = 'link'
+                        $answer['target'] = @($link.Target)[0]
+                    }
                 }
                 $answer['modified'] = Format-Moment $item.LastWriteTimeUtc
                 try { $answer['owner'] = [string](Get-Acl -LiteralPath $path).Owner } catch { $answer['owner'] = $null }
                 if ($answer['type'] -eq 'file') {
                     $answer['size'] = $item.Length
-                    if ($item.Length -le 268435456) {
+                    # Offline, or fetched when it is read.
+                    if (([long]$attributes -band 0x401000) -ne 0) {
+                        $answer['error'] = 'its content is kept elsewhere: not hashed'
+                    } elseif ($item.Length -le 268435456) {
                         $share = [System.IO.FileShare]::ReadWrite -bor [System.IO.FileShare]::Delete
                         $stream = New-Object System.IO.FileStream $path, ([System.IO.FileMode]::Open), ([System.IO.FileAccess]::Read), $share
                         try {

@@ -8,7 +8,8 @@ try {
     if (-not [System.IO.File]::Exists($file)) { throw ('secedit wrote nothing, exit code ' + $code) }
     $text = [System.IO.File]::ReadAllText($file)
 } finally {
-    [System.IO.Directory]::Delete($folder, $true)
+    # A folder that stays behind does not keep back what was found.
+    try { [System.IO.Directory]::Delete($folder, $true) } catch { $null = $_ }
 }
 $numbers = [ordered]@{}
 foreach ($line in $text.Split([char]10)) {

@@ -1,7 +1,8 @@
 # What starts when somebody signs in: Run keys and the folders for it.
 $found = New-Object System.Collections.ArrayList
 function Read-Run($root, [string]$path, [string]$shown) {
-    $key = $root.OpenSubKey($path)
+    # One that may not be read costs nothing but itself.
+    try { $key = $root.OpenSubKey($path) } catch { return }
     if ($null -eq $key) { return }
     foreach ($name in $key.GetValueNames()) {
         $command = $key.GetValue($name, $null, [Microsoft.Win32.RegistryValueOptions]::DoNotExpandEnvironmentNames)
@@ -15,7 +16,8 @@ foreach ($software in 'SOFTWARE\', 'SOFTWARE\WOW6432Node\') {
 }
 $users = [Microsoft.Win32.RegistryKey]::OpenBaseKey([Microsoft.Win32.RegistryHive]::Users, [Microsoft.Win32.RegistryView]::Registry64)
 foreach ($sid in $users.GetSubKeyNames()) {
-    if ($sid -like 'S-1-5-21-*' -and $sid -notlike '*_Classes') {
+    # People of the device, of a domain and of the cloud.
+    if (($sid -like 'S-1-5-21-*' -or $sid -like 'S-1-12-1-*') -and $sid -notlike '*_Classes') {
         foreach ($once in '', 'Once') { Read-Run $users ($sid + '\Software\' + $run + $once) ('HKU\' + $sid + '\Software\' + $run + $once) }
     }
 }
@@ -23,7 +25,7 @@ $folders = @([Environment]::GetFolderPath('CommonStartup'))
 $profiles = $machine.OpenSubKey('SOFTWARE\Microsoft\Windows NT\CurrentVersion\ProfileList')
 foreach ($sid in $profiles.GetSubKeyNames()) {
     $home1 = [string](Get-Registry ('SOFTWARE\Microsoft\Windows NT\CurrentVersion\ProfileList\' + $sid) 'ProfileImagePath')
-    if ($sid -like 'S-1-5-21-*' -and $home1) { $folders += $home1 + '\AppData\Roaming\Microsoft\Windows\Start Menu\Programs\Startup' }
+    if (($sid -like 'S-1-5-21-*' -or $sid -like 'S-1-12-1-*') -and $home1) { $folders += $home1 + '\AppData\Roaming\Microsoft\Windows\Start Menu\Programs\Startup' }
 }
 foreach ($folder in $folders) {
     if ($folder -and [System.IO.Directory]::Exists($folder)) {

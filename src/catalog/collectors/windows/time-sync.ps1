@@ -9,7 +9,9 @@ $service = Get-CimInstance -ClassName Win32_Service -Filter 'Name = "W32Time"' -
 $lines = @()
 $code = $null
 if ($service.State -eq 'Running') {
-    $lines = @(& ([Environment]::SystemDirectory + '\w32tm.exe') /query /status | Select-Object -First 2 | ForEach-Object { [string]$_ })
+    # To its end: a program whose output is cut short leaves no exit code.
+    $all = @(& ([Environment]::SystemDirectory + '\w32tm.exe') /query /status)
     $code = $LASTEXITCODE
+    $lines = @($all | Select-Object -First 2 | ForEach-Object { [string]$_ })
 }
 @{ type = $type; servers = $servers; service = $service; lines = $lines; code = $code }
