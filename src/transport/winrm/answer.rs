@@ -114,6 +114,20 @@ fn element(tag: &BytesStart<'_>) -> Result<Element, String> {
     Ok(Element { name: tag.local_name().as_ref().to_owned(), attributes, ..Element::default() })
 }
 
+/// Whether an answer is one to this very message. A fault need not say so: an endpoint that could not read a message does not know its
+/// name.
+pub(super) fn belongs_to(root: &Element, message: Option<&str>, is_fault: bool) -> bool {
+    let header = root.children.iter().find(|child| child.name == "Header");
+    let related = header.and_then(|found| found.children.iter().find(|child| child.name == "RelatesTo"));
+    // The number decides: `uuid:` and `urn:uuid:` stand before it, and its letters are large or small.
+    let number = |text: &str| text.trim().rsplit(':').next().unwrap_or_default().to_ascii_lowercase();
+    match (related, message) {
+        (Some(related), Some(message)) => number(&related.text) == number(message),
+        (None, _) => is_fault,
+        (Some(_), None) => false,
+    }
+}
+
 /// The name of a shell that was made.
 pub(super) fn shell_id(root: &Element) -> Option<String> {
     let named = root.find("ShellId").map(|found| found.text.trim().to_owned());
@@ -200,6 +214,18 @@ mod tests {
         assert_eq!(received(&parse(running.as_bytes()).unwrap()).unwrap().done, None);
         assert!(received(&parse(b"<a/>").unwrap()).is_err());
         assert!(received(&parse(text.replace("aGVs", "*").as_bytes()).unwrap()).is_err());
+    }
+
+    #[test]
+    fn an_answer_belongs_to_the_message_that_it_names() {
+        let answer = |header: &str| {
+            parse(format!("<e><Header>{header}</Header><Body><RelatesTo>uuid:AB-1</RelatesTo></Body></e>").as_bytes()).unwrap()
+        };
+        let named = answer("<a:RelatesTo xmlns:a='a'> urn:uuid:ab-1 </a:RelatesTo>");
+        assert!(belongs_to(&named, Some("uuid:AB-1"), false));
+        assert!(!belongs_to(&named, Some("uuid:AB-2"), false) && !belongs_to(&named, Some("uuid:AB-2"), true));
+        assert!(!belongs_to(&named, None, true));
+        assert!(!belongs_to(&answer(""), Some("uuid:AB-1"), false) && belongs_to(&answer(""), Some("uuid:AB-1"), true));
     }
 
     #[test]

@@ -15,6 +15,15 @@ use super::seal::Sealed;
 /// How this machine is called where a name has to be given.
 const WORKSTATION: &str = "rmm";
 
+/// Bytes of a signature of NTLM.
+const NTLM_SIGNATURE: usize = 16;
+/// Bytes of the head of a message that Kerberos sealed. The head stands at the end of what is sealed once more.
+const WRAP_HEAD: usize = 16;
+/// Bytes by which such a message is turned, beside its filler: the second head and the checksum.
+const WRAP_TURN: usize = 28;
+/// The flag that says that such a message is sealed, and not only signed.
+const WRAP_SEALED: u8 = 2;
+
 /// Both sides prove who they are, and agree on keys to seal messages with.
 const WANTED: ClientRequestFlags = ClientRequestFlags::MUTUAL_AUTH
     .union(ClientRequestFlags::CONFIDENTIALITY)
@@ -142,6 +151,13 @@ impl Context {
 
     /// Opens a sealed message; what was changed on the way is refused.
     pub(super) fn open(&mut self, mut sealed: Sealed) -> Result<Vec<u8>, Error> {
+        let well_formed = match &self.kind {
+            Kind::Ntlm(..) => is_ntlm(&sealed),
+            Kind::Kerberos(..) => is_kerberos(&sealed),
+        };
+        if !well_formed {
+            return Err(Error::new(sspi::ErrorKind::MessageAltered, "its signature is none of this sign-in"));
+        }
         let mut message = [SecurityBufferRef::data_buf(&mut sealed.cipher), SecurityBufferRef::token_buf(&mut sealed.signature)];
         match &mut self.kind {
             Kind::Ntlm(ntlm, _) => ntlm.decrypt_message(&mut message)?,
@@ -154,6 +170,20 @@ impl Context {
             Err(Error::new(sspi::ErrorKind::MessageAltered, "the message is not as long as it says"))
         }
     }
+}
+
+/// Whether a message has the shape of one that NTLM sealed.
+fn is_ntlm(sealed: &Sealed) -> bool {
+    sealed.signature.len() == NTLM_SIGNATURE
+}
+
+/// Whether a message has the shape of one that Kerberos sealed (RFC 4121, 4.2.6.2). It is looked at beforehand: sspi turns the bytes by a
+/// number that stands in the message before it knows who wrote it, and panics where there are fewer.
+fn is_kerberos(sealed: &Sealed) -> bool {
+    let Some(head) = sealed.signature.first_chunk::<WRAP_HEAD>() else { return false };
+    let filler = usize::from(u16::from_be_bytes([head[4], head[5]]));
+    let length = sealed.signature.len() + sealed.cipher.len();
+    head[..2] == [5, 4] && head[2] & WRAP_SEALED != 0 && matches!(filler, 0 | 16) && length >= WRAP_HEAD + WRAP_TURN + filler + WRAP_HEAD
 }
 
 /// Who signs in with Kerberos.
@@ -195,6 +225,29 @@ mod tests {
         for (user, expected) in [("kim", "kim"), ("EXAMPLE\\kim", "kim"), ("kim@example.com", "kim"), (".\\kim", "kim"), ("a@b@c", "a@b")] {
             assert_eq!(account(user), expected);
         }
+    }
+
+    #[test]
+    fn only_what_has_the_shape_of_a_sealed_message_is_opened() {
+        let sealed = |signature: &[u8], cipher: usize| Sealed { length: 0, signature: signature.to_vec(), cipher: vec![0; cipher] };
+        assert!(is_ntlm(&sealed(&[0; 16], 0)));
+        assert!(!is_ntlm(&sealed(&[0; 15], 9)) && !is_ntlm(&sealed(&[0; 17], 9)) && !is_ntlm(&sealed(&[], 99)));
+
+        let wrap = |id: u8, flags: u8, filler: u16, length: usize| {
+            let mut bytes = vec![5, id, flags, 0xff];
+            bytes.extend(filler.to_be_bytes());
+            bytes.resize(length, 0);
+            bytes
+        };
+        assert!(is_kerberos(&sealed(&wrap(4, 7, 0, 60), 0)));
+        assert!(is_kerberos(&sealed(&wrap(4, 3, 16, 60), 16)));
+        assert!(is_kerberos(&sealed(&wrap(4, 3, 0, 16), 44)));
+        assert!(!is_kerberos(&sealed(&wrap(4, 7, 0xff00, 60), 40)), "more to turn than there is");
+        assert!(!is_kerberos(&sealed(&wrap(4, 7, 0, 59), 0)), "too short");
+        assert!(!is_kerberos(&sealed(&wrap(4, 7, 16, 60), 15)), "too short for its filler");
+        assert!(!is_kerberos(&sealed(&wrap(4, 5, 0, 60), 9)), "signed only");
+        assert!(!is_kerberos(&sealed(&wrap(1, 7, 0, 60), 9)), "of another kind");
+        assert!(!is_kerberos(&sealed(&wrap(4, 7, 0, 15), 99)), "no head");
     }
 
     #[test]

@@ -6,6 +6,9 @@ use std::time::Duration;
 use base64::Engine as _;
 use quick_xml::escape::escape;
 
+/// The type of an envelope in clear.
+pub(super) const KIND: &str = "application/soap+xml";
+pub(super) const CONTENT_TYPE: &str = "application/soap+xml;charset=UTF-8";
 /// Largest envelope that an answer may be: what the oldest servers allow.
 const MAX_ENVELOPE: usize = 153_600;
 /// Largest piece of standard input in one envelope, before it is written in Base64.
@@ -125,6 +128,12 @@ impl Writer {
     }
 }
 
+/// What a message is called that was written here. Everything that stands before its name is escaped, so that there is no other.
+pub(super) fn message_id(envelope: &str) -> Option<&str> {
+    let (_, rest) = envelope.split_once("<a:MessageID>")?;
+    rest.split_once("</a:MessageID>").map(|(id, _)| id)
+}
+
 fn uuid(id: u128) -> String {
     let hex = format!("{id:032X}");
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
@@ -160,7 +169,9 @@ mod tests {
     fn every_message_has_another_id() {
         let writer = Writer::new("x".into());
         let id = |text: String| parse(text.as_bytes()).unwrap().find("MessageID").unwrap().text.clone();
-        let (a, b) = (id(writer.delete("s")), id(writer.delete("s")));
+        let text = writer.delete("s");
+        assert_eq!(message_id(&text).unwrap(), id(text.clone()));
+        let (a, b) = (id(text), id(writer.delete("s")));
         assert_ne!(a, b);
         assert_eq!(a.len(), "uuid:".len() + 36);
     }

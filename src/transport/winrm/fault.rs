@@ -48,6 +48,12 @@ impl Fault {
         self.code == NO_SHELL || (self.code == 0 && self.subcode == "InvalidSelectors")
     }
 
+    /// Whether input did not arrive though the command may still wait for it. Other faults say that nobody reads it any more.
+    pub(super) fn keeps_input(&self) -> bool {
+        let named = matches!(self.subcode.as_str(), "TimedOut" | "QuotaLimit" | "EncodingLimit" | "AccessDenied");
+        named || self.code == NOTHING_YET || QUOTAS.contains(&self.code)
+    }
+
     /// As an error for people.
     pub(super) fn into_error(self, address: &str) -> TransportError {
         let address = address.to_owned();
@@ -83,6 +89,13 @@ mod tests {
         let denied = fault("5", "w:AccessDenied", "Zugriff <f:ProviderFault>verweigert</f:ProviderFault>").into_error("ws-1:5985");
         let reason = "Zugriff verweigert".to_owned();
         assert_eq!(denied, TransportError::Fault { address: "ws-1:5985".into(), code: 5, subcode: "AccessDenied".into(), reason });
+    }
+
+    #[test]
+    fn input_that_did_not_arrive_is_told_apart_from_input_that_nobody_reads() {
+        assert!(fault("2150858793", "", "x").keeps_input() && fault("5", "w:AccessDenied", "x").keeps_input());
+        assert!(fault("2150859173", "", "x").keeps_input() && fault("0", "w:EncodingLimit", "x").keeps_input());
+        assert!(!fault("232", "w:InternalError", "x").keeps_input() && !fault("2150858847", "w:InvalidParameter", "x").keeps_input());
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub(super) struct Http {
     host: String,
     /// Read, and not yet used.
     ahead: Vec<u8>,
-    /// A request was begun whose answer was not read to its end: the connection is of no more use.
+    /// A request was begun whose answer was not read to its end, or makes no sense: the connection is of no more use.
     torn: bool,
 }
 
@@ -77,9 +77,14 @@ impl Http {
         self.stream.poll_read(&mut Context::from_waker(Waker::noop()), &mut into).is_pending()
     }
 
-    /// Whether a request was begun and not answered.
+    /// Whether a request was begun and not answered, or was given up.
     pub(super) fn is_torn(&self) -> bool {
         self.torn
+    }
+
+    /// Has nobody send a request over it any more.
+    pub(super) fn tear(&mut self) {
+        self.torn = true;
     }
 
     /// One request and its answer. Fails with words when the connection breaks, or the answer is none.

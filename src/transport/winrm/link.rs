@@ -12,13 +12,18 @@ use super::seal;
 use super::sign_in::{SignIn, Signed, offered};
 use super::tls::{self, Trust};
 use crate::access::Secrets;
-use crate::model::device::{TransportKind, WinrmScheme};
+use crate::model::device::{TransportKind, WinrmAuth, WinrmScheme};
 use crate::transport::{SessionOptions, Target, TransportError};
 
 /// How much longer than its own patience an endpoint may be silent.
 const SLACK: Duration = Duration::from_secs(15);
 /// A connection that was idle for longer is made anew: endpoints, and what lies in between, drop it without a word.
 const IDLE: Duration = Duration::from_secs(90);
+
+/// What is most often behind it where the first request with a client certificate is not answered: TLS here cannot be asked for one later.
+const LATE_CERTIFICATE: &str = "Windows asks for a client certificate only in the middle of a connection, which does not work here, \
+                                unless the device is told to ask at the beginning: \
+                                `netsh http add sslcert ... clientcertnegotiation=enable`";
 
 /// Why a call has no answer.
 #[derive(Debug)]
@@ -115,7 +120,13 @@ impl Link {
         };
         if matches!(link.signed, Signed::Header(_)) {
             // Only a request shows whether it is let in; the shell is needed next anyway.
-            link.create(options).await?;
+            let asked = link.create(options).await;
+            asked.map_err(|error| match error {
+                TransportError::Lost { address, reason } if connection.auth == Some(WinrmAuth::Certificate) => {
+                    TransportError::Lost { address, reason: format!("{reason}; {LATE_CERTIFICATE}") }
+                }
+                other => other,
+            })?;
         }
         Ok(link)
     }
@@ -135,17 +146,29 @@ impl Link {
         self.http.is_torn()
     }
 
-    fn broken(&self, reason: impl Into<String>) -> CallError {
+    /// As `broken`. Whoever answers so cannot be followed any further: the connection is not used again.
+    fn senseless(&mut self, reason: impl Into<String>) -> CallError {
+        self.http.tear();
+        self.broken(reason)
+    }
+
+    /// There is no answer, and why.
+    pub(super) fn broken(&self, reason: impl Into<String>) -> CallError {
         CallError::Broken(TransportError::Lost { address: self.address.clone(), reason: reason.into() })
     }
 
     /// One request and its answer.
     async fn call(&mut self, envelope: &str) -> Result<Element, CallError> {
         let limit = envelope::PATIENCE + SLACK;
-        match tokio::time::timeout(limit, self.exchange(envelope)).await {
+        let result = match tokio::time::timeout(limit, self.exchange(envelope)).await {
             Ok(result) => result,
             Err(_) => Err(self.broken(format!("no answer within {} s", limit.as_secs()))),
+        };
+        if matches!(result, Err(CallError::Broken(_))) {
+            // The two sides may not agree any more on what was said: the next message would not be understood either.
+            self.http.tear();
         }
+        result
     }
 
     async fn exchange(&mut self, envelope: &str) -> Result<Element, CallError> {
@@ -158,8 +181,8 @@ impl Link {
                 body = seal::write(sealed.length, &sealed.signature, &sealed.cipher);
                 (seal::content_type(), None, body.as_slice())
             }
-            Signed::Keys(_) => ("application/soap+xml;charset=UTF-8".to_owned(), None, envelope.as_bytes()),
-            Signed::Header(header) => ("application/soap+xml;charset=UTF-8".to_owned(), Some(header.clone()), envelope.as_bytes()),
+            Signed::Keys(_) => (envelope::CONTENT_TYPE.to_owned(), None, envelope.as_bytes()),
+            Signed::Header(header) => (envelope::CONTENT_TYPE.to_owned(), Some(header.clone()), envelope.as_bytes()),
         };
         let authorization = authorization.as_ref().map(|header| header.as_str());
         let reply = self.http.post(&Request { authorization, content_type: Some(&kind), body: bytes }).await;
@@ -173,6 +196,12 @@ impl Link {
         let text = match &mut self.signed {
             Signed::Keys(context) if self.sealing => {
                 if !seal::is_sealed(kind) {
+                    // What stands before the service answers in its place while it starts, and has no keys.
+                    let of_winrm = kind.trim_start().to_ascii_lowercase().starts_with(envelope::KIND);
+                    let is_answer = (200..300).contains(&reply.status) || (reply.status == 500 && of_winrm);
+                    if !is_answer {
+                        return Err(self.broken(format!("it answers {} to /wsman, and not as WinRM does", reply.status)));
+                    }
                     let reason = format!("it answers {} in clear", reply.status);
                     return Err(CallError::Broken(TransportError::Clear { address: self.address.clone(), reason }));
                 }
@@ -189,7 +218,12 @@ impl Link {
             }
             Err(reason) => return Err(self.broken(format!("its answer cannot be read: {reason}"))),
         };
-        match Fault::of(&root) {
+        let fault = Fault::of(&root);
+        if self.sealing && !answer::belongs_to(&root, envelope::message_id(envelope), fault.is_some()) {
+            // Kept from earlier and sent once more by somebody in between: what is sealed can be copied without being read.
+            return Err(self.broken("its answer belongs to another message"));
+        }
+        match fault {
             Some(fault) => Err(CallError::Fault(fault)),
             None if (200..300).contains(&reply.status) => Ok(root),
             None => Err(self.broken(format!("it answers {} to /wsman", reply.status))),
@@ -212,7 +246,10 @@ impl Link {
         let idle = (options.session_ttl + Duration::from_mins(1)).max(Duration::from_mins(3));
         let envelope = self.writer.create(idle);
         let root = self.call(&envelope).await.map_err(|error| self.told(error))?;
-        let id = answer::shell_id(&root).ok_or_else(|| self.told(self.broken("it made a shell and does not name it")))?;
+        let Some(id) = answer::shell_id(&root) else {
+            let error = self.senseless("it made a shell and does not name it");
+            return Err(self.told(error));
+        };
         Ok(self.shell.insert(Shell { id }).clone())
     }
 
@@ -220,11 +257,11 @@ impl Link {
     pub(super) async fn start(&mut self, shell: &str, line: &str) -> Result<String, CallError> {
         let envelope = self.writer.command(shell, line);
         let root = self.call(&envelope).await?;
-        answer::command_id(&root).ok_or_else(|| self.broken("it started a command and does not name it"))
+        answer::command_id(&root).ok_or_else(|| self.senseless("it started a command and does not name it"))
     }
 
-    /// Sends all of the input, and its end.
-    pub(super) async fn feed(&mut self, shell: &str, command: &str, input: &[u8]) -> Result<(), TransportError> {
+    /// Sends all of the input, and its end. Gives the fault that kept it from arriving, where there was one.
+    pub(super) async fn feed(&mut self, shell: &str, command: &str, input: &[u8]) -> Result<Option<Fault>, TransportError> {
         let mut pieces = input.chunks(envelope::PIECE).peekable();
         let mut first = true;
         while first || pieces.peek().is_some() {
@@ -233,19 +270,23 @@ impl Link {
             let envelope = self.writer.send(shell, command, piece, pieces.peek().is_none());
             match self.call(&envelope).await {
                 Ok(_) => {}
+                Err(CallError::Fault(fault)) if fault.keeps_input() => return Ok(Some(fault)),
                 // It ended without reading all of it, which is its own business: what it says is asked for next.
-                Err(CallError::Fault(_)) => return Ok(()),
+                Err(CallError::Fault(_)) => return Ok(None),
                 Err(CallError::Broken(error)) => return Err(error),
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// What was printed since; nothing where nothing was.
     pub(super) async fn receive(&mut self, shell: &str, command: &str) -> Result<Received, TransportError> {
         let envelope = self.writer.receive(shell, command);
         match self.call(&envelope).await {
-            Ok(root) => answer::received(&root).map_err(|reason| self.told(self.broken(format!("its answer cannot be read: {reason}")))),
+            Ok(root) => answer::received(&root).map_err(|reason| {
+                let error = self.senseless(format!("its answer cannot be read: {reason}"));
+                self.told(error)
+            }),
             Err(CallError::Fault(fault)) if fault.is_nothing_yet() => Ok(Received::default()),
             Err(error) => Err(self.told(error)),
         }

@@ -113,6 +113,15 @@ impl Place {
         lock(&self.idle).push(link);
     }
 
+    /// Keeps a connection for the next command, and of one that is of no more use its shell, to be ended over another.
+    fn put_back(&self, mut link: Link) {
+        if !link.is_torn() {
+            self.keep(link);
+        } else if let Some(shell) = link.shell.take() {
+            self.leave(shell.id);
+        }
+    }
+
     /// A connection that can be used as it is.
     fn usable(&self, options: &SessionOptions) -> Option<Link> {
         let mut idle = lock(&self.idle);
@@ -176,20 +185,37 @@ impl Place {
             () = stop.cancelled() => return Err(TransportError::Cancelled),
         };
         // What an earlier one has left goes first: it counts against the quotas of the device.
-        let old: Vec<String> = std::mem::take(&mut *lock(&self.left));
-        for shell in old {
-            if link.is_torn() || link.delete(&shell).await.is_err() {
-                self.leave(shell);
+        // Nobody waits long for that, and whoever stops the command stops it too.
+        let mut old: Vec<String> = std::mem::take(&mut *lock(&self.left));
+        let ended = async {
+            while let Some(shell) = old.last() {
+                if link.is_torn() || link.delete(shell).await.is_err() {
+                    return;
+                }
+                old.pop();
             }
+        };
+        let stopped = tokio::select! {
+            _ = tokio::time::timeout(GRACE, ended) => false,
+            () = stop.cancelled() => true,
+        };
+        for shell in old {
+            self.leave(shell);
+        }
+        if stopped {
+            self.put_back(link);
+            return Err(TransportError::Cancelled);
+        }
+        if link.is_torn() {
+            self.put_back(link);
+            link = tokio::select! {
+                taken = self.take(opener) => taken?,
+                () = stop.cancelled() => return Err(TransportError::Cancelled),
+            };
         }
         let ran = run::run(&mut link, command, opener.options, stop).await;
         match ran.left {
-            None if !link.is_torn() => self.keep(link),
-            None => {
-                if let Some(shell) = link.shell.take() {
-                    self.leave(shell.id);
-                }
-            }
+            None => self.put_back(link),
             Some((shell, command)) => {
                 let ended = tokio::time::timeout(GRACE, self.end(opener, link, &shell, command.as_deref())).await;
                 if !matches!(ended, Ok(Ok(()))) {

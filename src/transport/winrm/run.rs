@@ -112,7 +112,7 @@ async fn start(link: &mut Link, line: &str, options: &SessionOptions, progress: 
 /// Sends the input, and gathers what is printed until the end.
 async fn follow(link: &mut Link, shell: &str, id: &str, input: &[u8], most: u64) -> Result<Output, TransportError> {
     let (mut stdout, mut stderr) = (Bounded::new(most), Bounded::new(most));
-    link.feed(shell, id, input).await?;
+    let mut kept = link.feed(shell, id, input).await?;
     loop {
         let piece = link.receive(shell, id).await?;
         stdout.push(&piece.stdout)?;
@@ -120,7 +120,13 @@ async fn follow(link: &mut Link, shell: &str, id: &str, input: &[u8], most: u64)
         if let Some(code) = piece.done {
             // Only then its place in the shell is free. Whether that worked is asked by nobody.
             let _ = link.terminate(shell, id).await;
-            return Ok(Output { code: code.unwrap_or(0), stdout: stdout.into_bytes(), stderr: readable(stderr.into_bytes()) });
+            // No code is not the code 0: whoever relies on it would take a failure for success.
+            let code = code.ok_or_else(|| link.error(link.broken("the device did not say how the command ended")))?;
+            return Ok(Output { code, stdout: stdout.into_bytes(), stderr: readable(stderr.into_bytes()) });
+        }
+        // It has not ended by itself, and waits for what will not come.
+        if let Some(fault) = kept.take() {
+            return Err(link.error(CallError::Fault(fault)));
         }
     }
 }

@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
 use super::context::{Context, Principal};
+use super::envelope::CONTENT_TYPE;
 use super::http::{Http, Reply, Request};
 use super::keytab;
 use crate::access::Secrets;
@@ -68,7 +69,15 @@ impl SignIn<'_> {
             match self.kerberos(http).await {
                 Ok(context) => return Ok(Signed::Keys(Box::new(context))),
                 Err(Failure::Final(error)) => return Err(error),
-                Err(Failure::Elsewhere(why)) => tried.push(format!("Kerberos: {why}")),
+                Err(Failure::Elsewhere(why)) if auth == WinrmAuth::Negotiate && self.relies_on_kerberos() => {
+                    return Err(self.refused(format!("Kerberos: {why}; `auth: ntlm` signs in without it")));
+                }
+                Err(Failure::Elsewhere(why)) => {
+                    if auth == WinrmAuth::Negotiate && connection.password.is_some() {
+                        tracing::warn!(address = self.address, "no sign-in with Kerberos, NTLM is tried: {why}");
+                    }
+                    tried.push(format!("Kerberos: {why}"));
+                }
             }
         }
         if auth != WinrmAuth::Kerberos && (tried.is_empty() || connection.password.is_some()) {
@@ -116,6 +125,16 @@ impl SignIn<'_> {
                 || connection.kdc.is_some()
                 || connection.keytab.is_some()
                 || connection.user.as_deref().is_some_and(|user| user.contains('@') && !user.contains('\\')))
+    }
+
+    /// Whether NTLM must not stand in for Kerberos: somebody has set it up for this device, or nothing else shows that it is this device.
+    /// Else whoever keeps the key distribution centre from answering would choose the weaker way.
+    fn relies_on_kerberos(&self) -> bool {
+        let connection = &self.target.connection;
+        connection.realm.is_some()
+            || connection.kdc.is_some()
+            || connection.keytab.is_some()
+            || connection.scheme.unwrap_or_default() == WinrmScheme::Http
     }
 
     async fn kerberos(&self, http: &mut Http) -> Result<Context, Failure> {
@@ -169,7 +188,8 @@ impl SignIn<'_> {
                 return Ok(context);
             }
             let authorization = Zeroizing::new(format!("Negotiate {}", STANDARD.encode(&step.token)));
-            let request = Request { authorization: Some(authorization.as_str()), ..Request::default() };
+            // Without a body, but with its type: some endpoints refuse a request that does not name it.
+            let request = Request { authorization: Some(authorization.as_str()), content_type: Some(CONTENT_TYPE), body: &[] };
             let reply = http.post(&request).await.map_err(lost)?;
             let token = token(&reply);
             match reply.status {
