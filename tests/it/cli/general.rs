@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use super::{Fleet, rmm};
 
-const COMMANDS: [&str; 37] = [
+const COMMANDS: [&str; 38] = [
     "init",
     "uninstall",
     "config",
@@ -26,6 +26,7 @@ const COMMANDS: [&str; 37] = [
     "facts",
     "why",
     "eval",
+    "doctor",
     "state",
     "run",
     "exec",
