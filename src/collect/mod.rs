@@ -2,7 +2,7 @@
 //! into sections ([`parse`]), and the same for one session ([`Collector`]) or a whole fleet ([`collect_fleet`]).
 //!
 //! The shell fragments are `catalog/collectors/*.sh`; they print raw text, and everything is parsed here, in Rust. Devices with
-//! Windows are asked in PowerShell, in [`windows`]. Nothing here stores, plans or opens sessions.
+//! Windows are asked in PowerShell, in `windows`. Nothing here stores, plans or opens sessions.
 
 mod collector;
 mod error;
