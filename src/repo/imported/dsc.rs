@@ -1,6 +1,7 @@
 //! Documents of DSC v3 (YAML or JSON): resources, groups of them, and those that adapters carry. What a resource means is in
 //! `dsc_resources.rs`. Parameters with a default and variables are filled in; other expressions are not computed.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -21,7 +22,12 @@ struct Reading<'a> {
     file: &'a Arc<str>,
     names: BTreeMap<String, Value>,
     imported: Imported,
+    /// Values that may still be filled in: variables that name variables must not grow without end.
+    left: Cell<usize>,
 }
+
+/// Far more than a document holds that somebody wrote.
+const MOST_FILLED: usize = 100_000;
 
 /// Reads a document. An error is something that is no document of DSC; resources without a setting are in `left_out`.
 pub fn read(path: &str, text: &str) -> Result<Imported, Vec<Diagnostic>> {
@@ -36,7 +42,7 @@ pub fn read(path: &str, text: &str) -> Result<Imported, Vec<Diagnostic>> {
     let Some(resources) = root.get("resources") else {
         return Err(wrong("this is no document of DSC v3: it has no resources"));
     };
-    let mut reading = Reading { file: &file, names: BTreeMap::new(), imported: Imported::default() };
+    let mut reading = Reading { file: &file, names: BTreeMap::new(), imported: Imported::default(), left: Cell::new(MOST_FILLED) };
     for entry in root.get("parameters").map(Node::entries).unwrap_or_default() {
         if let Some(default) = entry.node.get("defaultValue") {
             let value = reading.filled(&default.to_json()).ok().unwrap_or_default();
@@ -113,10 +119,19 @@ impl Reading<'_> {
 
     fn computed(&self, expression: &str) -> Result<Value, String> {
         let plain: String = expression.replace('"', "'");
-        self.names
-            .get(&plain)
-            .cloned()
-            .filter(|value| !value.is_null())
-            .ok_or_else(|| format!("the expression '{expression}' is not computed"))
+        let found = self.names.get(&plain).filter(|value| !value.is_null());
+        let value = found.ok_or_else(|| format!("the expression '{expression}' is not computed"))?;
+        let left = self.left.get().checked_sub(size(value)).ok_or("its variables grow beyond what is read")?;
+        self.left.set(left);
+        Ok(value.clone())
+    }
+}
+
+/// How many values a value consists of.
+fn size(value: &Value) -> usize {
+    match value {
+        Value::Array(list) => 1 + list.iter().map(size).sum::<usize>(),
+        Value::Object(map) => 1 + map.values().map(size).sum::<usize>(),
+        _ => 1,
     }
 }

@@ -68,7 +68,7 @@ pub(super) fn value(row: &Row) -> Result<Vec<Control>, String> {
         }
         "=" | "=|0" => json!({ "value": wanted }),
         ">=" => json!({ "atLeast": number()? }),
-        ">" => json!({ "atLeast": number()? + 1 }),
+        ">" => json!({ "atLeast": number()?.checked_add(1).ok_or("no number is larger")? }),
         "<=" => json!({ "atMost": number()? }),
         "<=!0" => json!({ "atMost": number()?, "not": 0 }),
         "!=" => json!({ "not": wanted }),

@@ -385,3 +385,15 @@ fn complete_lists_become_policies_that_load() {
     }
     assert!(lists >= 3, "{lists} lists");
 }
+
+#[test]
+fn variables_of_dsc_that_grow_without_end_are_not_followed() {
+    let ten = |name: &str| vec![format!("\"[variables('{name}')]\""); 10].join(", ");
+    let mut text = String::from("$schema: https://aka.ms/dsc/schemas/v3/bundled/config/document.json\nvariables:\n  v0: x\n");
+    for level in 1..=10 {
+        text.push_str(&format!("  v{level}: [{}]\n", ten(&format!("v{}", level - 1))));
+    }
+    text.push_str("resources:\n- {name: A, type: Microsoft.Windows/Registry, properties: {keyPath: \"[variables('v10')]\"}}\n");
+    let imported = dsc::read("a.dsc.yaml", &text).unwrap();
+    assert_eq!(imported.left_out.len(), 1);
+}
