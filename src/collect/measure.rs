@@ -182,7 +182,8 @@ impl Out<'_> {
                 let name = self.name(name);
                 let total = number(gpu, "memory_total_bytes").filter(|total| *total > 0.0);
                 let memory = number(gpu, "memory_used_bytes").zip(total).map(|(used, total)| (used / total * 100.0).clamp(0.0, 100.0));
-                let measured = [("GPU", number(gpu, "busy_percent")), ("GPUMemory", memory), ("GPUTemperature", number(gpu, "temperature_c"))];
+                let measured =
+                    [("GPU", number(gpu, "busy_percent")), ("GPUMemory", memory), ("GPUTemperature", number(gpu, "temperature_c"))];
                 for (metric, value) in measured {
                     if let Some(value) = value {
                         self.push(metric, &name, value);

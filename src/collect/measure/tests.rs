@@ -69,7 +69,22 @@ fn the_first_reading_of_a_counter_is_no_value() {
     let mut measurer = Measurer::default();
     let first = measurer.measure("a", &Device::new().sections());
     let names: Vec<&str> = first.iter().map(|m| m.metric).collect();
-    assert_eq!(names, ["Uptime", "Load", "Temperature", "Memory", "Swap", "MemoryAvailable", "MemoryCached", "DiskSpace", "GPU", "GPUMemory", "GPUTemperature"]);
+    assert_eq!(
+        names,
+        [
+            "Uptime",
+            "Load",
+            "Temperature",
+            "Memory",
+            "Swap",
+            "MemoryAvailable",
+            "MemoryCached",
+            "DiskSpace",
+            "GPU",
+            "GPUMemory",
+            "GPUTemperature"
+        ]
+    );
     assert_eq!(["GPU", "GPUMemory", "GPUTemperature"].map(|metric| value(&first, metric, "card0")), [Some(41.0), Some(25.0), Some(63.5)]);
     assert_eq!(value(&first, "Load", ""), Some(1.5));
     assert_eq!(value(&first, "Memory", ""), Some(75.0));
