@@ -192,8 +192,8 @@ pub(super) static SECTIONS: &[Spec] = &[
     ),
     spec(
         "software.pending_reboot",
-        &["/run/reboot-required.pkgs", "/var/run/reboot-required.pkgs"],
-        &["exists"],
+        &["/run/reboot-required.pkgs", "/var/run/reboot-required.pkgs", "/proc/stat"],
+        &["exists", "renewed"],
         parse::software::pending_reboot,
     ),
     spec(
