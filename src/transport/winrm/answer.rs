@@ -255,7 +255,10 @@ mod tests {
         let text = "<?xml version=\"1.0\" encoding=\"utf-16\"?><a k='\u{fc}'>\u{1f600}</a>";
         for mark in ["", "\u{feff}"] {
             let units: Vec<u16> = mark.encode_utf16().chain(text.encode_utf16()).collect();
-            for bytes in [units.iter().flat_map(|unit| unit.to_le_bytes()).collect::<Vec<u8>>(), units.iter().flat_map(|unit| unit.to_be_bytes()).collect()] {
+            for bytes in [
+                units.iter().flat_map(|unit| unit.to_le_bytes()).collect::<Vec<u8>>(),
+                units.iter().flat_map(|unit| unit.to_be_bytes()).collect(),
+            ] {
                 let root = parse(&bytes).unwrap();
                 assert_eq!((root.text.as_str(), root.attribute("k")), ("\u{1f600}", Some("\u{fc}")));
             }

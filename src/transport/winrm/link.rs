@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 
-use super::answer::{self, Element, Received};
 use super::Opener;
+use super::answer::{self, Element, Received};
 use super::envelope::{self, Writer};
 use super::fault::Fault;
 use super::http::{Http, Request, Stream};

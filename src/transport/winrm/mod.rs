@@ -34,6 +34,8 @@ use crate::access::Secrets;
 const MOST_LINKS: usize = 4;
 /// Shells that a device is remembered to have kept; older ones end by themselves.
 const MOST_LEFT: usize = 16;
+/// How often a device is asked to end a shell that nobody needs.
+const ATTEMPTS: usize = 3;
 /// Time to end on a device what must not go on there.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -284,7 +286,7 @@ impl Drop for Place {
 async fn farewell(origin: &Arc<Origin>, mut link: Option<Link>, mut shells: Vec<String>) -> Vec<String> {
     shells.extend(link.as_mut().and_then(|link| link.shell.take()).map(|shell| shell.id));
     let all = async {
-        for _ in 0..2 {
+        for _ in 0..ATTEMPTS {
             if shells.is_empty() {
                 return;
             }
