@@ -176,7 +176,7 @@ fn ctrl_c_finishes_what_is_in_flight_and_nothing_else_begins() {
 }
 
 /// The arguments and the file names that everybody on this machine can see.
-fn seen_by_everybody(text: &str) -> Vec<String> {
+pub(crate) fn seen_by_everybody(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
         let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
@@ -189,7 +189,7 @@ fn seen_by_everybody(text: &str) -> Vec<String> {
 }
 
 /// Files below a directory whose name or content holds a text.
-fn holding(folder: &std::path::Path, text: &str) -> Vec<String> {
+pub(crate) fn holding(folder: &std::path::Path, text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap().flatten() {
         let path = entry.path();

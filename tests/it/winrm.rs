@@ -1,6 +1,7 @@
 //! Sessions against a WinRM endpoint that stands on an NTLM of its own, and judges what it is sent by its log.
 
 mod collect;
+mod replay;
 pub(crate) mod endpoint;
 
 use std::sync::Arc;
