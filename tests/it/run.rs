@@ -207,7 +207,10 @@ fn an_action_is_asked_for_ahead_of_its_time_listed_and_taken_back() {
     house.fleet.rmm(&["workflow", "queue"]).ends(0).says("dev-01").says("pending until");
     house.fleet.rmm(&["workflow", "status"]).ends(0).says("1 of 1: Note, waits until");
     house.fleet.rmm(&["workflow", "status", "last"]).ends(0).says("on 2 devices, waits until");
-    assert_eq!(house.fleet.sql("SELECT DISTINCT State, CAST(round((julianday(ExpiresAt) - julianday(WakeAt)) * 24) AS INTEGER) FROM Jobs"), ["pending 4"]);
+    assert_eq!(
+        house.fleet.sql("SELECT DISTINCT State, CAST(round((julianday(ExpiresAt) - julianday(WakeAt)) * 24) AS INTEGER) FROM Jobs"),
+        ["pending 4"]
+    );
     let started = house.fleet.sql("SELECT json_extract(Details, '$.notBefore') FROM AuditLog WHERE Action = 'workflow.started'");
     assert!(started[0].starts_with("20"), "{started:?}");
     house.fleet.rmm(&["workflow", "cancel", "last"]).ends(0);

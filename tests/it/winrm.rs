@@ -1,8 +1,8 @@
 //! Sessions against a WinRM endpoint that stands on an NTLM of its own, and judges what it is sent by its log.
 
 mod collect;
-mod replay;
 pub(crate) mod endpoint;
+mod replay;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -426,7 +426,9 @@ mod tests {
             format!("<?xml version='1.0'?>\n<stream><update-list>{}</update-list></stream>\n", names.iter().map(one).collect::<String>())
         };
         let patch = |name: &str| {
-            format!("Name        : P\nCategory    : security\nSeverity    : critical\nProvides    : patch:P = 1\nConflicts   : {name} < 2-1\n")
+            format!(
+                "Name        : P\nCategory    : security\nSeverity    : critical\nProvides    : patch:P = 1\nConflicts   : {name} < 2-1\n"
+            )
         };
         let text = [patch("python3.11"), "=lock python3*\n".into(), xml(&["python3.11", "broken", "xz"]), xml(&["xz"])].concat();
         let list = zypper(&text);
