@@ -21,6 +21,7 @@ mod slack;
 mod sms;
 mod smtp;
 mod syslog;
+mod taken;
 mod teams;
 mod text;
 mod webhook;

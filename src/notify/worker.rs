@@ -14,10 +14,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::channel::{Answer, Channel, Parcel, Surroundings};
 use super::lane::{ChannelCounts, LOOK_AT, Lane, Lanes};
+use super::taken::Taken;
 use super::{Opener, SendError, backoff, merge};
 use crate::access::{Redactor, Secrets};
 use crate::diagnose::Diagnose;
-use crate::model::{Config, Delivery, Severity, Signal};
+use crate::model::{Config, Delivery, DeliveryState, Severity, Signal};
 use crate::store::{AlertBatch, DeliveryResult, Store, StoreError};
 use crate::time::Clock;
 
@@ -55,6 +56,7 @@ pub struct Worker {
     pub(super) parts: Parts,
     house: RwLock<Surroundings>,
     lanes: Mutex<Lanes>,
+    taken: Taken,
     /// By the clock, when the queue was last looked at.
     looked_at: Mutex<Option<DateTime<Utc>>>,
 }
@@ -86,7 +88,8 @@ impl Worker {
             base_url: None,
             host: parts.host.clone(),
         };
-        Arc::new(Self { parts, house: RwLock::new(house), lanes: Mutex::new(Lanes::new(open)), looked_at: Mutex::default() })
+        let taken = Taken::beside(parts.store.path());
+        Arc::new(Self { parts, house: RwLock::new(house), lanes: Mutex::new(Lanes::new(open)), taken, looked_at: Mutex::default() })
     }
 
     /// Takes over the channels of a policy set. Reads the certificates of the system for each one that is new or has changed:
@@ -101,14 +104,19 @@ impl Worker {
         self.parts.wake.notify_one();
     }
 
-    /// Puts back what was on its way when the last process died. Once, before [`Self::run`]. Blocking.
+    /// Puts back what was on its way when the last process died, but for what channels are known to have taken. Returns how many
+    /// go again. Once, before [`Self::run`]. Blocking.
     pub fn recover(&self) -> Result<usize, StoreError> {
         let now = self.parts.clock.now();
         let stray = self.parts.store.hasten_stray_deliveries(now, now + backoff::MOST)?;
         if stray > 0 {
             tracing::warn!(stray, "messages waited for moments of a clock that was ahead; they go now");
         }
-        let lost = self.parts.store.uncertain_deliveries()?;
+        let taken = self.taken.read().unwrap_or_else(|error| {
+            tracing::warn!("what channels had taken cannot be read: {error}");
+            std::collections::BTreeMap::new()
+        });
+        let lost = self.parts.store.uncertain_deliveries(&taken)?;
         for delivery in &lost {
             tracing::warn!(delivery = %delivery.id, channel = %delivery.channel, "it is not known whether it arrived; it goes again with the same key");
         }
@@ -304,7 +312,14 @@ impl Worker {
         let id = tried.delivery.id.clone();
         let channel = Arc::clone(&tried.delivery.channel);
         let outcome = self.judge(&tried);
-        self.record(&id, outcome.clone()).await;
+        let taken = outcome.state == DeliveryState::Sent;
+        if taken {
+            self.taken.note(&id, &outcome);
+        }
+        let recorded = self.record(&id, outcome.clone()).await;
+        if taken && recorded {
+            self.taken.recorded();
+        }
         self.lanes().of(&channel).end(&id);
         self.tell(&tried, &outcome);
         self.parts.wake.notify_one();
@@ -329,16 +344,17 @@ impl Worker {
     }
 
     /// Writes it down. Where that fails for long, the delivery stays uncertain and goes again after the next start: that is
-    /// put off for as long as a database may be busy.
-    async fn record(&self, id: &str, outcome: DeliveryResult) {
+    /// put off for as long as a database may be busy. True where it is written.
+    async fn record(&self, id: &str, outcome: DeliveryResult) -> bool {
         for pause in [0, 100, 1000, 5000, 30_000, 60_000, 300_000, 600_000] {
             tokio::time::sleep(Duration::from_millis(pause)).await;
             let (id, outcome) = (id.to_owned(), outcome.clone());
             match self.store(move |store| store.finish_delivery(&id, &outcome)).await {
-                Ok(()) => return,
+                Ok(()) => return true,
                 Err(error) => tracing::error!(code = error.code(), "what came of a notification cannot be recorded: {error}"),
             }
         }
+        false
     }
 }
 

@@ -1,7 +1,10 @@
 //! Deliveries: the queue of what is to be sent. A row is claimed before it leaves and finished when its channel has answered.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
+use serde::{Deserialize, Serialize};
 
 use super::audit::{self, AuditEvent};
 use super::{Failure, Owner, Store, StoreError, column, moment};
@@ -20,7 +23,8 @@ pub(super) const DELIVERY: &str = "SELECT Id, Channel, Recipient, Alert, Message
     FROM Deliveries";
 
 /// What came of a try.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct DeliveryResult {
     /// Where it stands now: `Sent`, `Pending` (to be tried again) or `Dead`.
     pub state: DeliveryState,
@@ -129,31 +133,7 @@ impl Store {
     pub fn finish_deliveries(&self, results: &[(&str, DeliveryResult)]) -> Result<(), StoreError> {
         self.write(|tx| {
             for (id, result) in results {
-                step(tx, id, result.state)?;
-                for rest in &result.rest {
-                    insert_rest(tx, rest)?;
-                }
-                let short = |text: &Option<String>| text.as_deref().map(|text| super::clip(text, MOST_TEXT).to_owned());
-                tx.prepare_cached(
-                    "UPDATE Deliveries SET State = ?2, Error = ?3, Receipt = coalesce(?4, Receipt), DueAt = coalesce(?5, DueAt),
-                         SentAt = coalesce(?6, SentAt), Claimer = NULL, ClaimedAt = NULL, ClaimedSteady = NULL WHERE Id = ?1",
-                )?
-                .execute(params![
-                    id,
-                    result.state.as_str(),
-                    short(&result.error),
-                    short(&result.receipt),
-                    result.due_at.map(moment::text),
-                    result.sent_at.map(moment::text)
-                ])?;
-                if result.state == DeliveryState::Sent {
-                    tx.prepare_cached(
-                        "UPDATE Alerts SET NotificationsSent = json_insert(NotificationsSent, '$[#]', d.Channel)
-                         FROM Deliveries d WHERE d.Id = ?1 AND AlertId = d.Alert
-                           AND d.Channel NOT IN (SELECT value FROM json_each(NotificationsSent))",
-                    )?
-                    .execute([id])?;
-                }
+                finish(tx, id, result)?;
             }
             Ok(())
         })
@@ -170,9 +150,10 @@ impl Store {
         })
     }
 
-    /// Deliveries that were on their way when their process died, or longer than any channel takes: nobody knows whether they
-    /// arrived. They wait again, and are returned. How long that is, is told by the clock that nobody sets, where there is one.
-    pub fn uncertain_deliveries(&self) -> Result<Vec<Delivery>, StoreError> {
+    /// Deliveries that were on their way when their process died, or longer than any channel takes. Of those in `taken` it is known
+    /// that they arrived, and what came of them: that is recorded. Of the others nobody knows: they wait again, and are returned.
+    /// How long that is, is told by the clock that nobody sets, where there is one.
+    pub fn uncertain_deliveries(&self, taken: &BTreeMap<String, DeliveryResult>) -> Result<Vec<Delivery>, StoreError> {
         let (now, steady) = (self.now(), self.steady());
         let known = moment::text(now - ABANDONED)..=moment::text(now + ABANDONED);
         self.write(|tx| {
@@ -191,7 +172,9 @@ impl Store {
             let mut lost = Vec::new();
             for row in rows {
                 let (id, abandoned) = row?;
-                if abandoned {
+                if abandoned && let Some(result) = taken.get(&id) {
+                    finish(tx, &id, result)?;
+                } else if abandoned {
                     tx.prepare_cached(
                         "UPDATE Deliveries SET State = 'Pending', Claimer = NULL, ClaimedAt = NULL, ClaimedSteady = NULL WHERE Id = ?1",
                     )?
@@ -233,6 +216,36 @@ impl Store {
             Ok(statement.query_row([alert, channel], |row| row.get(0)).optional()?)
         })
     }
+}
+
+/// What came of a delivery that was claimed.
+fn finish(tx: &Transaction<'_>, id: &str, result: &DeliveryResult) -> Result<(), Failure> {
+    step(tx, id, result.state)?;
+    for rest in &result.rest {
+        insert_rest(tx, rest)?;
+    }
+    let short = |text: &Option<String>| text.as_deref().map(|text| super::clip(text, MOST_TEXT).to_owned());
+    tx.prepare_cached(
+        "UPDATE Deliveries SET State = ?2, Error = ?3, Receipt = coalesce(?4, Receipt), DueAt = coalesce(?5, DueAt),
+             SentAt = coalesce(?6, SentAt), Claimer = NULL, ClaimedAt = NULL, ClaimedSteady = NULL WHERE Id = ?1",
+    )?
+    .execute(params![
+        id,
+        result.state.as_str(),
+        short(&result.error),
+        short(&result.receipt),
+        result.due_at.map(moment::text),
+        result.sent_at.map(moment::text)
+    ])?;
+    if result.state == DeliveryState::Sent {
+        tx.prepare_cached(
+            "UPDATE Alerts SET NotificationsSent = json_insert(NotificationsSent, '$[#]', d.Channel)
+             FROM Deliveries d WHERE d.Id = ?1 AND AlertId = d.Alert
+               AND d.Channel NOT IN (SELECT value FROM json_each(NotificationsSent))",
+        )?
+        .execute([id])?;
+    }
+    Ok(())
 }
 
 /// Refuses a step that the model does not allow.

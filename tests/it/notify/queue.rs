@@ -228,6 +228,29 @@ async fn after_a_crash_what_was_on_its_way_goes_again_with_the_same_key_and_noth
 }
 
 #[tokio::test]
+async fn what_a_channel_had_taken_before_a_crash_does_not_go_again() {
+    let receiver = Receiver::start().await;
+    let house = house(&receiver, &hook("a", &receiver, ""));
+    house.queue(vec![raised("d-1", "a", "a-1"), raised("d-2", "a", "a-2")]);
+    for id in ["d-1", "d-2"] {
+        assert!(house.store.claim_delivery(id, noon()).unwrap());
+    }
+    // The channel has answered for the first one; the process dies before its record, and in the middle of a line.
+    let (state, receipt, sent_at) = (DeliveryState::Sent, Some("r-1".to_owned()), Some(noon()));
+    let result = rmm::store::DeliveryResult { state, error: None, receipt, due_at: None, sent_at, rest: Vec::new() };
+    let file = house.dir.path().join("rmm.db-taken");
+    std::fs::write(&file, format!("{}\n{{\"id\":\"d-2\",\"resu", serde_json::json!({"id": "d-1", "result": result}))).unwrap();
+    house.clock.set(noon() + TimeDelta::minutes(11));
+    assert_eq!(house.worker.recover().unwrap(), 1);
+    house.worker.settle().await.unwrap();
+    let keys: Vec<String> = receiver.asked().iter().map(|asked| asked.header("Idempotency-Key").to_owned()).collect();
+    assert_eq!(keys, ["d-2"]);
+    let first = house.delivery("d-1");
+    assert_eq!((first.state, first.receipt.as_deref(), first.sent_at), (DeliveryState::Sent, Some("r-1"), Some(noon())));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "", "everything has its record");
+}
+
+#[tokio::test]
 async fn a_message_leaves_within_milliseconds_of_being_queued() {
     let receiver = Receiver::start().await;
     let house = house(&receiver, &hook("a", &receiver, ""));
