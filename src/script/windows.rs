@@ -10,11 +10,11 @@ const SCRIPTS: [(&str, &str); 4] = [
     ("registry", include_str!("windows/registry.ps1")),
     ("registry_of_users", include_str!("windows/registry_of_users.ps1")),
     ("security_policy", include_str!("windows/security_policy.ps1")),
-    ("updates", include_str!("windows/updates.ps1")),
+    ("updates", UPDATES),
 ];
 
-/// What the task of the system runs that handles updates.
-const WORKER: &str = include_str!("windows/updates_worker.ps1");
+/// What the task of the system runs, as a text, and what makes that task.
+const UPDATES: &str = concat!("$worker = @'\n", include_str!("windows/updates_worker.ps1"), "'@\n", include_str!("windows/updates.ps1"));
 
 /// Longest name of a key, and of a value.
 const LONGEST_KEY: usize = 1024;
@@ -99,9 +99,7 @@ pub(super) fn updates(what: &str, list: &[(String, String)]) -> Result<Operation
         return Err(format!("'{}' is nothing that is done with updates", what.escape_debug()));
     }
     let updates: Vec<Value> = list.iter().map(|(name, id)| json!({ "name": name, "id": id })).collect();
-    // It goes through the command line of the task, which is not endless.
-    let worker: String = WORKER.lines().filter(|line| !line.trim_start().starts_with('#')).flat_map(|line| [line, "\n"]).collect();
-    Ok(fixed("updates", json!({ "what": what, "updates": updates, "worker": worker })))
+    Ok(fixed("updates", json!({ "what": what, "updates": updates })))
 }
 
 /// `S-1-5-32-544`, or `S-1-5-21-*-501` where the machine or its domain stands for the star.

@@ -274,3 +274,18 @@ pub(super) fn uninstall(global: &Global, context: &Context, store: &Store, args:
         carry::changes(value, "installed") + hold
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_to_go_is_a_version_or_an_article_of_windows() {
+        assert_eq!(uninstalled("nginx=1.22.1-10"), Some(("nginx", Some("1.22.1-10"))));
+        assert_eq!(uninstalled("KB5034441"), Some(("KB5034441", None)));
+        assert_eq!(uninstalled("KB5034441=f3a0c1d2:200"), Some(("KB5034441", Some("f3a0c1d2:200"))));
+        for wrong in ["nginx", "nginx=", "=1", "KB", "KBx1", "kb1"] {
+            assert_eq!(uninstalled(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -10,7 +10,9 @@ function Get-State {
 while (@('Running', 'Queued') -contains (Get-State)) { Start-Sleep -Seconds 2 }
 $key.DeleteValue('result', $false)
 $key.SetValue('job', (ConvertTo-Json -Compress -Depth 4 -InputObject @{ what = [string]$p.what; updates = @($p.updates) }))
-$encoded = [Convert]::ToBase64String([System.Text.Encoding]::Unicode.GetBytes([string]$p.worker))
+# $worker stands before this. It goes through the command line of the task, which is not endless: comments stay here.
+$code = (($worker -split '\r?\n') | Where-Object { $_ -notmatch '^\s*#' }) -join [string][char]10
+$encoded = [Convert]::ToBase64String([System.Text.Encoding]::Unicode.GetBytes($code))
 $line = '-NoProfile -NonInteractive -ExecutionPolicy Bypass -EncodedCommand ' + $encoded
 $action = New-ScheduledTaskAction -Execute ($PSHOME + '\powershell.exe') -Argument $line
 $system = New-ScheduledTaskPrincipal -UserId 'S-1-5-18' -RunLevel Highest

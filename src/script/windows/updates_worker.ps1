@@ -43,8 +43,9 @@ function Install-All($list) {
         $id = Get-Id $update
         if (-not $wanted.ContainsKey($id)) { continue }
         $seen[$id] = $true
-        if ($update.IsHidden) { Add-Left $wanted[$id] 'the device holds it back'; continue }
-        if ($update.InstallationBehavior.CanRequestUserInput) { Add-Left $wanted[$id] 'it would ask a question'; continue }
+        $one = $wanted[$id]
+        if ($update.IsHidden) { Add-Left $one 'the device holds it back'; continue }
+        if ($update.InstallationBehavior.CanRequestUserInput) { Add-Left $one 'it would ask a question'; continue }
         if (-not $update.EulaAccepted) { $update.AcceptEula() }
         [void]$todo.Add($update)
     }
@@ -54,7 +55,8 @@ function Install-All($list) {
         [void]$downloader.Download()
     }
     foreach ($update in $todo) {
-        if ($update.IsDownloaded) { [void]$ready.Add($update) } else { Add-Left $wanted[(Get-Id $update)] 'it could not be fetched' }
+        $one = $wanted[(Get-Id $update)]
+        if ($update.IsDownloaded) { [void]$ready.Add($update) } else { Add-Left $one 'it could not be fetched' }
     }
     if ($ready.Count -gt 0) {
         $installer = $session.CreateUpdateInstaller()
@@ -63,17 +65,19 @@ function Install-All($list) {
         $script:restart = [bool]$done.RebootRequired
         for ($i = 0; $i -lt $ready.Count; $i++) {
             $id = Get-Id $ready.Item($i)
-            $one = $done.GetUpdateResult($i)
+            $one = $wanted[$id]
+            $answer = $done.GetUpdateResult($i)
             # 2 succeeded, 3 with errors that do not matter.
-            if (@(2, 3) -contains [int]$one.ResultCode) {
-                $script:installed += @{ package = [string]$wanted[$id].name; from = $null; to = $id }
+            if (@(2, 3) -contains [int]$answer.ResultCode) {
+                $script:installed += @{ package = [string]$one.name; from = $null; to = $id }
             } else {
-                Add-Left $wanted[$id] ('it failed with 0x{0:x8}' -f [int]$one.HResult)
+                Add-Left $one ('it failed with 0x{0:x8}' -f [int]$answer.HResult)
             }
         }
     }
     foreach ($id in $wanted.Keys) {
-        if (-not $seen.ContainsKey($id)) { Add-Left $wanted[$id] 'it is not offered: installed already, or replaced' }
+        $one = $wanted[$id]
+        if (-not $seen.ContainsKey($id)) { Add-Left $one 'it is not offered: installed already, or replaced' }
     }
 }
 function Uninstall-One($one) {

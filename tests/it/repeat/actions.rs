@@ -59,7 +59,6 @@ fn table() -> Vec<(&'static str, How)> {
         ("TestWinRMConnection", Device(json!({}))),
         ("UninstallUpdate", Device(json!({"name": "rmm-bad", "bad": "2.0-1"}))),
         ("UninstallUpdate", Device(json!({"name": "rmm-bad", "to": "1.0-1"}))),
-        ("UninstallUpdate", Recorded(&[Windows])),
         ("WakeOnLAN", Device(json!({"mac": "52:54:00:12:34:56", "broadcast": "127.255.255.255"}))),
     ]
 }
