@@ -103,6 +103,15 @@ impl DeviceObject {
         self.windows("the security policy", windows::security_policy(&entries)).map(drop)
     }
 
+    /// What the system answers about updates; while planning nothing answers.
+    fn windows_updates(&self, what: &str, list: &Array) -> Fallible<Dynamic> {
+        let text = |map: &Map, key: &str| map.get(key).and_then(|value| value.clone().into_string().ok()).unwrap_or_default();
+        let one = |item: &Dynamic| item.read_lock::<Map>().map(|map| (text(&map, "name"), text(&map, "id")));
+        let list: Option<Vec<(String, String)>> = list.iter().map(one).collect();
+        let list = list.ok_or_else(|| thrown("an update is a map with its name and its id"))?;
+        self.windows("the updates", windows::updates(what, &list))
+    }
+
     /// The fact at a path; `()` where it was not observed. `key` is one more member, taken as a whole (it may hold dots).
     fn fact(&self, path: &str, key: Option<&str>) -> Dynamic {
         let value = self.host().fact(path);
@@ -145,6 +154,7 @@ pub(super) fn register(engine: &mut Engine) {
         device.windows("the registry of users", windows::users_remove(one_user(user)?, key, name))
     });
     engine.register_fn("security_policy", |device: &mut DeviceObject, entries: Map| device.security_policy(&entries));
+    engine.register_fn("windows_updates", |device: &mut DeviceObject, what: &str, list: Array| device.windows_updates(what, &list));
     engine.register_fn("user_right", |device: &mut DeviceObject, right: &str, accounts: Array| -> Fallible<()> {
         let accounts = if accounts.is_empty() { Vec::new() } else { words(&accounts)? };
         device.windows("the security policy", windows::user_right(right, &accounts)).map(drop)

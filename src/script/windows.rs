@@ -6,11 +6,15 @@ use serde_json::{Value, json};
 use crate::model::operation::Operation;
 
 /// The fixed scripts by the name under which a plan shows them.
-const SCRIPTS: [(&str, &str); 3] = [
+const SCRIPTS: [(&str, &str); 4] = [
     ("registry", include_str!("windows/registry.ps1")),
     ("registry_of_users", include_str!("windows/registry_of_users.ps1")),
     ("security_policy", include_str!("windows/security_policy.ps1")),
+    ("updates", UPDATES),
 ];
+
+/// What the task of the system runs, as a text, and what makes that task.
+const UPDATES: &str = concat!("$worker = @'\n", include_str!("windows/updates_worker.ps1"), "'@\n", include_str!("windows/updates.ps1"));
 
 /// Longest name of a key, and of a value.
 const LONGEST_KEY: usize = 1024;
@@ -86,6 +90,16 @@ pub(super) fn user_right(right: &str, accounts: &[String]) -> Result<Operation, 
     }
     let entry = json!({ "name": right, "accounts": accounts });
     Ok(fixed("security_policy", json!({ "section": "Privilege Rights", "entries": [entry] })))
+}
+
+/// Has the system `install`, `uninstall`, `hide` or `show` updates: names, with identities where they are known. It answers
+/// `{installed: [{package, from, to}], left: [{package, version, reason}], restart, touched}`.
+pub(super) fn updates(what: &str, list: &[(String, String)]) -> Result<Operation, String> {
+    if !matches!(what, "install" | "uninstall" | "hide" | "show") {
+        return Err(format!("'{}' is nothing that is done with updates", what.escape_debug()));
+    }
+    let updates: Vec<Value> = list.iter().map(|(name, id)| json!({ "name": name, "id": id })).collect();
+    Ok(fixed("updates", json!({ "what": what, "updates": updates })))
 }
 
 /// `S-1-5-32-544`, or `S-1-5-21-*-501` where the machine or its domain stands for the star.

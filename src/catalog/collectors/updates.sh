@@ -40,6 +40,7 @@ echo '#apk'
 set -- /var/cache/apk/APKINDEX.* /etc/apk/cache/APKINDEX.*
 if [ -e "$1" ] || [ -e "$2" ]; then
 t stat -c '=at %Y' /var/cache/apk/APKINDEX.* /etc/apk/cache/APKINDEX.*
+sed -n 's/^\([^=<>~]*\)[=<~].*/=lock \1/p' /etc/apk/world
 t apk --no-network version -v -l '<'
 else
 echo '=never'

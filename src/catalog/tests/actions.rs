@@ -24,7 +24,8 @@ fn refusal(facts: Facts, name: &str, parameters: Value) -> String {
 }
 
 /// What an action may rightly say about a device.
-const SAID: [&str; 4] = ["cannot hold packages back", "not known", "without systemd", "cannot be reloaded"];
+const SAID: [&str; 5] =
+    ["cannot hold packages back", "not known", "without systemd", "cannot be reloaded", "named by the number of its article"];
 
 fn systems() -> impl Iterator<Item = (Platform, Facts)> {
     use Platform::{Linux, Macos, Windows};
@@ -245,6 +246,9 @@ fn a_bad_update_is_taken_back_in_each_managers_own_words() {
             .contains(&"zypper --non-interactive install --no-recommends --oldpackage -- 'nginx<2-1'".to_owned())
     );
     assert_eq!(ran(debian(), "HoldUpdates", json!({"names": ["nginx"], "hold": false})), ["apt-mark unhold -- nginx"]);
+    let arch = os("arch", "systemd", "pacman", "none");
+    assert!(ran(arch.clone(), "HoldUpdates", json!({"names": ["nginx"]})).concat().contains("/a IgnorePkg = nginx"));
+    assert!(ran(arch, "HoldUpdates", json!({"names": ["a.b"], "hold": false})).concat().contains("s/([[:space:]=])a\\.b"));
 }
 
 #[test]

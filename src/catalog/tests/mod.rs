@@ -8,6 +8,7 @@ pub(crate) mod powershell;
 mod real;
 mod values;
 mod windows;
+mod windows_updates;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};

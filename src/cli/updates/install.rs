@@ -55,7 +55,7 @@ pub(super) struct InstallArgs {
 /// Arguments of `rmm updates uninstall`.
 #[derive(Debug, Args)]
 pub(super) struct UninstallArgs {
-    /// Package and its bad version: NAME=VERSION
+    /// Package and its bad version: NAME=VERSION; on Windows the number of the article: KB5034441
     name: String,
     /// Devices, groups or key=value selectors; all devices without one
     selectors: Vec<String>,
@@ -186,10 +186,23 @@ pub(super) fn install(global: &Global, context: &Context, store: &Store, args: &
     Ok(exit)
 }
 
+/// The name, and the version that has to go: an article of Windows goes as a whole.
+fn uninstalled(text: &str) -> Option<(&str, Option<&str>)> {
+    match text.split_once('=') {
+        Some((name, bad)) => Some((name, Some(bad))).filter(|_| !name.is_empty() && !bad.is_empty()),
+        None => is_article(text).then_some((text, None)),
+    }
+}
+
+/// `KB5034441`
+fn is_article(name: &str) -> bool {
+    name.strip_prefix("KB").is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+}
+
 pub(super) fn uninstall(global: &Global, context: &Context, store: &Store, args: &UninstallArgs) -> Result<Exit, Failure> {
-    let Some((name, bad)) = args.name.split_once('=').filter(|(name, bad)| !name.is_empty() && !bad.is_empty()) else {
+    let Some((name, bad)) = uninstalled(&args.name) else {
         let message = format!("'{}' does not say which version has to go", clean(&args.name));
-        return Err(Failure::usage(message, "write NAME=VERSION, such as nginx=1.22.1-10"));
+        return Err(Failure::usage(message, "write NAME=VERSION, such as nginx=1.22.1-10, or KB5034441"));
     };
     let scope = Scope::parse(&context.set, &args.selectors, &[])?;
     let devices = Survey::new(&context.set, store, &context.secrets, &context.clock).devices(&scope)?;
@@ -198,20 +211,30 @@ pub(super) fn uninstall(global: &Global, context: &Context, store: &Store, args:
     let filter = UpdateHistoryFilter { devices: Some(names.clone()), package: Some(name.to_owned()), ..UpdateHistoryFilter::default() };
     let mut before: BTreeMap<String, String> = BTreeMap::new();
     for row in store.update_history(&filter)? {
-        if let (Some(from), true) = (row.change.from, row.change.to.as_deref() == Some(bad)) {
+        if let (Some(from), true) = (row.change.from, bad.is_some() && row.change.to.as_deref() == bad) {
             before.entry(row.device).or_insert(from);
         }
     }
     let list: Vec<&str> = names.iter().map(String::as_str).collect();
-    let members = BTreeMap::from([("software.packages".to_owned(), BTreeSet::from([name.to_owned()]))]);
+    let wanted = || BTreeSet::from([name.to_owned()]);
+    let members = BTreeMap::from([("software.packages".to_owned(), wanted()), ("software.hotfixes".to_owned(), wanted())]);
     let mut orders = Vec::new();
     let has = |device: &str, facts: crate::model::Facts| {
-        let installed = facts.sections.get("software.packages")?.data.get(name)?.as_str()?.split(", ").any(|version| version == bad);
-        installed.then(|| device.to_owned())
+        let installed = |section: &str| facts.sections.get(section)?.data.get(name).cloned();
+        let there = match bad {
+            // An article is there, or is not; by which revision of it, Windows does not tell.
+            _ if is_article(name) => installed("software.hotfixes").is_some(),
+            Some(bad) => installed("software.packages")?.as_str()?.split(", ").any(|version| version == bad),
+            None => false,
+        };
+        there.then(|| device.to_owned())
     };
-    store.facts_fleet_map(&["software.packages"], &members, Some(&list), has, |device| {
+    store.facts_fleet_map(&["software.packages", "software.hotfixes"], &members, Some(&list), has, |device| {
         if let Some(device) = device {
-            let mut with = vec![("name", json!(name)), ("bad", json!(bad)), ("hold", json!(!args.no_hold))];
+            let mut with = vec![("name", json!(name)), ("hold", json!(!args.no_hold))];
+            if let Some(bad) = bad {
+                with.push(("bad", json!(bad)));
+            }
             if let Some(to) = args.to.as_ref().or_else(|| before.get(&device)) {
                 with.push(("to", json!(to)));
             }
@@ -222,7 +245,7 @@ pub(super) fn uninstall(global: &Global, context: &Context, store: &Store, args:
     let having: Vec<String> = orders.iter().map(|order| order.device.clone()).collect();
     if !args.yes {
         let deny = if args.no_deny { "" } else { " and deny it from now on" };
-        let what = format!("take {} {} back on {}{deny}", clean(name), clean(bad), count(having.len(), "device", "devices"));
+        let what = format!("take {} back on {}{deny}", clean(&args.name.replacen('=', " ", 1)), count(having.len(), "device", "devices"));
         crate::cli::confirm::ask(&what, &having, "--yes")?;
     }
     if !args.no_deny {
@@ -230,7 +253,7 @@ pub(super) fn uninstall(global: &Global, context: &Context, store: &Store, args:
         let decided = Decided {
             ruling: Ruling::Deny,
             name: name.to_owned(),
-            version: Some(bad.to_owned()),
+            version: bad.map(str::to_owned),
             targets: args.selectors.clone(),
             until: None,
             reason: args.message.clone().unwrap_or_else(|| "uninstalled".into()),
@@ -238,7 +261,7 @@ pub(super) fn uninstall(global: &Global, context: &Context, store: &Store, args:
             at: context.clock.now(),
         };
         super::decide::keep(context, store, &decided)?;
-        crate::cli::say(format!("{} {}={}", paint(Tone::Good, "denied"), clean(name), clean(bad)));
+        crate::cli::say(format!("{} {}", paint(Tone::Good, "denied"), clean(&args.name)));
     }
     if orders.is_empty() {
         crate::cli::print("No device is known to have it.\n")?;
@@ -246,5 +269,23 @@ pub(super) fn uninstall(global: &Global, context: &Context, store: &Store, args:
     }
     let run = carry::new_run(context);
     let outcomes = carry::carry(global, context, store, &run, orders, args.concurrency)?;
-    carry::show(global, &run, &outcomes, |value| carry::changes(value, "installed"))
+    carry::show(global, &run, &outcomes, |value| {
+        let hold = if value["held"] == false { ", not held on the device" } else { "" };
+        carry::changes(value, "installed") + hold
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_to_go_is_a_version_or_an_article_of_windows() {
+        assert_eq!(uninstalled("nginx=1.22.1-10"), Some(("nginx", Some("1.22.1-10"))));
+        assert_eq!(uninstalled("KB5034441"), Some(("KB5034441", None)));
+        assert_eq!(uninstalled("KB5034441=f3a0c1d2:200"), Some(("KB5034441", Some("f3a0c1d2:200"))));
+        for wrong in ["nginx", "nginx=", "=1", "KB", "KBx1", "kb1"] {
+            assert_eq!(uninstalled(wrong), None, "{wrong}");
+        }
+    }
 }

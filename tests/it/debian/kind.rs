@@ -122,7 +122,7 @@ impl Kind {
                 ]
             }
             Self::Pacman => {
-                vec![words("pacman -Syq"), words(&format!("pacman -Uq --noconfirm file:///srv/repo/{package}-{version}-any.pkg.tar.gz"))]
+                vec![words("pacman -Sy"), words(&format!("pacman -U --noconfirm file:///srv/repo/{package}-{version}-any.pkg.tar.gz"))]
             }
         }
     }

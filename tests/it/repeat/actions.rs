@@ -40,6 +40,7 @@ fn table() -> Vec<(&'static str, How)> {
         ("FlushDNS", Recorded(&[Macos, Windows])),
         ("GPUpdate", Recorded(&[Windows])),
         ("HoldUpdates", Device(json!({"names": ["rmm-lib"]}))),
+        ("HoldUpdates", Recorded(&[Windows])),
         ("InstallRequiredApps", Device(json!({}))),
         ("InvokeUpdateScan", Device(json!({}))),
         ("InstallUpdates", Device(json!({"packages": update}))),

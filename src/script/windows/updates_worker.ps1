@@ -1,0 +1,152 @@
+# What the system does about updates: exactly those that are named, and nothing that asks a question.
+$ErrorActionPreference = 'Stop'
+$key = [Microsoft.Win32.Registry]::LocalMachine.CreateSubKey('SOFTWARE\rmm\updates')
+$session = New-Object -ComObject Microsoft.Update.Session
+$script:installed = @()
+$script:left = @()
+$script:restart = $false
+function Get-Id($update) { [string]$update.Identity.UpdateID + ':' + [string]$update.Identity.RevisionNumber }
+function Add-Left($one, $reason) { $script:left += @{ package = [string]$one.name; version = [string]$one.id; reason = $reason } }
+function Get-Number($one) { if ([string]$one.name -match '^KB([0-9]+)') { $Matches[1] } else { '' } }
+# Whether an update of the agent is the one that is named: by its number, or by the number of its article.
+function Test-Named($update, $one) {
+    $number = Get-Number $one
+    if ($number -ne '') { return (@($update.KBArticleIDs | ForEach-Object { ([string]$_) -replace '^KB', '' }) -contains $number) }
+    ([string]$update.Identity.UpdateID) -eq (([string]$one.name) -split ':')[0]
+}
+function Search-Updates($what) {
+    $searcher = $session.CreateUpdateSearcher()
+    if ($what -ne 'IsInstalled=0') { $searcher.Online = $false }
+    $searcher.Search($what).Updates
+}
+# Packages of the image with this number. The cumulative update says it in its details only.
+function Get-Package($number) {
+    if ($number -eq '') { return }
+    $whole = '(^|[^0-9])' + $number + '([^0-9]|$)'
+    foreach ($package in @(Get-WindowsPackage -Online)) {
+        if (@('Installed', 'InstallPending', 'UninstallPending') -notcontains [string]$package.PackageState) { continue }
+        $name = [string]$package.PackageName
+        if ($name -match ('^Package_for_KB' + $number + '~')) { $package; continue }
+        if ($name -like 'Package_for_RollupFix~*') {
+            $more = Get-WindowsPackage -Online -PackageName $name
+            if (([string]$more.SupportInformation + ' ' + [string]$more.Description) -match $whole) { $package }
+        }
+    }
+}
+function Install-All($list) {
+    $wanted = @{}
+    foreach ($one in $list) { $wanted[[string]$one.id] = $one }
+    $todo = New-Object -ComObject Microsoft.Update.UpdateColl
+    $ready = New-Object -ComObject Microsoft.Update.UpdateColl
+    $seen = @{}
+    foreach ($update in (Search-Updates 'IsInstalled=0')) {
+        $id = Get-Id $update
+        if (-not $wanted.ContainsKey($id)) { continue }
+        $seen[$id] = $true
+        $one = $wanted[$id]
+        if ($update.IsHidden) { Add-Left $one 'the device holds it back'; continue }
+        if ($update.InstallationBehavior.CanRequestUserInput) { Add-Left $one 'it would ask a question'; continue }
+        if (-not $update.EulaAccepted) { $update.AcceptEula() }
+        [void]$todo.Add($update)
+    }
+    if ($todo.Count -gt 0) {
+        $downloader = $session.CreateUpdateDownloader()
+        $downloader.Updates = $todo
+        [void]$downloader.Download()
+    }
+    foreach ($update in $todo) {
+        $one = $wanted[(Get-Id $update)]
+        if ($update.IsDownloaded) { [void]$ready.Add($update) } else { Add-Left $one 'it could not be fetched' }
+    }
+    if ($ready.Count -gt 0) {
+        $installer = $session.CreateUpdateInstaller()
+        $installer.Updates = $ready
+        $done = $installer.Install()
+        $script:restart = [bool]$done.RebootRequired
+        for ($i = 0; $i -lt $ready.Count; $i++) {
+            $id = Get-Id $ready.Item($i)
+            $one = $wanted[$id]
+            $answer = $done.GetUpdateResult($i)
+            # 2 succeeded, 3 with errors that do not matter.
+            if (@(2, 3) -contains [int]$answer.ResultCode) {
+                $script:installed += @{ package = [string]$one.name; from = $null; to = $id }
+            } else {
+                Add-Left $one ('it failed with 0x{0:x8}' -f [int]$answer.HResult)
+            }
+        }
+    }
+    foreach ($id in $wanted.Keys) {
+        $one = $wanted[$id]
+        if (-not $seen.ContainsKey($id)) { Add-Left $one 'it is not offered: installed already, or replaced' }
+    }
+}
+function Uninstall-One($one) {
+    $number = Get-Number $one
+    $packages = @(Get-Package $number)
+    # Asked for already, and done with the next start.
+    if ($packages.Count -gt 0 -and @($packages | Where-Object { [string]$_.PackageState -ne 'UninstallPending' }).Count -eq 0) {
+        $script:restart = $true
+        return
+    }
+    $known = @(Search-Updates 'IsInstalled=1' | Where-Object { Test-Named $_ $one })
+    $listed = @(Get-CimInstance -ClassName Win32_QuickFixEngineering | Where-Object { [string]$_.HotFixID -eq ('KB' + $number) })
+    if ($packages.Count + $known.Count + $listed.Count -eq 0) { return }
+    $was = [string]$one.id
+    if ($was -eq '' -and $known.Count -gt 0) { $was = Get-Id $known[0] }
+    if ($was -eq '') { $was = 'KB' + $number }
+    $gone = @{ package = [string]$one.name; from = $was; to = $null }
+    $removable = @($known | Where-Object { $_.IsUninstallable })
+    if ($removable.Count -gt 0) {
+        $todo = New-Object -ComObject Microsoft.Update.UpdateColl
+        foreach ($update in $removable) { [void]$todo.Add($update) }
+        $installer = $session.CreateUpdateInstaller()
+        $installer.Updates = $todo
+        $done = $installer.Uninstall()
+        if (@(2, 3) -contains [int]$done.ResultCode) {
+            if ($done.RebootRequired) { $script:restart = $true }
+            $script:installed += $gone
+            return
+        }
+    }
+    # What the agent cannot take off, and wusa.exe no longer takes off without a question, is a package of the image.
+    if ($packages.Count -gt 0) {
+        foreach ($package in @($packages | Where-Object { [string]$_.PackageState -ne 'UninstallPending' })) {
+            $done = Remove-WindowsPackage -Online -NoRestart -PackageName $package.PackageName
+            if ($done.RestartNeeded) { $script:restart = $true }
+        }
+        $script:installed += $gone
+        return
+    }
+    if ($number -eq '') { Add-Left $one 'Windows does not let it be taken off'; return }
+    $process = Start-Process -FilePath ($env:SystemRoot + '\System32\wusa.exe') -ArgumentList @('/uninstall', ('/kb:' + $number), '/quiet', '/norestart') -PassThru
+    # Without its handle the exit code is lost.
+    [void]$process.Handle
+    if (-not $process.WaitForExit(1800000)) { $process.Kill(); Add-Left $one 'wusa.exe did not end within 30 minutes'; return }
+    # 3010 wants a restart, 2359303 says that it is not there.
+    if ($process.ExitCode -eq 3010) { $script:restart = $true }
+    if (@(0, 3010) -contains $process.ExitCode) { $script:installed += $gone; return }
+    if ($process.ExitCode -ne 2359303) { Add-Left $one ('wusa.exe ended with 0x{0:x8}' -f $process.ExitCode) }
+}
+try {
+    $job = ConvertFrom-Json -InputObject $key.GetValue('job')
+    $list = @($job.updates)
+    $touched = 0
+    if ($job.what -eq 'install') {
+        Install-All $list
+    } elseif ($job.what -eq 'uninstall') {
+        foreach ($one in $list) {
+            try { Uninstall-One $one } catch { Add-Left $one ([string]$_.Exception.Message) }
+        }
+    } else {
+        foreach ($update in (Search-Updates 'IsInstalled=0')) {
+            if (@($list | Where-Object { Test-Named $update $_ }).Count -eq 0) { continue }
+            $touched = $touched + 1
+            $hide = $job.what -eq 'hide'
+            if ([bool]$update.IsHidden -ne $hide) { $update.IsHidden = $hide }
+        }
+    }
+    $result = @{ installed = $script:installed; left = $script:left; restart = $script:restart; touched = $touched }
+} catch {
+    $result = @{ error = [string]$_.Exception.Message }
+}
+$key.SetValue('result', (ConvertTo-Json -Compress -Depth 4 -InputObject $result))
