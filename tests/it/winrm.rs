@@ -2,6 +2,7 @@
 
 mod collect;
 pub(crate) mod endpoint;
+mod kerberos;
 mod replay;
 
 use std::sync::Arc;
@@ -263,7 +264,12 @@ async fn quotas_and_faults_are_told_with_their_number() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_in_clear_changed_answers_and_strangers_are_refused() {
-    for (mode, code, words) in [("clear", "RMM0417", "in clear"), ("tamper", "RMM0408", "cannot be opened"), ("html", "RMM0401", "404")] {
+    for (mode, code, words) in [
+        ("clear", "RMM0417", "in clear"),
+        ("tamper", "RMM0408", "cannot be opened"),
+        ("again", "RMM0408", "sequence number"),
+        ("html", "RMM0401", "404"),
+    ] {
         let endpoint = Endpoint::start(Given { mode, ..Given::default() });
         let sessions = sessions(PASSWORD);
         let error = match open(&sessions, &endpoint).await {

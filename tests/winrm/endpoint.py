@@ -18,6 +18,7 @@ import struct
 import sys
 import threading
 import time
+import types
 import uuid
 import xml.etree.ElementTree as ElementTree
 from xml.sax.saxutils import escape
@@ -45,7 +46,8 @@ class Config:
         self.quota = given.get("quota", 1000)  # shells at the same time
         # clear: answers in clear; tamper: changes sealed answers; hang: never answers; html: is no WinRM; cut: closes the connection
         # when a command has ended; forget: loses the shell when a command has ended; stumble: breaks the connection that follows one
-        # that broke; busy: does not end a shell at once, and breaks the connection of the second attempt
+        # that broke; busy: does not end a shell at once, and breaks the connection of the second attempt; again: answers with the bytes
+        # of its first answer
         self.mode = given.get("mode", "")
         self.ways = given.get("ways", ["Negotiate", "Basic"])
         self.hostname = given.get("hostname", "localhost")
@@ -74,6 +76,47 @@ class Fault(Exception):
 
 class Drop(Exception):
     """The connection ends here."""
+
+
+class Kerberos:
+    """A sign-in with Kerberos, by the GSSAPI of MIT (python3-gssapi of Debian) and the keytab of KRB5_KTNAME."""
+
+    negotiated_protocol = "kerberos"
+
+    def __init__(self):
+        import gssapi  # Only there where a test of Kerberos runs.
+
+        self.gssapi = gssapi
+        self.context = gssapi.SecurityContext(creds=gssapi.Credentials(usage="accept"), usage="accept")
+
+    def step(self, token):
+        try:
+            return self.context.step(token) or b""
+        except self.gssapi.exceptions.GSSError as error:
+            raise spnego.exceptions.InvalidTokenError(context_msg=str(error)) from error
+
+    @property
+    def complete(self):
+        return self.context.complete
+
+    @property
+    def client_principal(self):
+        return str(self.context.initiator_name)
+
+    def wrap_winrm(self, text):
+        raw = self.gssapi.raw
+        iov = raw.IOV(raw.IOVBufferType.header, text, raw.IOVBufferType.padding, std_layout=False)
+        raw.wrap_iov(self.context, iov, confidential=True)
+        filler = iov[2].value or b""
+        return types.SimpleNamespace(header=iov[0].value, data=iov[1].value + filler, padding_length=len(filler))
+
+    def unwrap_winrm(self, header, data):
+        raw = self.gssapi.raw
+        iov = raw.IOV((raw.IOVBufferType.header, False, header), data, raw.IOVBufferType.data, std_layout=False)
+        opened = raw.unwrap_iov(self.context, iov)
+        if not opened.encrypted:
+            raise Drop
+        return iov[1].value
 
 
 def observed(job):
@@ -288,7 +331,7 @@ class Connection:
     def __init__(self, endpoint, stream):
         self.endpoint, self.config, self.log = endpoint, endpoint.config, endpoint.log
         self.stream, self.file = stream, stream.makefile("rb")
-        self.context, self.user, self.sealed = None, None, False
+        self.context, self.user, self.sealed, self.kept = None, None, False, None
 
     def serve(self):
         while True:
@@ -376,14 +419,16 @@ class Connection:
 
     def negotiate(self, token):
         if self.context is None:
-            way = "ntlm" if token.startswith(b"NTLMSSP\0") else "negotiate"
-            self.context = spnego.server(
-                hostname=self.config.hostname,
-                service="HTTP",
-                protocol=way,
-                options=spnego.NegotiateOptions.use_ntlm if way == "ntlm" else spnego.NegotiateOptions.none,
-                channel_bindings=self.endpoint.binding,
-            )
+            if token.startswith(b"NTLMSSP\0"):
+                self.context = spnego.server(
+                    hostname=self.config.hostname,
+                    service="HTTP",
+                    protocol="ntlm",
+                    options=spnego.NegotiateOptions.use_ntlm,
+                    channel_bindings=self.endpoint.binding,
+                )
+            else:
+                self.context = Kerberos()
         try:
             answer = self.context.step(token)
         except spnego.exceptions.SpnegoError as error:
@@ -428,6 +473,8 @@ class Connection:
             pieces = [self.seal(body[at : at + size], blank) for at in range(0, len(body), size)]
             body = b"".join(pieces) + f"--{blank}{BOUNDARY}--\r\n".encode()
             kind = f'multipart/encrypted;protocol="{PROTOCOL}";boundary="{BOUNDARY}"'
+        if self.config.mode == "again":
+            self.kept = body = self.kept or body
         self.reply(status, body, kind, how, **more)
 
     def replay(self, given, related):

@@ -154,6 +154,12 @@ impl SignIn<'_> {
             Some(kdc) => format!("tcp://{kdc}"),
             None => sspi::detect_kdc_url(&realm).map_or_else(|| format!("tcp://{}:88", realm.to_lowercase()), |url| url.to_string()),
         };
+        if key.is_none() && connection.password.is_none() {
+            return Err(Failure::Final(TransportError::Setup {
+                what: "connection.password".into(),
+                reason: "Kerberos signs in with a password or with connection.keytab; a ticket cache (kinit, KRB5CCNAME) is not read".into(),
+            }));
+        }
         let password = if key.is_none() { Some(self.password().map_err(Failure::Final)?) } else { None };
         let who = match (&key, &password) {
             (Some(key), _) => Principal::Keytab(key),

@@ -62,7 +62,7 @@ fn passwords_and_secrets_of_a_windows_device_stand_nowhere() {
 
     let refused = ended(command(&[&tell[..], &["-p", "among=true"]].concat())).code(8);
     let failed = ended(command(&[&tell[..], &["-p", "fail=true"]].concat())).code(8);
-    said.extend([refused, failed].map(|ended| ended.out + ended.err.as_str()));
+    said.extend([refused, failed].map(|ended| format!("{}{}", ended.out, ended.err)));
     for args in [&["doctor", "ws-1"][..], &["collect", "ws-1"], &["plan"], &["audit", "list", "--output", "json"], &["facts", "ws-1"]] {
         let ended = ended(command(args));
         said.push(format!("{args:?}: {}{}", ended.out, ended.err));
