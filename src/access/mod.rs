@@ -2,8 +2,10 @@
 
 mod commands;
 mod redact;
+mod roles;
 mod secrets;
 pub mod vault;
 
 pub use redact::Redactor;
+pub use roles::{Denied, require, role_of};
 pub use secrets::{SecretError, SecretSource, SecretStore, Secrets, is_name as is_secret_name};

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::engine_actions::Progress;
 use crate::diagnose::Category;
 use crate::model::ActionCall;
 use crate::model::plan::Held;
@@ -29,12 +30,41 @@ pub struct Ask<'a> {
     pub part: Part,
     /// Whether the caller holds the device's lease already.
     pub leased: bool,
+    /// Takes how far something long has got.
+    pub on: Listener<'a>,
+}
+
+/// Takes how far something long has got; called often, and must not wait.
+#[derive(Clone, Copy)]
+pub struct Listener<'a>(pub &'a (dyn Fn(Progress) + Send + Sync));
+
+impl Default for Listener<'_> {
+    /// Nobody listens.
+    fn default() -> Self {
+        Self(&|_| {})
+    }
+}
+
+impl std::fmt::Debug for Listener<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Listener")
+    }
 }
 
 impl<'a> Ask<'a> {
     /// What a threshold or a monitor wants done: nobody was asked, and there is no second attempt.
     pub fn unattended(device: &'a str, call: &'a ActionCall, because: &'a str) -> Self {
-        Self { device, call, because, allowed: Allowed::Unattended, once: None, timeout: None, part: Part::Run, leased: false }
+        Self {
+            device,
+            call,
+            because,
+            allowed: Allowed::Unattended,
+            once: None,
+            timeout: None,
+            part: Part::Run,
+            leased: false,
+            on: Listener::default(),
+        }
     }
 }
 

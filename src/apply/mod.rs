@@ -36,7 +36,7 @@ mod waiting;
 
 pub use act::act;
 pub use approved::{Filled, filled, package};
-pub use asked::{Acted, Allowed, Ask, End, Part, Ran};
+pub use asked::{Acted, Allowed, Ask, End, Listener, Part, Ran};
 pub use blocking::{MOST_SCRIPTS, blocking};
 pub use declare::declare;
 pub use events::{EVENTS_SCHEMA, Event, OnEvent};

@@ -10,6 +10,7 @@ use super::failure::Failure;
 use super::style::{Tone, ago, clean, count, paint};
 use super::table::{Output, Table, document};
 use crate::alert::hand::{self, Act, HandError};
+use crate::model::action::Role;
 use crate::model::alert::{Subject, Suppression};
 use crate::model::{Alert, AlertState, Severity};
 use crate::plan::{Matcher, Scope, Targeting};
@@ -148,7 +149,11 @@ fn state(text: &str) -> Result<AlertState, String> {
 pub(super) fn run(global: &Global, args: AlertsArgs) -> Result<Exit, Failure> {
     let context = Context::open(global)?;
     let store = context.store()?;
-    match args.action.unwrap_or_else(|| Action::List(Choice::default())) {
+    let action = args.action.unwrap_or_else(|| Action::List(Choice::default()));
+    if !matches!(action, Action::List(_) | Action::History { .. } | Action::Show { .. } | Action::Silences { .. }) {
+        context.may(&store, Role::Operator, "answer alerts", None)?;
+    }
+    match action {
         Action::List(choice) => {
             let open = choice.state.iter().all(|state| state.is_open());
             let filter = AlertFilter { open_only: open, ..AlertFilter::default() };

@@ -18,6 +18,7 @@ use super::table::Output;
 use crate::apply::survey::{Outcome, Refresh, Survey};
 use crate::apply::{ApplyError, ApplyOptions, EVENTS_SCHEMA, Event, Finished, Parts, Refused, Task, limits};
 use crate::diagnose::Diagnostic;
+use crate::model::action::Role;
 use crate::model::config::Amount;
 use crate::model::plan::{PLAN_SCHEMA, Plan, State};
 use crate::model::run::{ChangeState, RunChange, RunState};
@@ -75,6 +76,7 @@ pub(super) fn run(global: &Global, args: ApplyArgs) -> Result<Exit, Failure> {
     let context = Context::open(global)?;
     let store = context.store()?;
     if let Some(run) = &args.resume {
+        context.may(&store, Role::Operator, "resume a run", Some(run))?;
         return resume(global, &args, &context, &store, run);
     }
     let mut away = 0;
@@ -97,6 +99,7 @@ pub(super) fn run(global: &Global, args: ApplyArgs) -> Result<Exit, Failure> {
     if plan.summary.count(State::Change) == 0 {
         return Ok(nothing_failed);
     }
+    context.may(&store, Role::Operator, "apply a plan", None)?;
     permit(&args, &context, &plan)?;
     let parts = context.parts(&store);
     let usual = parts.options();

@@ -8,6 +8,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use crate::access::{Redactor, SecretStore};
 use crate::diagnose::{Diagnostic, Level};
+use crate::model::action::Role;
 use crate::model::run::Actor;
 use crate::repo::follow::Follower;
 use crate::repo::{LoadOptions, PolicySet};
@@ -156,6 +157,21 @@ impl Context {
             })?;
         }
         Ok(())
+    }
+
+    /// Refuses what the role of the account does not permit, and writes that down. `what` is an infinitive.
+    pub(super) fn may(&self, store: &Store, needs: Role, what: &str, target: Option<&str>) -> Result<(), Failure> {
+        let Err(denied) = crate::access::require(&self.set.config.security.roles, &self.actor.user, needs, what) else { return Ok(()) };
+        store.audit(&crate::store::AuditEvent {
+            at: self.clock.now(),
+            user: Some(self.actor.user.clone()),
+            action: "access.refused".into(),
+            target: target.map(str::to_owned),
+            details: serde_json::json!({ "what": what, "has": denied.has, "needs": needs }),
+            ip: Some(self.actor.from.clone()),
+            success: false,
+        })?;
+        Err(denied.into())
     }
 
     /// Path of the database.

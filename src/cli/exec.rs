@@ -16,6 +16,7 @@ use super::style::{Tone, clean, count, paint};
 use super::table::{Output, Table};
 use crate::apply::survey::{Survey, target};
 use crate::diagnose::{Category, Diagnose as _};
+use crate::model::action::Role;
 use crate::model::{Operation, Shell};
 use crate::plan::Scope;
 use crate::store::AuditEvent;
@@ -59,6 +60,7 @@ struct Answer {
 pub(super) fn run(global: &Global, args: ExecArgs) -> Result<Exit, Failure> {
     let context = Context::open(global)?;
     let store = context.store()?;
+    context.may(&store, Role::Admin, "run commands", None)?;
     let scope = Scope::parse(&context.set, &args.selectors, &[])?;
     let survey = Survey::new(&context.set, &store, &context.secrets, &context.clock);
     let devices = survey.devices(&scope)?;

@@ -44,7 +44,7 @@ pub(super) fn exit_of(code: &str) -> Exit {
     match code {
         "RMM0301" => Exit::StalePlan,
         "RMM0302" | "RMM0303" | "RMM0304" | "RMM0305" | "RMM0306" | "RMM0307" | "RMM0309" | "RMM0509" | "RMM0590" | "RMM0592"
-        | "RMM0705" | "RMM0706" | "RMM0707" | "RMM0709" => Exit::Refused,
+        | "RMM0705" | "RMM0706" | "RMM0707" | "RMM0709" | "RMM0730" => Exit::Refused,
         "RMM0310" | "RMM0551" | "RMM0704" | "RMM0708" => Exit::Usage,
         _ if code.starts_with("RMM01") || code.starts_with("RMM02") => Exit::InvalidConfiguration,
         _ => Exit::Error,

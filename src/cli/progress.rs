@@ -49,6 +49,16 @@ impl Progress {
         self.bar.set_position(done as u64);
     }
 
+    /// What goes on, behind the bar.
+    pub(super) fn doing(&self, text: String) {
+        self.bar.set_message(text);
+    }
+
+    /// Whether there is a bar to be seen.
+    pub(super) fn is_drawn(&self) -> bool {
+        !self.bar.is_hidden()
+    }
+
     /// A line above the bar.
     pub(super) fn line(&self, text: &str) {
         if self.bar.is_hidden() {

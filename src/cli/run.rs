@@ -12,10 +12,12 @@ use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::progress::Progress;
+use super::run_later;
 use super::run_parameters::parameters;
 use super::run_text::{Ended, conclude, line, preview};
 use super::style::{clean, count};
 use super::table::Output;
+use super::transfers::{Transfers, transferred};
 use crate::apply::Parts;
 use crate::catalog::ActionDef;
 use crate::diagnose::{Diagnostic, did_you_mean};
@@ -26,14 +28,14 @@ use crate::model::selector::Match;
 use crate::model::workflow::Concurrency;
 use crate::model::{ActionCall, Job, JobState, Reboot, Risk, Selector};
 use crate::plan::Scope;
-use crate::store::JobFilter;
+use crate::store::{JobFilter, StoreError};
 use crate::time::Span;
 use crate::workflow::{Driver, Event, Options, Which, by_hand, start};
 
 /// Arguments of `rmm run`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  rmm run FlushDNS --on web-1\n  rmm run ServiceControl --on 'Web Servers' -p name=nginx -p state=reload --dry-run\n  rmm run ClearTemp --on os=linux -p days=30 --yes\n  rmm run Reboot --on tag=lab --stagger 30m --max-failures 2 --wait-for-reboot\n\n`rmm explain actions` lists what there is, `rmm explain ACTION` its parameters. A value may be {secret: NAME}."
+    after_help = "Examples:\n  rmm run FlushDNS --on web-1\n  rmm run ServiceControl --on 'Web Servers' -p name=nginx -p state=reload --dry-run\n  rmm run ClearTemp --on os=linux -p days=30 --yes\n  rmm run Reboot --on tag=lab --stagger 30m --max-failures 2 --wait-for-reboot\n  rmm run ClearTemp --on 'Web Servers' --at 'Sat 22:00' --stagger 2h --expires 4h\n\n`rmm explain actions` lists what there is, `rmm explain ACTION` its parameters. A value may be {secret: NAME}."
 )]
 pub(super) struct RunArgs {
     /// The action: `ServiceControl`, or `Service-Control`
@@ -51,6 +53,12 @@ pub(super) struct RunArgs {
     /// Do not ask
     #[arg(long)]
     pub(super) yes: bool,
+    /// Later: 22:00, 'Sat 22:00', '2026-11-28 22:00 Europe/Berlin'; in monitoring.schedules.timezone unless a zone follows. The daemon does it then
+    #[arg(long, value_name = "WHEN", conflicts_with = "dry_run")]
+    pub(super) at: Option<String>,
+    /// Later: so long from now
+    #[arg(long, value_name = "DURATION", conflicts_with_all = ["at", "dry_run"])]
+    pub(super) r#in: Option<Span>,
     /// Devices at once
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=500))]
     pub(super) concurrency: Option<u32>,
@@ -107,7 +115,9 @@ pub(super) fn run(global: &Global, args: &RunArgs) -> Result<Exit, Failure> {
     if args.dry_run {
         return preview(global, &parts, &call, &devices);
     }
-    permit(args, &def, &devices)?;
+    context.may(&store, def.role, &format!("run {}", def.name), None)?;
+    let at = run_later::moment(&context, args)?;
+    permit(args, &def, &devices, at.map(|at| run_later::words(at, context.clock.now())))?;
     let options = Options {
         timeout: args.timeout,
         retries: args.retries,
@@ -118,7 +128,11 @@ pub(super) fn run(global: &Global, args: &RunArgs) -> Result<Exit, Failure> {
         stagger: args.stagger,
         priority: args.priority,
         delay: None,
+        not_before: at,
     };
+    if let Some(at) = at {
+        return run_later::schedule(global, &parts, call, &options, at);
+    }
     let total = if crate::workflow::together(&def) { 1 } else { devices.len() };
     carry_out(global, &parts, call, &options, total)
 }
@@ -136,12 +150,13 @@ fn action(context: &Context, name: &str) -> Result<Arc<ActionDef>, Failure> {
 }
 
 /// Asks before what may disturb somebody, and before anything on several devices.
-fn permit(args: &RunArgs, def: &ActionDef, devices: &[String]) -> Result<(), Failure> {
+fn permit(args: &RunArgs, def: &ActionDef, devices: &[String], later: Option<String>) -> Result<(), Failure> {
     let harmless = def.risk == Risk::None || (def.risk == Risk::Low && devices.len() == 1);
     if args.yes || devices.is_empty() || (harmless && !def.confirm && def.reboot != Reboot::Always) {
         return Ok(());
     }
-    super::confirm::ask(&format!("carry out {} on {}", def.name, count(devices.len(), "device", "devices")), devices, "--yes")
+    let when = later.map(|when| format!(" at {when}")).unwrap_or_default();
+    super::confirm::ask(&format!("carry out {} on {}{when}", def.name, count(devices.len(), "device", "devices")), devices, "--yes")
 }
 
 /// Puts the action into the queue and drives it. What waits for a window stays there for the daemon.
@@ -157,8 +172,26 @@ fn carry_out(global: &Global, parts: &Parts, call: ActionCall, options: &Options
     let counts: Arc<Mutex<Counts>> = Arc::default();
     let on = {
         let (progress, counts, over, output) = (Arc::clone(&progress), Arc::clone(&counts), over.clone(), global.output);
+        let transfers = Transfers::default();
         move |event: Event| {
-            let Event::Job(job) = event else { return };
+            let job = match event {
+                Event::Job(job) => job,
+                Event::Progress { job, device, progress: far, .. } => {
+                    let line = transfers.note(&job, &device, far);
+                    if output == Output::Jsonl {
+                        let _ = super::print(&format!("{}\n", transferred(&job, &device, far)));
+                    } else if progress.is_drawn() {
+                        progress.doing(line);
+                    } else if transfers.is_time() {
+                        progress.line(&format!("  {line}"));
+                    }
+                    return;
+                }
+                Event::Run { .. } | Event::Step { .. } => return,
+            };
+            if let Some(line) = transfers.ended(&job) {
+                progress.doing(line);
+            }
             let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
             if job.state != JobState::Running {
                 if output == Output::Jsonl {
@@ -210,7 +243,23 @@ fn carry_out(global: &Global, parts: &Parts, call: ActionCall, options: &Options
             () = stopped => Ok(None),
             () = looks => Ok(None),
         };
-        driven.map(|_| signals.stop.is_cancelled())
+        driven?;
+        if signals.abort.is_cancelled() {
+            // What was under way is written down as what it is, and nobody goes on with it.
+            let parts_of = parts.clone();
+            let last = Driver {
+                parts: Box::new(move || parts_of.clone()),
+                which: Which::One(run.id.clone()),
+                stop: CancellationToken::new(),
+                abort: CancellationToken::new(),
+                on: Box::new(|_| {}),
+            };
+            match Arc::new(last).run().await {
+                Ok(_) | Err(StoreError::Leased { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(signals.stop.is_cancelled())
     });
     progress.finish();
     let interrupted = finished?;

@@ -130,6 +130,11 @@ pub(super) fn conclude(global: &Global, store: &Store, ended: Ended<'_>) -> Resu
             super::print(&table.render(global.output)?)?;
         }
     }
+    let half: Vec<String> = jobs.iter().filter(|job| job.state == JobState::Interrupted).map(|job| clean(&job.device)).collect();
+    if ended.interrupted && !half.is_empty() && !global.quiet {
+        let devices = count(half.len(), "device", "devices");
+        super::say(format!("Ended at once: what was under way on {devices} may be half done: {}", super::confirm::first_few(&half)));
+    }
     let later = ended.jobs.iter().filter(|job| waits_long(job) || job.state == JobState::Pending).count();
     if later > 0 && !global.quiet && !ended.interrupted {
         super::say(format!(

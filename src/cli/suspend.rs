@@ -11,6 +11,7 @@ use super::failure::Failure;
 use super::style::clean;
 use super::table::{Output, Table};
 use crate::diagnose::{Diagnostic, did_you_mean};
+use crate::model::action::Role;
 use crate::model::suspension::{Suspension, SuspensionKind};
 use crate::repo::PolicySet;
 use crate::store::{AuditEvent, Store, StoreError};
@@ -79,6 +80,7 @@ pub(super) fn suspend(global: &Global, args: &SuspendArgs) -> Result<Exit, Failu
     let context = Context::open(global)?;
     let store = context.store()?;
     let (Some(what), Some(name)) = (args.what, &args.name) else { return list(global, &store) };
+    context.may(&store, Role::Operator, "suspend", Some(name))?;
     check(&context.set, what, name, args.device.as_deref())?;
     let reason = args.reason.clone().unwrap_or_else(|| "by hand".into());
     let suspension = Suspension {
@@ -101,6 +103,7 @@ pub(super) fn suspend(global: &Global, args: &SuspendArgs) -> Result<Exit, Failu
 pub(super) fn resume(global: &Global, args: &ResumeArgs) -> Result<Exit, Failure> {
     let context = Context::open(global)?;
     let store = context.store()?;
+    context.may(&store, Role::Operator, "resume", Some(&args.name))?;
     let reason = args.reason.clone().unwrap_or_else(|| "by hand".into());
     let event = event(&context, "suspension.removed", args.what, &args.name, args.device.as_deref(), &reason);
     let shown = shown(args.what, &args.name, args.device.as_deref());

@@ -1,5 +1,7 @@
 //! `rmm.toml`: settings of the product itself, all with defaults.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -285,6 +287,9 @@ pub struct Security {
     pub audit_all_actions: bool,
     /// What to do about unknown host keys, where a device does not say.
     pub host_key: super::device::HostKeyCheck,
+    /// Roles by the name of the account: Viewer, Operator or Admin. While nobody is named everybody who can open the database may do
+    /// everything; once somebody is, whoever is not named may look. No environment variable can set it.
+    pub roles: BTreeMap<String, super::action::Role>,
 }
 
 impl Default for Security {
@@ -294,6 +299,7 @@ impl Default for Security {
             credential_cache_ttl: Span::seconds(3600),
             audit_all_actions: true,
             host_key: super::device::HostKeyCheck::Strict,
+            roles: BTreeMap::new(),
         }
     }
 }

@@ -173,6 +173,29 @@ pub struct Job {
     pub memo: Value,
 }
 
+/// How far a file that is copied has got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobProgress {
+    /// Bytes so far, those of an earlier attempt included.
+    pub done: u64,
+    /// Bytes in all.
+    pub total: u64,
+    /// As it went lately; not known at the beginning.
+    pub bytes_per_second: Option<u64>,
+}
+
+impl Job {
+    /// How far it has got, of one that is under way and copies a file.
+    pub fn progress(&self) -> Option<JobProgress> {
+        let known = self.memo.get(PROGRESS).filter(|_| self.state == JobState::Running)?;
+        serde_json::from_value(known.clone()).ok()
+    }
+}
+
+/// Member of what is remembered of a job that says how far it has got.
+pub(crate) const PROGRESS: &str = "progress";
+
 /// One command of a job and what it printed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

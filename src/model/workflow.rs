@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -24,6 +25,8 @@ pub struct Workflow {
     pub triggers: Vec<Trigger>,
     /// What a second start means while a run is unfinished; by the trigger where absent.
     pub concurrency: Option<Concurrency>,
+    /// How late a moment of its schedules that was missed may still have its run; however late where absent.
+    pub start_within: Option<Span>,
     /// What it does, in this order.
     pub steps: Vec<Step>,
     /// Where it is declared.
@@ -109,6 +112,9 @@ pub struct Step {
     pub expires: Option<Span>,
     /// Devices begin spread over this time instead of all at once.
     pub stagger: Option<Span>,
+    /// No device begins before this moment: of an action that a person has asked for ahead of its time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<DateTime<Utc>>,
     /// Where it stands.
     #[serde(skip, default)]
     pub place: Place,

@@ -25,7 +25,7 @@ use crate::access::Secrets;
 use crate::apply::Parts;
 use crate::model::workflow_run::Cause;
 use crate::model::{Trigger, Workflow};
-use crate::store::{Started, StoreError};
+use crate::store::{AuditFilter, Started, StoreError};
 
 /// Header with the signature.
 pub(super) const SIGNATURE: &str = "x-rmm-signature";
@@ -40,6 +40,8 @@ const MOST_REMEMBERED: usize = 10_000;
 /// Most refusals that are audited within [`REFUSALS`]. What was left out is counted in the next row.
 const MOST_REFUSALS: u32 = 10;
 const REFUSALS: TimeDelta = TimeDelta::minutes(10);
+/// What is written down of a request that a workflow left out.
+const LEFT_OUT: &str = "webhook.left-out";
 /// Signs nothing.
 const NO_KEY: &[u8] = &[0; 32];
 /// Most characters of a name that is written down.
@@ -147,7 +149,7 @@ impl Hooks {
         if now - at > WINDOW || at - now > WINDOW {
             return self.refuse(name, "it is signed for another time", now);
         }
-        if !self.remember(&mac, at, now) {
+        if !self.remember(&mac, at, now) || self.left_out_before(name, &mac, now)? {
             return Ok(Answer::Again);
         }
         let Ok(Value::Object(data)) = serde_json::from_slice(body) else {
@@ -181,10 +183,27 @@ impl Hooks {
                 (_, Started::Known(_)) => {}
             }
         }
+        let left_out: Vec<&Value> = runs.iter().filter(|run| run["run"].is_null()).map(|run| &run["workflow"]).collect();
+        if !left_out.is_empty() {
+            // There is no run that would tell that it was taken.
+            let details = json!({ "signature": mac, "workflows": left_out });
+            parts.store.audit(&audit(&parts.actor, parts.clock.now(), LEFT_OUT, name, details))?;
+        }
         Ok(if runs.is_empty() { Answer::Again } else { Answer::Taken(runs) })
     }
 
-    /// False where it is known. What is left out because a run is unfinished has no row that would tell.
+    /// Whether it was taken, perhaps before this process began, and a workflow left it out because a run was unfinished.
+    fn left_out_before(&self, name: &str, mac: &str, now: DateTime<Utc>) -> Result<bool, StoreError> {
+        let filter = AuditFilter {
+            from: Some(now - WINDOW * 2),
+            action: Some(LEFT_OUT.into()),
+            target: Some(name.to_owned()),
+            ..AuditFilter::default()
+        };
+        Ok(self.parts.store.audit_list(&filter)?.iter().any(|row| row.event.details["signature"] == mac))
+    }
+
+    /// False where it is known.
     fn remember(&self, mac: &str, at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if taken.len() >= MOST_REMEMBERED {

@@ -62,7 +62,7 @@ impl Runs {
                 abort: abort.child_token(),
                 on: Box::new(move |event| {
                     news.store(true, Ordering::Relaxed);
-                    if !matches!(event, Event::Job(_)) {
+                    if !matches!(event, Event::Job(_) | Event::Progress { .. }) {
                         wake.notify_one();
                     }
                     say(&event);
@@ -134,6 +134,7 @@ fn say(event: &Event) {
         Event::Step { run, name, state, reason, .. } => {
             tracing::info!(run, step = &**name, state = %state, reason = reason.as_deref().unwrap_or("-"), "workflow");
         }
+        Event::Progress { .. } => {}
         Event::Job(job) => {
             tracing::debug!(run = job.run, device = &*job.device, action = &*job.action, state = %job.state, "job");
         }

@@ -94,6 +94,12 @@ fn read(variable: &str, text: &str, merged: &Value) -> Result<Node, Box<Diagnost
         level = level.and_then(|value| value.get(&name));
         path.push(name);
     }
+    // Whoever starts the program sets its variables: nobody gives a role to himself.
+    if path.starts_with(&["security".to_owned(), "roles".to_owned()]) {
+        let problem =
+            Diagnostic::error("RMM0117", format!("the environment variable {variable} cannot be used: roles stand in rmm.toml alone"));
+        return Err(Box::new(problem.advice("take it away; rmm.toml has them at [security] roles")));
+    }
     let nest = |value: Tree| {
         path.iter().rev().fold(Node::new(Spot::default(), value), |node, key| {
             Node::new(Spot::default(), Tree::Map(vec![Entry { key: key.clone(), spot: Spot::default(), node }]))

@@ -34,6 +34,9 @@ pub(super) struct WorkflowDoc {
     /// What a start means while a run of the workflow is unfinished: skip, queue, replace or parallel.
     #[serde(default)]
     pub concurrency: Option<Concurrency>,
+    /// How late a moment of its schedules that was missed may still have its run, 2h; without it however late. What is later is left out.
+    #[serde(default)]
+    pub start_within: Option<Span>,
     /// What it does, in this order.
     pub steps: Vec<StepDoc>,
 }

@@ -99,6 +99,7 @@ impl Kinds<'_> {
             description: doc.description,
             triggers,
             concurrency: doc.concurrency,
+            start_within: doc.start_within,
             steps,
             place,
         })
@@ -196,6 +197,7 @@ impl Kinds<'_> {
             wait_for_reboot: doc.wait_for_reboot,
             expires: doc.expires,
             stagger: doc.stagger,
+            not_before: None,
             place: node.at_pointer("/name").spot.of(file),
         })
     }

@@ -10,7 +10,7 @@ use super::jobs_read::{BEHIND, JOB, read};
 use super::runs::state_name;
 use super::workflow_runs::{event, legal};
 use super::{Failure, Owner, Store, StoreError, column, moment};
-use crate::model::job::{JobOutput, JobPhase, WaitsFor};
+use crate::model::job::{JobOutput, JobPhase, JobProgress, PROGRESS, WaitsFor};
 use crate::model::run::Actor;
 use crate::model::{Job, JobState};
 
@@ -150,6 +150,24 @@ impl Store {
         })
     }
 
+    /// Writes down how far jobs have got that are under way, over what was known before; it goes with the end of the job. No audit
+    /// row: nothing has changed on the way to it.
+    pub fn note_progress(&self, progress: &[(&str, JobProgress)]) -> Result<(), StoreError> {
+        if progress.is_empty() {
+            return Ok(());
+        }
+        self.write(|tx| {
+            let mut statement = tx.prepare_cached(
+                "UPDATE Jobs SET Memo = json_set(CASE json_type(Memo) WHEN 'object' THEN Memo ELSE '{}' END, '$.' || ?2, json(?3))
+                 WHERE Id = ?1 AND State = 'running'",
+            )?;
+            for (job, progress) in progress {
+                statement.execute(params![job, PROGRESS, column::to_json(progress)])?;
+            }
+            Ok(())
+        })
+    }
+
     /// Cancels what has not begun: jobs of a run (of one step of it) that wait. Returns how many.
     pub fn cancel_jobs(&self, run: &str, step: Option<u32>, reason: &str, actor: &Actor) -> Result<usize, StoreError> {
         self.end_waiting(run, JobState::Cancelled, "(?3 IS NULL OR Step = ?3)", step, reason, actor)
@@ -172,10 +190,21 @@ impl Store {
         })
     }
 
-    /// Gives up jobs of a run whose device did not return in time, and those that stand behind one. Returns how many.
+    /// Gives up jobs of a run whose device did not return in time, those that stand behind one, and those that were to begin at a
+    /// moment at which nobody was there to carry them out. Returns how many.
     pub fn expire_jobs(&self, run: &str, actor: &Actor) -> Result<usize, StoreError> {
-        let which = format!("ExpiresAt <= ?5 AND ?3 IS NULL AND (WaitsFor = 'device' OR {BEHIND})");
-        self.end_waiting(run, JobState::Expired, &which, None, "the device did not return in time", actor)
+        let over = self.read(|c| {
+            let over = "SELECT EXISTS (SELECT 1 FROM Jobs WHERE Run = ?1 AND State IN ('pending', 'waiting') AND ExpiresAt <= ?2)";
+            Ok(c.prepare_cached(over)?.query_row([run, &moment::text(self.now())], |row| row.get::<_, bool>(0))?)
+        })?;
+        if !over {
+            return Ok(0);
+        }
+        let away = format!("ExpiresAt <= ?5 AND ?3 IS NULL AND (WaitsFor = 'device' OR {BEHIND})");
+        let away = self.end_waiting(run, JobState::Expired, &away, None, "the device did not return in time", actor)?;
+        let missed = "ExpiresAt <= ?5 AND ?3 IS NULL AND State = 'pending' AND WakeAt IS NOT NULL";
+        let missed = self.end_waiting(run, JobState::Expired, missed, None, "its time was over before anybody carried it out", actor)?;
+        Ok(away + missed)
     }
 
     fn end_waiting(
@@ -265,6 +294,13 @@ fn write(tx: &Transaction<'_>, mut job: Job, change: &JobChange, now: DateTime<U
     }
     if let Some(memo) = &change.memo {
         job.memo = bounded(memo);
+    }
+    // How far it had got is of no interest once it is no longer on its way.
+    if let Some(members) = job.memo.as_object_mut().filter(|_| change.state != JobState::Running)
+        && members.shift_remove(PROGRESS).is_some()
+        && members.is_empty()
+    {
+        job.memo = Value::Null;
     }
     if change.state == JobState::Running {
         job.started_at = job.started_at.or(Some(now_kept));

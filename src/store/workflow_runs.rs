@@ -151,6 +151,7 @@ impl Store {
             let details = json!({
                 "workflow": run.workflow, "cause": run.cause, "policySet": run.policy_set, "commit": run.commit,
                 "steps": run.steps.len(), "state": begins.to_string(), "parent": run.parent,
+                "notBefore": run.steps.iter().find_map(|step| step.not_before),
             });
             audit::append(tx, &event(now, "workflow.started", &run.id, details, &run.actor, true))?;
             Ok(Started::Begun(begins))

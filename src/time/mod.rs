@@ -1,6 +1,7 @@
 //! Durations, times of day, windows, schedules, and the clock behind a trait.
 
 mod clock;
+mod moment;
 mod phrase;
 mod ran;
 mod recurring;
@@ -9,6 +10,7 @@ mod span;
 mod window;
 
 pub use clock::{Clock, FixedClock, SystemClock};
+pub use moment::{MomentError, moment};
 pub use ran::Ran;
 pub use recurring::{Recurring, Zone};
 pub use schedule::{Schedule, ScheduleError};

@@ -305,7 +305,8 @@ fn running(view: &View<'_>, i: usize, now: DateTime<Utc>, wake: &mut Option<Date
     }
     let c = counts(view.jobs, row.step);
     let waits = c.pending + c.waiting + c.offline;
-    let late = declared.timeout.zip(row.started_at).map(|(timeout, since)| since + timeout.delta());
+    let since = row.started_at.map(|since| declared.not_before.map_or(since, |at| at.max(since)));
+    let late = declared.timeout.zip(since).map(|(timeout, since)| since + timeout.delta());
     if let Some(at) = late {
         if at <= now && (c.open() > 0) {
             if waits > 0 {
@@ -334,6 +335,7 @@ fn running(view: &View<'_>, i: usize, now: DateTime<Utc>, wake: &mut Option<Date
         None if c.succeeded + c.skipped == 0 && c.offline + c.expired > 0 && view.run.cause.kind != "hand" => {
             Some(format!("none of its {} could be reached", devices(c.total())))
         }
+        None if c.expired > 0 && c.expired == c.total() => Some(format!("none of its {} began in time", devices(c.total()))),
         None if c.succeeded + c.skipped == 0 && c.cancelled > 0 => Some("everything in it was cancelled".into()),
         None => None,
     };

@@ -11,10 +11,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::led::{Aside, Led};
+use super::moving::{Moved, Moving};
 use super::work::{Doing, work};
 use crate::apply::Parts;
-use crate::model::job::{JobPart, WaitsFor};
-use crate::model::{Job, JobState, StepState, WorkflowRun, WorkflowState};
+use crate::model::job::{JobPart, JobProgress};
+use crate::model::{Job, StepState, WorkflowRun, WorkflowState};
 use crate::store::{JobChange, Owner, Store, StoreError};
 
 /// How long a run is held without a sign of life, and how often one is given.
@@ -28,8 +29,6 @@ const REST: Duration = Duration::from_secs(1);
 const BATCH: usize = 256;
 /// Results on their way. Where it is full, devices wait for the disk.
 const WAITING: usize = 1024;
-/// How soon a device is tried again that another run holds.
-const BUSY: TimeDelta = TimeDelta::seconds(15);
 
 /// Which runs are driven.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +70,17 @@ pub enum Event {
     },
     /// A job has moved on.
     Job(Box<Job>),
+    /// A job that copies a file has got so far. Told every few seconds at most.
+    Progress {
+        /// Run.
+        run: String,
+        /// Job.
+        job: String,
+        /// Device by name.
+        device: Arc<str>,
+        /// How far.
+        progress: JobProgress,
+    },
 }
 
 /// Takes events.
@@ -90,26 +100,28 @@ pub struct Driver {
     pub on: OnEvent,
 }
 
-struct Flight {
-    run: String,
-    step: u32,
-    part: JobPart,
-    site: String,
-    cancel: CancellationToken,
+pub(super) struct Flight {
+    pub(super) run: String,
+    pub(super) step: u32,
+    pub(super) part: JobPart,
+    pub(super) site: String,
+    pub(super) cancel: CancellationToken,
 }
 
-struct State {
-    owner: Owner,
-    led: BTreeMap<String, Led>,
-    flights: HashMap<String, Flight>,
-    revision: Option<i64>,
-    beaten: tokio::time::Instant,
-    wake: Option<DateTime<Utc>>,
+pub(super) struct State {
+    pub(super) owner: Owner,
+    pub(super) led: BTreeMap<String, Led>,
+    pub(super) flights: HashMap<String, Flight>,
+    pub(super) revision: Option<i64>,
+    pub(super) beaten: tokio::time::Instant,
+    pub(super) wake: Option<DateTime<Utc>>,
     /// Jobs that begin now.
-    begun: Vec<Job>,
+    pub(super) begun: Vec<Job>,
+    /// How far files have got.
+    pub(super) moving: Arc<Moving>,
     /// Nobody has written anything since the runs were looked at.
-    read: bool,
-    over: bool,
+    pub(super) read: bool,
+    pub(super) over: bool,
 }
 
 impl State {
@@ -135,6 +147,7 @@ impl Driver {
             beaten: tokio::time::Instant::now(),
             wake: None,
             begun: Vec::new(),
+            moving: Arc::default(),
             read: false,
             over: false,
         };
@@ -192,8 +205,10 @@ impl Driver {
         let flight = Flight { run: job.run.clone(), step: job.step, part: job.part, site, cancel: cancel.clone() };
         state.flights.insert(job.id.clone(), flight);
         let (run, about, sender, abort) = (Arc::clone(&led.run), about(led), sender.clone(), self.abort.clone());
+        let moving = Arc::clone(&state.moving);
         tasks.spawn(async move {
-            let doing = Doing { parts: &parts, run: &run, step: &step, job: &job, about: &about, cancel: &cancel, abort: &abort };
+            let moving = &*moving;
+            let doing = Doing { parts: &parts, run: &run, step: &step, job: &job, about: &about, cancel: &cancel, abort: &abort, moving };
             let worked = work(&doing).await;
             // Nobody listens any more only where everything ends.
             let _ = sender.send((job.id.clone(), worked)).await;
@@ -204,6 +219,7 @@ impl Driver {
     fn turn(&self, state: &mut State, results: Vec<Done>) -> Result<(), StoreError> {
         let parts = (self.parts)();
         let store = &parts.store;
+        self.tell_progress(store, state)?;
         self.keep(&parts, state, results)?;
         if state.beaten.elapsed() >= BEAT {
             state.beaten = tokio::time::Instant::now();
@@ -291,6 +307,7 @@ impl Driver {
         let mut changes = Vec::with_capacity(results.len());
         for (id, worked) in results {
             let Some(flight) = state.flights.remove(&id) else { continue };
+            state.moving.forget(&id);
             if let Some(led) = state.led.get_mut(&flight.run) {
                 led.dirty = true;
             }
@@ -306,103 +323,14 @@ impl Driver {
         Ok(())
     }
 
-    /// Chooses what begins: within the connections, the sites, and what each step allows.
-    fn choose(&self, parts: &Parts, state: &mut State, now: DateTime<Utc>) -> Result<(), StoreError> {
-        let config = &parts.set.config;
-        let mut free = self.most(parts, state).saturating_sub(state.flights.len());
-        let mut at_site: HashMap<&str, usize> = HashMap::new();
-        let mut in_step: HashMap<(&str, u32, JobPart), usize> = HashMap::new();
-        for flight in state.flights.values() {
-            *at_site.entry(&flight.site).or_default() += 1;
-            *in_step.entry((&flight.run, flight.step, flight.part)).or_default() += 1;
+    /// Tells and writes down how far files have got, every few seconds.
+    fn tell_progress(&self, store: &Store, state: &State) -> Result<(), StoreError> {
+        let moved = state.moving.due();
+        let rows: Vec<_> = moved.iter().map(|moved| (&*moved.job, moved.progress)).collect();
+        store.note_progress(&rows)?;
+        for Moved { run, job, device, progress } in moved {
+            (self.on)(Event::Progress { run, job, device, progress });
         }
-        let mut at_site: HashMap<String, usize> = at_site.into_iter().map(|(site, n)| (site.to_owned(), n)).collect();
-        let in_step: HashMap<(String, u32, JobPart), usize> =
-            in_step.into_iter().map(|((run, step, part), n)| ((run.to_owned(), step, part), n)).collect();
-        let mut chosen: Vec<Job> = Vec::new();
-        for led in state.led.values_mut() {
-            let orphans = std::mem::take(&mut led.orphans);
-            free = free.saturating_sub(orphans.len());
-            chosen.extend(orphans);
-            if free == 0 {
-                continue;
-            }
-            let open = [(JobPart::Run, &led.jobs), (JobPart::Rollback, &led.undone)];
-            for (part, counts) in open {
-                for (&step, counts) in counts {
-                    let waits = counts.pending + counts.waiting + counts.offline;
-                    let most = led.run.steps.get(step as usize).and_then(|step| step.max_parallel).map_or(usize::MAX, |n| n as usize);
-                    let running = in_step.get(&(led.run.id.clone(), step, part)).copied().unwrap_or(0);
-                    let places = free.min(most.saturating_sub(running));
-                    if waits == 0 || places == 0 {
-                        continue;
-                    }
-                    // Sites may be full: more are looked at than there are places.
-                    let per_site = config.limits.max_per_site;
-                    let looked_at = if per_site.is_some() { places.saturating_mul(8).max(100) } else { places };
-                    let mut begun = 0;
-                    for job in parts.store.due_jobs(&led.run.id, step, part, now, looked_at)? {
-                        if begun == places {
-                            break;
-                        }
-                        let site = parts.set.devices.get(&*job.device).and_then(|d| d.site.clone()).unwrap_or_default();
-                        let here = at_site.entry(site).or_default();
-                        if per_site.is_some_and(|most| *here >= most as usize) {
-                            continue;
-                        }
-                        *here += 1;
-                        begun += 1;
-                        chosen.push(job);
-                    }
-                    free -= begun;
-                }
-            }
-        }
-        self.claim(parts, state, &chosen, now)
-    }
-
-    /// Devices at once: as the configuration says, unless the person whose action this is has asked for another number.
-    fn most(&self, parts: &Parts, state: &State) -> usize {
-        let Which::One(id) = &self.which else { return parts.set.config.connections.max_concurrent as usize };
-        let by_hand = state.led.get(id).filter(|led| led.run.cause.kind == "hand");
-        let asked = by_hand.and_then(|led| led.run.steps.iter().filter_map(|step| step.max_parallel).max());
-        asked.unwrap_or(parts.set.config.connections.max_concurrent) as usize
-    }
-
-    /// Writes down that jobs begin, before they do.
-    fn claim(&self, parts: &Parts, state: &mut State, chosen: &[Job], now: DateTime<Utc>) -> Result<(), StoreError> {
-        let starts: Vec<JobChange> =
-            chosen.iter().map(|job| JobChange { attempt: Some(job.attempt.max(1)), ..JobChange::to(&job.id, JobState::Running) }).collect();
-        let batch = parts.store.move_jobs(&starts, &state.owner, &parts.actor)?;
-        let late: Vec<JobChange> = batch
-            .busy
-            .iter()
-            .filter(|(job, _)| job.state != JobState::Running)
-            .map(|(job, run)| JobChange {
-                waits_for: Some(WaitsFor::Busy),
-                wake_at: Some(now + BUSY),
-                reason: Some(format!("run {run} is at work on the device")),
-                ..JobChange::to(&job.id, JobState::Waiting)
-            })
-            .collect();
-        for job in parts.store.move_jobs(&late, &state.owner, &parts.actor)?.changed {
-            (self.on)(Event::Job(Box::new(job)));
-        }
-        for job in batch.changed.iter().chain(batch.busy.iter().map(|(job, _)| job)) {
-            if let Some(led) = state.led.get_mut(&job.run) {
-                led.dirty = true;
-            }
-        }
-        // One that was under way when its process ended, and whose device somebody else holds now, is tried again.
-        for (job, _) in batch.busy.into_iter().filter(|(job, _)| job.state == JobState::Running) {
-            if let Some(led) = state.led.get_mut(&job.run) {
-                led.orphans.push(job);
-            }
-        }
-        for job in &batch.changed {
-            (self.on)(Event::Job(Box::new(job.clone())));
-        }
-        state.begun = batch.changed;
         Ok(())
     }
 

@@ -189,7 +189,8 @@ impl Led {
             Next::Start { step, workflow } => {
                 if let Some(workflow) = parts.set.workflows.get(&*workflow) {
                     let cause = Cause { kind: "workflow".into(), key: Some(format!("failure:{id}/{step}")), ..self.run.cause.clone() };
-                    let run = start::new_run(&parts.set, workflow, cause, &self.run.actor, parts.clock.now(), rand::random());
+                    let mut run = start::new_run(&parts.set, workflow, cause, &self.run.actor, parts.clock.now(), rand::random());
+                    run.priority = self.run.priority;
                     store.start_workflow(&run, start::rule(workflow, &run.cause))?;
                 }
                 return Ok(false);
@@ -280,6 +281,7 @@ impl Led {
                         let cause = Cause { kind: "workflow".into(), key: None, data, ..self.run.cause.clone() };
                         let mut run = start::new_run(&parts.set, workflow, cause, &self.run.actor, parts.clock.now(), rand::random());
                         run.parent = Some((id, step));
+                        run.priority = self.run.priority;
                         store.start_workflow(&run, Concurrency::Parallel)?;
                     }
                 }

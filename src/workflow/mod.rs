@@ -3,9 +3,11 @@
 //! `decide` says what comes next and does nothing; `drive` does it; `work` is one action on one device. Called by the daemon
 //! and by `rmm workflow` and `rmm run`. Decision 0011 says why it is so.
 
+mod choose;
 mod decide;
 mod drive;
 mod led;
+mod moving;
 mod preview;
 mod restart;
 mod result;

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::work::{Worked, busy, refused};
 use crate::apply::survey::Ask as Freshness;
-use crate::apply::{Allowed, Ask, End, Part, Parts, act};
+use crate::apply::{Allowed, Ask, End, Listener, Part, Parts, act};
 use crate::model::job::{JobPhase, WaitsFor};
 use crate::model::selector::Match;
 use crate::model::{ActionCall, Category, Facts, Job, JobState, Selector};
@@ -46,6 +46,7 @@ pub(super) async fn ask(parts: &Parts, job: &Job, cancel: &CancellationToken) ->
         timeout: None,
         part: Part::Run,
         leased: true,
+        on: Listener::default(),
     };
     let acted = act(parts, &asked, cancel).await?;
     let now = parts.clock.now();

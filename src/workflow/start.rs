@@ -44,6 +44,8 @@ pub struct Options {
     pub priority: Option<u8>,
     /// Waits this long first.
     pub delay: Option<Span>,
+    /// No device begins before.
+    pub not_before: Option<DateTime<Utc>>,
 }
 
 /// A run of one step: an action that a person asks for.
@@ -63,6 +65,7 @@ pub fn by_hand(set: &PolicySet, call: ActionCall, options: &Options, actor: &Act
         wait_for_reboot: options.wait_for_reboot,
         expires: options.expires,
         stagger: options.stagger,
+        not_before: options.not_before,
         place: Place::default(),
     };
     let cause = Cause { kind: "hand".into(), ..Cause::default() };

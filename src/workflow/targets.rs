@@ -63,11 +63,13 @@ pub(super) fn jobs(parts: &Parts, run: &WorkflowRun, n: u32, step: &Step, call: 
     };
     if parts.set.catalog.actions.get(&call.action).is_some_and(|def| together(def)) {
         let names: Vec<&str> = devices.iter().map(|device| &*device.name).collect();
-        return Ok(vec![new(0, "".into(), json!({ "devices": names }), None)]);
+        return Ok(vec![new(0, "".into(), json!({ "devices": names }), step.not_before)]);
     }
     let total = i32::try_from(devices.len()).unwrap_or(i32::MAX).max(1);
     let spread = step.stagger.map_or(TimeDelta::zero(), |stagger| stagger.delta() / total);
-    let moment = |i: usize| (!spread.is_zero()).then(|| now + spread * i32::try_from(i).unwrap_or(i32::MAX));
+    let first = step.not_before.unwrap_or(now);
+    let later = !spread.is_zero() || step.not_before.is_some();
+    let moment = |i: usize| later.then(|| first + spread * i32::try_from(i).unwrap_or(i32::MAX));
     let filled = filled(parts, &devices, &call)?;
     let job = |(i, device): (usize, &Arc<Device>)| {
         let mut job = new(i, device.name.as_str().into(), Value::Null, moment(i));

@@ -6,9 +6,10 @@ use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
 
 use super::decide::backoff;
+use super::moving::Moving;
 use super::start::script_hash;
 use super::{restart, together};
-use crate::apply::{Acted, Allowed, Ask, End, Part, Parts, act, act_together};
+use crate::apply::{Acted, Allowed, Ask, End, Listener, Part, Parts, act, act_together};
 use crate::diagnose::Category;
 use crate::model::job::{JobOutput, JobPart, JobPhase, WaitsFor};
 use crate::model::{ActionCall, Job, JobState, Step, WorkflowRun};
@@ -38,6 +39,8 @@ pub(super) struct Doing<'a> {
     pub(super) cancel: &'a CancellationToken,
     /// Ends everything, with the process: the job stays as it is, and is taken up again.
     pub(super) abort: &'a CancellationToken,
+    /// Hears how far it has got.
+    pub(super) moving: &'a Moving,
 }
 
 /// Does the next part of a job.
@@ -54,7 +57,7 @@ fn failed(job: &Job, reason: impl Into<String>) -> Worked {
 }
 
 async fn action(doing: &Doing<'_>) -> Result<Worked, StoreError> {
-    let &Doing { parts, run, step, job, about, cancel, abort } = doing;
+    let &Doing { parts, run, step, job, about, cancel, abort, moving } = doing;
     let Some(def) = parts.set.catalog.actions.get(&job.action).cloned() else {
         return Ok(failed(job, format!("there is no action {} any more", job.action)));
     };
@@ -72,6 +75,7 @@ async fn action(doing: &Doing<'_>) -> Result<Worked, StoreError> {
         JobPart::Run => Part::Run,
         JobPart::Rollback => Part::Rollback { result: job.result.clone() },
     };
+    let hear = |progress| moving.hear(job, &progress);
     let ask = Ask {
         device: &job.device,
         call: &call,
@@ -81,6 +85,7 @@ async fn action(doing: &Doing<'_>) -> Result<Worked, StoreError> {
         timeout: step.timeout.map(crate::time::Span::duration),
         part,
         leased: true,
+        on: Listener(&hear),
     };
     let acted = if together(&def) {
         let devices: Vec<String> = serde_json::from_value(job.memo["devices"].clone()).unwrap_or_default();

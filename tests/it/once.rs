@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rmm::access::{Redactor, SecretStore};
-use rmm::apply::{Acted, Allowed, Ask, End, Part, Parts};
+use rmm::apply::{Acted, Allowed, Ask, End, Listener, Part, Parts};
 use rmm::model::ActionCall;
 use rmm::model::run::Actor;
 use rmm::repo::{LoadOptions, load};
@@ -131,6 +131,7 @@ fn ask<'a>(call: &'a ActionCall, key: &'a str) -> Ask<'a> {
         part: Part::Run,
         // Two that drive the same job do not know of one another.
         leased: true,
+        on: Listener::default(),
     }
 }
 

@@ -175,8 +175,104 @@ fn ctrl_c_finishes_what_is_in_flight_and_nothing_else_begins() {
     assert_eq!((house.fleet.read(2, "begun"), house.fleet.read(3, "begun")), (None, None));
 }
 
+#[test]
+fn a_second_ctrl_c_ends_at_once_and_says_what_may_be_half_done() {
+    let house = House::new(2);
+    house.fleet.file("scripts/gate.rhai", GATE);
+    let args = ["run", "Gate", "--on", "*", "-p", DIR, "--yes", "--concurrency", "1"];
+    let child = house.fleet.command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let pid = rustix::process::Pid::from_raw(child.id().cast_signed()).unwrap();
+    let interrupt = || rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    until("the first device is at work", || house.fleet.read(1, "begun").is_some());
+    interrupt();
+    until("the rest is cancelled", || house.fleet.sql("SELECT count(*) FROM Jobs WHERE State = 'cancelled'") == ["1"]);
+    interrupt();
+    let said = Said::of(&child.wait_with_output().unwrap()).ends(130).says("1 cancelled, 1 interrupted");
+    said.says("Ended at once: what was under way on 1 device may be half done: dev-01");
+    // Nobody goes on with it.
+    assert_eq!(house.fleet.sql("SELECT State FROM WorkflowRuns"), ["cancelled"]);
+    std::fs::write(house.fleet.dir(1).join("go"), "").unwrap();
+    house.fleet.rmm(&["reconcile", "--once"]);
+    assert_eq!(house.fleet.sql("SELECT State FROM Jobs ORDER BY State"), ["cancelled", "interrupted"]);
+}
+
+#[test]
+fn an_action_is_asked_for_ahead_of_its_time_listed_and_taken_back() {
+    let house = House::new(2);
+    let note = ["Note", "--on", "*", "-p", "text=later", "-p", DIR];
+    house.run(&[&note[..], &["--at", "tomorrow 22:00"]].concat()).ends(6).says("carry out Note on 2 devices at 20");
+    let said = house.run(&[&note[..], &["--at", "tomorrow 22:00 Europe/Berlin", "--expires", "4h", "--yes"]].concat()).ends(0);
+    let said = said.says("Note on 2 devices: 20").says("What has not begun by").says("rmm workflow cancel w-").says("No daemon runs now");
+    assert!(said.out.contains(" 21:00 UTC (in") || said.out.contains(" 20:00 UTC (in"), "{}", said.out);
+    house.fleet.rmm(&["workflow", "queue"]).ends(0).says("dev-01").says("pending until");
+    house.fleet.rmm(&["workflow", "status"]).ends(0).says("1 of 1: Note, waits until");
+    house.fleet.rmm(&["workflow", "status", "last"]).ends(0).says("on 2 devices, waits until");
+    assert_eq!(
+        house.fleet.sql("SELECT DISTINCT State, CAST(round((julianday(ExpiresAt) - julianday(WakeAt)) * 24) AS INTEGER) FROM Jobs"),
+        ["pending 4"]
+    );
+    let started = house.fleet.sql("SELECT json_extract(Details, '$.notBefore') FROM AuditLog WHERE Action = 'workflow.started'");
+    assert!(started[0].starts_with("20"), "{started:?}");
+    house.fleet.rmm(&["workflow", "cancel", "last"]).ends(0);
+    assert_eq!(house.fleet.sql("SELECT DISTINCT State FROM Jobs"), ["cancelled"]);
+    for (when, why) in [("soon", "is not a moment"), ("2020-01-01 10:00", "is over"), ("every 5 min", "is not a moment")] {
+        house.run(&[&note[..], &["--at", when, "--yes"]].concat()).ends(3).says(why);
+    }
+    house.run(&[&note[..], &["--in", "9000h", "--yes"]].concat()).ends(3).says("more than a year away");
+    assert_eq!(house.fleet.sshd.sign_ins(), 0);
+    // Its moment comes, and whoever drives then carries it out.
+    let json = house.run(&[&note[..], &["--in", "1s", "--yes", "--output", "json"]].concat()).ends(0).json();
+    assert_eq!((&json["schema"], json["devices"].as_array().unwrap().len()), (&Value::from("rmm.scheduled/1"), 2));
+    until("it is carried out", || {
+        house.fleet.rmm(&["reconcile", "--once"]);
+        house.fleet.read(2, "note").is_some()
+    });
+    assert_eq!(house.fleet.read(1, "note"), Some("later\n".into()));
+}
+
+#[test]
+fn roles_permit_or_refuse_and_a_refusal_is_in_the_audit() {
+    let house = House::new(1);
+    let as_role = |role: &str| {
+        let me = crate::sshd::user();
+        let roles = format!("[security.roles]\n{me} = \"{role}\"\n");
+        house.fleet.file("rmm.toml", &format!("[general]\ndefault_site = \"Here\"\n[limits]\nmax_percent = 100\n{roles}"));
+    };
+    let sign_off = "W:\n  steps:\n    - {name: Sign-off, approval: {role: Admin}}\n    - {name: Note it, action: Note, on: ['*'], with: {text: x, dir: '{{ vars.dir }}'}}\n";
+    house.fleet.file("workflows/w.yaml", sign_off);
+    house.fleet.rmm(&["workflow", "run", "W", "--yes", "--detach"]).ends(0);
+    house.fleet.rmm(&["workflow", "resume", "last", "--detach"]).ends(0);
+    as_role("Viewer");
+    let note = ["Note", "--on", "dev-01", "-p", "text=x", "-p", DIR];
+    house.run(&note).ends(6).says("RMM0730").says("is a Viewer; to run Note takes an Operator");
+    house.run(&[&note[..], &["--dry-run"]].concat()).ends(0);
+    house.fleet.rmm(&["workflow", "run", "W", "--yes"]).ends(6).says("to run W takes an Operator");
+    house.fleet.rmm(&["workflow", "cancel", "last"]).ends(6).says("RMM0730");
+    house.fleet.rmm(&["exec", "dev-01", "--", "true"]).ends(6).says("takes an Admin");
+    house.fleet.rmm(&["updates", "approve", "x"]).ends(6).says("RMM0730");
+    house.fleet.rmm(&["workflow", "status", "last"]).ends(0);
+    assert_eq!(house.fleet.sshd.sign_ins(), 0);
+    as_role("Operator");
+    // Until somebody drives it, it does not wait for approval.
+    until("it waits for approval", || {
+        house.fleet.rmm(&["reconcile", "--once"]);
+        house.fleet.sql("SELECT count(*) FROM WorkflowSteps WHERE State = 'waiting'") == ["1"]
+    });
+    house.fleet.rmm(&["workflow", "approve", "last"]).ends(6).says("is an Operator; to approve the step 'Sign-off' takes an Admin");
+    house.fleet.rmm(&["workflow", "approve", "last", "--reject"]).ends(6).says("to reject the step");
+    // Nobody gives a role to himself.
+    let mut command = house.fleet.command(&["workflow", "approve", "last"]);
+    command.env(format!("RMM_SECURITY__ROLES__{}", crate::sshd::user().to_uppercase()), "Admin");
+    Said::of(&command.output().unwrap()).ends(4).says("roles stand in rmm.toml alone");
+    let refused = house.fleet.sql("SELECT Target, json_extract(Details, '$.needs') FROM AuditLog WHERE Action = 'access.refused' AND Success = 0 ORDER BY LogId DESC LIMIT 1");
+    assert!(refused[0].starts_with("w-") && refused[0].ends_with(" Admin"), "{refused:?}");
+    as_role("Admin");
+    house.fleet.rmm(&["workflow", "approve", "last"]).ends(0);
+    house.run(&note).ends(0);
+}
+
 /// The arguments and the file names that everybody on this machine can see.
-fn seen_by_everybody(text: &str) -> Vec<String> {
+pub(crate) fn seen_by_everybody(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
         let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
@@ -189,7 +285,7 @@ fn seen_by_everybody(text: &str) -> Vec<String> {
 }
 
 /// Files below a directory whose name or content holds a text.
-fn holding(folder: &std::path::Path, text: &str) -> Vec<String> {
+pub(crate) fn holding(folder: &std::path::Path, text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap().flatten() {
         let path = entry.path();

@@ -128,7 +128,7 @@ impl<'a> Errand<'a> {
             once: ask.once,
             summary: None,
             group: None,
-            on: &|_| {},
+            on: ask.on.0,
         }
     }
 

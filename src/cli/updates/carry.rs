@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::apply::{Acted, Allowed, Ask, End, Part, act};
+use crate::apply::{Acted, Allowed, Ask, End, Listener, Part, act};
 use crate::cli::args::Global;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
@@ -75,6 +75,7 @@ pub(super) fn carry(
                     timeout: None,
                     part,
                     leased: false,
+                    on: Listener::default(),
                 };
                 let acted = act(&parts, &ask, &abort).await?;
                 Ok(Outcome { device, acted })

@@ -13,6 +13,7 @@ use super::args::Global;
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
+use crate::model::action::Role;
 
 /// Arguments of `rmm updates`.
 #[derive(Debug, Args)]
@@ -70,6 +71,10 @@ enum Action {
 pub(super) fn run(global: &Global, args: UpdatesArgs) -> Result<Exit, Failure> {
     let context = Context::open(global)?;
     let store = context.store()?;
+    // What is installed, and taken back again, is asked for by the action itself too.
+    if !matches!(args.action, Action::Scan(_) | Action::List(_) | Action::Decisions | Action::History(_)) {
+        context.may(&store, Role::Operator, "decide about updates", None)?;
+    }
     match args.action {
         Action::Scan(args) => install::scan(global, &context, &store, &args),
         Action::List(args) => list::run(global, &context, &store, &args),

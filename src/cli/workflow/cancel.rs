@@ -9,6 +9,7 @@ use crate::cli::args::Global;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
+use crate::model::action::Role;
 use crate::model::{JobState, WorkflowState};
 use crate::store::{JobFilter, Store};
 
@@ -25,6 +26,7 @@ pub(super) struct CancelArgs {
 
 pub(super) fn run(global: &Global, context: &Context, store: &Store, args: &CancelArgs) -> Result<Exit, Failure> {
     let run = super::find::run(store, &args.run)?;
+    context.may(store, Role::Operator, "cancel a run", Some(&run.id))?;
     let open = JobFilter { run: Some(run.id.clone()), states: super::queue::OPEN.to_vec(), limit: 1, ..JobFilter::default() };
     if run.state.is_final() && store.jobs(&open)?.is_empty() {
         let why = format!("it has ended already: {}", run.state);

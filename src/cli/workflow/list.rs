@@ -33,7 +33,7 @@ pub(super) fn run(global: &Global, context: &Context, store: &Store) -> Result<E
                     format!("{} {} ago", paint(text::of_run(run.state), run.state), ago((now - at).num_seconds()))
                 }
                 Some(run) => {
-                    let where_ = Seen::read(store, &run.id)?.map(|seen| seen.summary()).unwrap_or_default();
+                    let where_ = Seen::read(store, &run.id)?.map(|seen| seen.summary(now)).unwrap_or_default();
                     format!("{}: {where_}", paint(text::of_run(run.state), run.state))
                 }
             };

@@ -1,7 +1,6 @@
 //! Follows a run to its end: drives it here, or watches what another process makes of it. On a terminal one calm picture, elsewhere
 //! plain lines, or events as JSON. For workflows and for actions that are asked for by hand.
 
-use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +11,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::known::Known;
 use super::seen::{self, Driven, Seen};
 use super::text;
 use crate::apply::Parts;
@@ -21,8 +21,9 @@ use crate::cli::failure::Failure;
 use crate::cli::signals::Signals;
 use crate::cli::style::{Tone, clean, paint};
 use crate::cli::table::Output;
-use crate::model::job::{JobPart, WaitsFor};
-use crate::model::{JobState, StepState, WorkflowState};
+use crate::cli::transfers::{Transfers, transferred};
+use crate::model::job::JobPart;
+use crate::model::{JobState, WorkflowState};
 use crate::store::{JobFilter, Store, StoreError};
 use crate::workflow::{Driver, Event, Which};
 
@@ -135,7 +136,8 @@ async fn watch(parts: &Parts, run: &str, told: &Arc<Told>, signals: &Signals, pa
         let begun = Instant::now();
         if version != Some(now) {
             version = Some(now);
-            known.tell(&parts.store, &seen, told)?;
+            // What was so before is in the picture.
+            known.tell(&parts.store, &seen, told.wants_all(), &|event| told.event(&event))?;
         }
         told.draw(&seen, parts.clock.now());
         if seen.is_over() || signals.stop.is_cancelled() {
@@ -155,57 +157,6 @@ async fn watch(parts: &Parts, run: &str, told: &Arc<Told>, signals: &Signals, pa
     }
 }
 
-/// What was told of a run that somebody else drives.
-#[derive(Default)]
-struct Known {
-    runs: BTreeMap<String, WorkflowState>,
-    steps: BTreeMap<(String, u32), StepState>,
-    jobs: BTreeMap<String, (JobState, Option<WaitsFor>)>,
-    begun: bool,
-}
-
-impl Known {
-    fn tell(&mut self, store: &Store, seen: &Seen, told: &Told) -> Result<(), StoreError> {
-        let first = !std::mem::replace(&mut self.begun, true);
-        self.look(store, seen, &|event| {
-            // What was so before is in the picture.
-            if !first || told.wants_all() {
-                told.event(&event);
-            }
-        })
-    }
-
-    fn look(&mut self, store: &Store, seen: &Seen, tell: &dyn Fn(Event)) -> Result<(), StoreError> {
-        let id = &seen.run.id;
-        for step in &seen.steps {
-            let before = self.steps.insert((id.clone(), step.step), step.state);
-            if before != Some(step.state) && step.state != StepState::Pending {
-                tell(Event::Step {
-                    run: id.clone(),
-                    step: step.step,
-                    name: Arc::clone(&step.name),
-                    state: step.state,
-                    until: step.wake_at,
-                    reason: step.reason.clone(),
-                });
-            }
-        }
-        for job in store.jobs(&JobFilter { run: Some(id.clone()), ..JobFilter::default() })? {
-            let before = self.jobs.insert(job.id.clone(), (job.state, job.waits_for));
-            if before != Some((job.state, job.waits_for)) && job.state != JobState::Pending {
-                tell(Event::Job(Box::new(job)));
-            }
-        }
-        for child in seen.children.values() {
-            self.look(store, child, tell)?;
-        }
-        if self.runs.insert(id.clone(), seen.run.state) != Some(seen.run.state) {
-            tell(Event::Run { run: id.clone(), state: seen.run.state, error: seen.run.error.clone() });
-        }
-        Ok(())
-    }
-}
-
 /// Where what happens is shown.
 struct Told {
     run: String,
@@ -215,6 +166,7 @@ struct Told {
     /// The picture on a terminal.
     picture: Option<ProgressBar>,
     drawn: Mutex<String>,
+    transfers: Transfers,
     failures: AtomicUsize,
     stops: AtomicUsize,
 }
@@ -237,6 +189,7 @@ impl Told {
             verbose: global.verbose > 0,
             picture,
             drawn: Mutex::default(),
+            transfers: Transfers::default(),
             failures: AtomicUsize::new(0),
             stops: AtomicUsize::new(0),
         }
@@ -281,6 +234,16 @@ impl Told {
                 _ => {}
             }
         }
+        match event {
+            Event::Progress { job, device, progress, .. } => {
+                let line = self.transfers.note(job, device, *progress);
+                if self.picture.is_none() && self.transfers.is_time() {
+                    self.line(&format!("    {line}"));
+                }
+            }
+            Event::Job(job) => drop(self.transfers.ended(job)),
+            Event::Run { .. } | Event::Step { .. } => {}
+        }
         if let Some(line) = self.words(event) {
             self.line(&line);
         }
@@ -291,6 +254,7 @@ impl Told {
         let because = |reason: &Option<String>| reason.as_ref().map(|text| format!(": {}", clean(text))).unwrap_or_default();
         match event {
             _ if self.picture.is_some() => None,
+            Event::Progress { .. } => None,
             Event::Run { run, .. } if *run == self.run => None,
             Event::Run { run, state, error } => {
                 let line = paint(text::of_run(*state), format!("{state:11}"));
@@ -364,6 +328,7 @@ fn value(event: &Event) -> Value {
         Event::Step { run, step, name, state, until, reason } => {
             json!({ "event": "step", "run": run, "step": step + 1, "name": name, "state": state, "until": until, "reason": reason })
         }
+        Event::Progress { job, device, progress, .. } => transferred(job, device, *progress),
         Event::Job(job) => {
             let mut value = seen::job(job);
             if let Some(members) = value.as_object_mut() {
@@ -401,6 +366,12 @@ fn conclude(global: &Global, parts: &Parts, seen: &Seen, interrupted: bool) -> R
             crate::cli::say(format!("To go on where it stopped: rmm workflow resume {}", run.id));
         }
     } else if seen.driven == Driven::Nobody {
+        let half = under_way(&parts.store, seen)?;
+        if !half.is_empty() {
+            let devices = crate::cli::style::count(half.len(), "device", "devices");
+            let named = super::status::named(&half, global.verbose > 0);
+            crate::cli::say(format!("Ended at once: what was under way on {devices} may be half done until somebody goes on: {named}"));
+        }
         crate::cli::say(format!("To go on: rmm workflow resume {}   (a running daemon does so by itself)", run.id));
     } else {
         crate::cli::say(format!(
@@ -409,6 +380,16 @@ fn conclude(global: &Global, parts: &Parts, seen: &Seen, interrupted: bool) -> R
         ));
     }
     Ok(exit)
+}
+
+/// Devices on which something was under way, in the run and those within it.
+fn under_way(store: &Store, seen: &Seen) -> Result<Vec<String>, StoreError> {
+    let running = JobFilter { run: Some(seen.run.id.clone()), states: vec![JobState::Running], ..JobFilter::default() };
+    let mut names: Vec<String> = store.jobs(&running)?.iter().map(|job| job.device.to_string()).collect();
+    for child in seen.children.values() {
+        names.extend(under_way(store, child)?);
+    }
+    Ok(names)
 }
 
 /// The exit code that goes with how a run stands.

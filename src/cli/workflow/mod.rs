@@ -4,6 +4,7 @@ mod approve;
 mod cancel;
 mod dry_run;
 mod find;
+mod known;
 mod list;
 pub(super) mod live;
 mod mermaid;

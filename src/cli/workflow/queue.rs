@@ -11,6 +11,7 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::style::{Tone, clean, count, paint};
 use crate::cli::table::{Output, Table};
+use crate::model::action::Role;
 use crate::model::job::JobPart;
 use crate::model::{Job, JobState};
 use crate::store::{JobFilter, Store, StoreError};
@@ -84,7 +85,8 @@ fn list(global: &Global, context: &Context, jobs: &[Job]) -> Result<(), Failure>
             let state = match job.state {
                 JobState::Running => {
                     let since = job.started_at.map(|at| format!(" since {}", words::moment(at, now))).unwrap_or_default();
-                    paint(Tone::Change, format!("under way{since}"))
+                    let far = job.progress().map(|far| format!(", {}", crate::cli::transfers::words(far))).unwrap_or_default();
+                    paint(Tone::Change, format!("under way{since}{far}"))
                 }
                 JobState::Waiting => paint(Tone::Held, text::waits(job, now)),
                 _ => match job.wake_at.filter(|at| *at > now) {
@@ -131,6 +133,7 @@ fn cancel(global: &Global, context: &Context, store: &Store, text: &str, reason:
     let refuse = |why: &str, advice: Option<String>| {
         Failure::from(Problem::NotCancellable { what: format!("job {}", job.id), why: why.to_owned(), advice })
     };
+    context.may(store, Role::Operator, "cancel an action", Some(&job.run))?;
     let reason = reason.filter(|text| !text.trim().is_empty());
     let reason = reason
         .map_or_else(|| format!("cancelled by {}", context.actor.user), |text| format!("cancelled by {}: {text}", context.actor.user));

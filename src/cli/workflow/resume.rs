@@ -9,6 +9,7 @@ use crate::cli::args::Global;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
+use crate::cli::style::clean;
 use crate::model::job::WaitsFor;
 use crate::model::{JobState, StepState, WorkflowState};
 use crate::store::{JobFilter, Store};
@@ -31,6 +32,8 @@ pub(super) struct ResumeArgs {
 
 pub(super) fn run(global: &Global, context: &Context, store: &Store, args: &ResumeArgs) -> Result<Exit, Failure> {
     let run = super::find::run(store, &args.run)?;
+    let needs = super::run::role(&context.set, &run.steps, 0);
+    context.may(store, needs, &format!("resume {}", clean(&run.workflow)), Some(&run.id))?;
     let parts = context.parts(store);
     let refuse = |why: String| Problem::NotResumable { run: run.id.clone(), why };
     match run.state {

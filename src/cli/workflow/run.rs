@@ -18,6 +18,7 @@ use crate::cli::style::{clean, count};
 use crate::cli::table::{Output, document};
 use crate::diagnose::did_you_mean;
 use crate::model::action::ActsOn;
+use crate::model::action::Role;
 use crate::model::workflow::Work;
 use crate::model::workflow_run::Cause;
 use crate::model::{Reboot, Risk, Step, WorkflowState};
@@ -75,6 +76,8 @@ pub(super) fn run(global: &Global, context: &Context, store: &Store, args: &RunA
     if args.dry_run {
         return dry_run::show(global, &parts, &workflow, &cause);
     }
+    let needs = role(&context.set, &workflow.steps, 0);
+    context.may(store, needs, &format!("run {}", clean(&workflow.name)), None)?;
     if !args.yes {
         confirm(&parts, &workflow.name, &workflow.steps, args.device.as_deref())?;
     }
@@ -90,6 +93,18 @@ pub(super) fn run(global: &Global, context: &Context, store: &Store, args: &RunA
         return detached(global, store, &run.id, state);
     }
     live::follow(global, &parts, &run.id, live::usual(store)?)
+}
+
+/// The role that steps take together: what their actions take, those of workflows within them too.
+pub(super) fn role(set: &PolicySet, steps: &[Step], depth: usize) -> Role {
+    let of = |step: &Step| match &step.work {
+        Work::Action(call) => set.catalog.actions.get(&call.action).map_or(Role::Operator, |def| def.role),
+        Work::Workflow { name, .. } if depth < DEEPEST => {
+            set.workflows.get(&**name).map_or(Role::Operator, |inner| role(set, &inner.steps, depth + 1))
+        }
+        _ => Role::Operator,
+    };
+    steps.iter().map(of).max().unwrap_or(Role::Operator)
 }
 
 fn detached(global: &Global, store: &Store, id: &str, state: WorkflowState) -> Result<Exit, Failure> {

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
+use super::words;
 use crate::model::workflow::Work;
 use crate::model::workflow_run::JobCounts;
 use crate::model::{Job, JobState, StepRun, StepState, WorkflowRun, WorkflowState};
@@ -180,15 +182,19 @@ impl Seen {
     }
 
     /// Where it stands, for a list.
-    pub(super) fn summary(&self) -> String {
+    pub(super) fn summary(&self, now: DateTime<Utc>) -> String {
         let (done, all) = self.progress();
         if self.run.state == WorkflowState::Queued {
             return "waits for an earlier run".into();
         }
-        let now = self.steps.iter().find(|step| matches!(step.state, StepState::Running | StepState::Waiting));
-        match now {
+        let here = self.steps.iter().find(|step| matches!(step.state, StepState::Running | StepState::Waiting));
+        match here {
             Some(step) if !self.run.state.is_final() => {
                 let place = format!("{} of {all}: {}", step.step + 1, step.name);
+                let later = self.run.steps.get(step.step as usize).and_then(|step| step.not_before).filter(|at| *at > now);
+                if let Some(at) = later {
+                    return format!("{place}, waits {}", words::until(at, now));
+                }
                 match &step.reason {
                     Some(reason) if step.state == StepState::Waiting => format!("{place}, {reason}"),
                     _ => place,
@@ -205,6 +211,6 @@ pub(super) fn job(job: &Job) -> Value {
         "job": job.id, "run": job.run, "step": job.step + 1, "device": Some(&*job.device).filter(|name| !name.is_empty()),
         "action": job.action, "part": job.part, "state": job.state, "waitsFor": job.waits_for, "until": job.wake_at,
         "expiresAt": job.expires_at, "priority": job.priority, "attempt": job.attempt, "createdAt": job.created_at,
-        "startedAt": job.started_at, "finishedAt": job.finished_at, "reason": job.reason,
+        "startedAt": job.started_at, "finishedAt": job.finished_at, "reason": job.reason, "progress": job.progress(),
     })
 }

@@ -111,7 +111,7 @@ fn list(global: &Global, context: &Context, store: &Store, args: &StatusArgs) ->
                 json!(paint(text::of_run(run.state), run.state)),
                 json!(ago((now - run.finished_at.unwrap_or(run.created_at)).num_seconds())),
                 json!(words::cause(&run.cause, &run.actor.user)),
-                json!(seen.summary()),
+                json!(seen.summary(now)),
             ]
         } else {
             vec![

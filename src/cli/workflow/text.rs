@@ -223,6 +223,11 @@ fn state_of(row: &StepRun, declared: &Step, c: JobCounts, now: DateTime<Utc>) ->
         StepState::Running if matches!(declared.work, Work::Workflow { .. }) => {
             parts.push((Tone::Change, "waits for the end of its run".into()));
         }
+        StepState::Running if declared.not_before.is_some_and(|at| at > now) => {
+            let devices = count(c.total(), "device", "devices");
+            let until = declared.not_before.map(|at| words::until(at, now)).unwrap_or_default();
+            parts.push((Tone::Held, format!("on {devices}, waits {until}")));
+        }
         StepState::Running => {
             if c.total() > 1 {
                 parts.push((Tone::Change, bar(c)));
@@ -307,6 +312,9 @@ pub(super) fn busy(job: &Job, indent: usize, now: DateTime<Utc>) -> Line {
     let undo = if job.part == JobPart::Rollback { "is undone, " } else { "" };
     let line = Line::new(indent).add(Tone::Plain, name.as_ref()).add(Tone::Plain, "  ");
     if job.state == JobState::Running {
+        if let Some(progress) = job.progress() {
+            return line.add(Tone::Dim, format!("{undo}{}", crate::cli::transfers::words(progress)));
+        }
         let since = job.started_at.map(|at| format!("for {}", ago((now - at).num_seconds()))).unwrap_or_default();
         return line.add(Tone::Dim, format!("{undo}under way {since}"));
     }

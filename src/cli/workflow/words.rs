@@ -123,6 +123,9 @@ pub(super) fn details(step: &Step) -> Vec<String> {
     if let Some(delay) = step.delay.filter(|delay| delay.as_seconds() > 0) {
         words.push(format!("waits for {delay} first"));
     }
+    if let Some(at) = step.not_before {
+        words.push(format!("not before {}", at.format("%F %H:%M UTC")));
+    }
     if let Some(when) = &step.when {
         words.push(format!("only where {when}"));
     }

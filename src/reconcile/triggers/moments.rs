@@ -9,6 +9,7 @@ use serde_json::json;
 use super::Triggers;
 use crate::model::workflow_run::Cause;
 use crate::model::{Trigger, Workflow};
+use crate::reconcile::blocking::audit;
 use crate::store::StoreError;
 use crate::time::{Ran, Schedule};
 
@@ -74,6 +75,13 @@ impl Triggers {
         let is_moment = |schedule: &Schedule| schedule.next(at - TimeDelta::seconds(1)) == Some(at);
         let outcome = match workflow {
             Some(workflow) if !schedules(workflow).any(|(known, schedule)| known == name && is_moment(schedule)) => "not of this schedule",
+            Some(workflow) if workflow.start_within.is_some_and(|within| self.parts.clock.now() - at > within.delta()) => {
+                let within = workflow.start_within.map(|within| within.to_string());
+                let details = json!({ "at": at, "startWithin": within, "because": "its moment was missed" });
+                tracing::warn!(workflow = &*workflow.name, at = %at, "a moment was missed, and it is too late to make up for it");
+                self.parts.store.audit(&audit(&self.parts.actor, self.parts.clock.now(), "workflow.missed", &workflow.name, details))?;
+                "missed"
+            }
             Some(workflow) => {
                 let moment = at.to_rfc3339_opts(SecondsFormat::Secs, true);
                 let data = json!({ "at": moment });

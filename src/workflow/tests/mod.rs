@@ -1,5 +1,6 @@
 //! Runs over this machine itself, standing in for several devices, each with a directory of its own. The clock is passed in.
 
+mod later;
 mod queue;
 mod steps;
 mod time;

@@ -117,6 +117,24 @@ fn of_the_moments_that_were_missed_the_last_one_has_its_run() {
     assert!(cause.len() == 1 && cause[0].starts_with("schedule:") && cause[0].ends_with("T02:00:00Z"), "{cause:?}");
 }
 
+#[test]
+fn a_moment_that_was_missed_for_too_long_is_left_out_where_the_workflow_says_so() {
+    let yard = Yard::new(&["a"]);
+    devices(&yard, &[("a", "Known")]);
+    yard.file("scripts/mark.rhai", MARK);
+    let soon = marking(&yard, "Soon", "'Schedule: 0 3 1 * *'", "on: [Known], ").replace("  steps:", "  startWithin: 1s\n  steps:");
+    let late = marking(&yard, "Late", "'Schedule: Daily 02:00'", "on: [Known], ").replace("  steps:", "  startWithin: 2d\n  steps:");
+    yard.file("workflows/w.yaml", &format!("{soon}{late}"));
+    yard.once().ends(0);
+    yard.sql("UPDATE Schedules SET Due = Due - 5184000000, Ran = NULL WHERE Name LIKE 'workflow %' RETURNING Name");
+    yard.once().ends(0);
+    assert_eq!(marks(&yard), ["Late"]);
+    assert_eq!(yard.sql("SELECT Outcome FROM Schedules WHERE Name = 'workflow Soon'"), ["missed"]);
+    assert_eq!(yard.sql("SELECT Target FROM AuditLog WHERE Action = 'workflow.missed'"), ["Soon"]);
+    yard.once().ends(0);
+    assert_eq!(marks(&yard), ["Late"]);
+}
+
 /// A client of its own, as anybody may write one: status, and body.
 fn post(url: &str, signature: Option<&str>, body: &str) -> (u16, String) {
     let mut request = std::process::Command::new("curl");
@@ -137,6 +155,35 @@ fn sign(secret: &str, time: u64, body: &str) -> String {
     let script = r#"printf '%s.%s' "$1" "$2" | openssl dgst -sha256 -hmac "$3" -r | cut -d' ' -f1"#;
     let output = std::process::Command::new("sh").args(["-c", script, "sh", &time.to_string(), body, secret]).output().unwrap();
     format!("t={time},v1={}", String::from_utf8(output.stdout).unwrap().trim())
+}
+
+#[test]
+fn a_request_that_was_left_out_is_known_to_the_next_process_too() {
+    let yard = Yard::new(&["a"]);
+    devices(&yard, &[("a", "Known")]);
+    yard.file("workflows/w.yaml", "Slow:\n  trigger: 'Webhook: slow'\n  concurrency: skip\n  steps: [{name: Sign-off, approval: {}}]\n");
+    let port = port();
+    yard.file("rmm.toml", &format!("[daemon]\nlisten = \"127.0.0.1:{port}\"\n"));
+    let variables = [("RMM_SECRET_WEBHOOK_SLOW", "a secret of ours")];
+    let url = format!("http://127.0.0.1:{port}/hooks/slow");
+    let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let signed = |body: &str| sign("a secret of ours", time, body);
+    let (first, second) = (r#"{"n": 1}"#, r#"{"n": 2}"#);
+    let daemon = yard.daemon_with(&variables);
+    daemon.says("at work");
+    daemon.until("the first", || post(&url, Some(&signed(first)), first).0 == 202);
+    let left_out = post(&url, Some(&signed(second)), second);
+    assert!(left_out.0 == 202 && left_out.1.contains("skipped"), "{left_out:?}");
+    daemon.kill();
+    yard.sql("UPDATE WorkflowRuns SET State = 'cancelled' RETURNING Id");
+    let daemon = yard.daemon_with(&variables);
+    daemon.says("at work");
+    daemon.until("an answer", || post(&url, None, second).0 == 401);
+    assert_eq!(post(&url, Some(&signed(second)), second).0, 409);
+    assert_eq!(yard.sql("SELECT count(*) FROM WorkflowRuns"), ["1"]);
+    let third = r#"{"n": 3}"#;
+    assert_eq!(post(&url, Some(&signed(third)), third).0, 202);
+    assert_eq!(yard.sql("SELECT count(*) FROM WorkflowRuns"), ["2"]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
-use rmm::apply::{Allowed, Ask, End, Part, Parts, act, act_together};
+use rmm::apply::{Allowed, Ask, End, Listener, Part, Parts, act, act_together};
 use rmm::model::action::By;
 use rmm::model::{ActionCall, Platform};
 use rmm::script::{Recorder, ScriptError, SharedHost, shown};
@@ -91,6 +91,7 @@ async fn once(parts: &Parts, action: &str, params: &Value) {
         timeout: None,
         part: Part::Run,
         leased: false,
+        on: Listener::default(),
     };
     let cancel = CancellationToken::new();
     let acted = if together {
