@@ -5,6 +5,7 @@
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use secrecy::SecretString;
 
@@ -12,6 +13,7 @@ use super::Redactor;
 use super::commands::Commands;
 use super::vault::{Identities, Unlock, Vault, VaultError};
 use crate::diagnose::{Category, Diagnose};
+use crate::model::Sealed;
 
 /// No secret is longer.
 pub(super) const MAX_BYTES: u64 = 64 * 1024;
@@ -171,6 +173,12 @@ impl SecretStore {
         let (state, vault) = (root.join(".rmm"), Vault::new(root));
         let identities = Identities::of_user(vault.identity(), unlock);
         Self { directory: state.join("secrets"), commands: Commands::new(&config_folder()), vault, identities, redactor }
+    }
+
+    /// The same, where the encrypted secrets are those of a commit; of the folder where that is nothing. Keys stay those of this machine.
+    #[must_use]
+    pub fn sealed_in(&self, sealed: Option<Arc<Sealed>>) -> Self {
+        Self { vault: self.vault.of_commit(sealed), ..self.clone() }
     }
 
     /// The encrypted secrets of the repository.

@@ -9,6 +9,7 @@ mod recipients;
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
@@ -16,6 +17,8 @@ use secrecy::{ExposeSecret, SecretString};
 pub use identities::{Identities, Unlock};
 pub use index::{Entry, Index};
 pub use recipients::{Recipient, Recipients};
+
+use crate::model::Sealed;
 
 /// No secret is longer.
 pub(super) const MOST_BYTES: u64 = 64 * 1024;
@@ -65,6 +68,12 @@ pub enum VaultError {
         /// What is wrong.
         reason: String,
     },
+    /// Encrypted secrets that are not changed here.
+    #[error("the encrypted secrets come with commit {commit} of the branch that is followed: they are not changed here")]
+    Followed {
+        /// Short commit.
+        commit: String,
+    },
     /// A key file that others may read.
     #[error("the key {} is refused: {reason}", path.display())]
     Exposed {
@@ -83,6 +92,7 @@ impl crate::diagnose::Diagnose for VaultError {
             Self::Locked { .. } => "RMM0808",
             Self::Damaged { .. } => "RMM0809",
             Self::Exposed { .. } => "RMM0810",
+            Self::Followed { .. } => "RMM0813",
         }
     }
 
@@ -101,6 +111,9 @@ impl crate::diagnose::Diagnose for VaultError {
                                     secrets/identity.age; one who has a key lets you in with `rmm secrets recipients add KEY`"
                 .into(),
             Self::Damaged { .. } => "take the file from an earlier commit, or set the secret anew: rmm secrets set NAME".into(),
+            Self::Followed { .. } => "change them in a clone of that branch, commit and push; a value for this machine alone goes into \
+                                      .rmm/secrets or the environment"
+                .into(),
             Self::Exposed { path, .. } => format!("run: chmod 600 {}", path.display()),
         })
     }
@@ -109,44 +122,77 @@ impl crate::diagnose::Diagnose for VaultError {
 /// The encrypted secrets of a repository.
 #[derive(Debug, Clone)]
 pub struct Vault {
+    /// Of this machine.
     folder: PathBuf,
+    /// What a commit holds instead.
+    sealed: Option<Arc<Sealed>>,
 }
 
 impl Vault {
     /// Of the repository at `root`. Nothing needs to exist yet.
     pub fn new(root: &Path) -> Self {
-        Self { folder: root.join("secrets") }
+        Self { folder: root.join("secrets"), sealed: None }
     }
 
-    /// The folder of encrypted secrets.
-    pub fn folder(&self) -> &Path {
-        &self.folder
+    /// The same with what a commit holds, in place of the folder.
+    pub(super) fn of_commit(&self, sealed: Option<Arc<Sealed>>) -> Self {
+        Self { folder: self.folder.clone(), sealed }
     }
 
-    /// The file of a secret.
-    pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.join(format!("{name}.age"))
+    /// Refuses where the secrets are those of a commit that is followed.
+    pub fn may_change(&self) -> Result<(), VaultError> {
+        self.sealed.as_ref().map_or(Ok(()), |sealed| Err(VaultError::Followed { commit: sealed.commit.clone() }))
     }
 
-    /// The key that a passphrase opens.
+    /// Where a file is, for messages too: of a commit as Git names it.
+    fn place(&self, file: &str) -> PathBuf {
+        match &self.sealed {
+            None => self.folder.join(file),
+            Some(sealed) => PathBuf::from(format!("{}:secrets/{file}", sealed.commit)),
+        }
+    }
+
+    /// What a file holds; nothing where there is none.
+    fn read(&self, file: &str, most: u64) -> Result<Option<Vec<u8>>, VaultError> {
+        let failed = |reason: String| VaultError::File { path: self.place(file), reason };
+        let Some(sealed) = &self.sealed else {
+            return match file::read(&self.folder.join(file), most) {
+                Ok(bytes) => Ok(Some(bytes)),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(failed(error.to_string())),
+            };
+        };
+        match sealed.files.get(file) {
+            Some(bytes) if bytes.len() as u64 > most => Err(failed(format!("it is larger than {most} bytes"))),
+            found => Ok(found.cloned()),
+        }
+    }
+
+    /// The key that a passphrase opens: always the machine's.
     pub fn identity(&self) -> PathBuf {
-        self.path(IDENTITY)
+        self.folder.join(format!("{IDENTITY}.age"))
     }
 
     /// Whether the secret is kept here.
     pub fn holds(&self, name: &str) -> bool {
-        name != IDENTITY && self.path(name).is_file()
+        let file = format!("{name}.age");
+        name != IDENTITY
+            && self.sealed.as_ref().map_or_else(|| self.folder.join(&file).is_file(), |sealed| sealed.files.contains_key(&file))
     }
 
     /// The names of all secrets that are kept here, sorted.
     pub fn names(&self) -> Result<Vec<String>, VaultError> {
-        let entries = match std::fs::read_dir(&self.folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(VaultError::File { path: self.folder.clone(), reason: error.to_string() }),
+        let files: Vec<String> = match &self.sealed {
+            Some(sealed) => sealed.files.keys().cloned().collect(),
+            None => match std::fs::read_dir(&self.folder) {
+                Ok(entries) => entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect(),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+                Err(error) => return Err(VaultError::File { path: self.folder.clone(), reason: error.to_string() }),
+            },
         };
-        let mut names: Vec<String> = entries
-            .filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_suffix(".age").map(str::to_owned))
+        let mut names: Vec<String> = files
+            .iter()
+            .filter_map(|file| file.strip_suffix(".age").map(str::to_owned))
             .filter(|name| name != IDENTITY && super::secrets::is_name(name))
             .collect();
         names.sort();
@@ -155,42 +201,42 @@ impl Vault {
 
     /// Whom secrets are encrypted for.
     pub fn recipients(&self) -> Result<Recipients, VaultError> {
-        Recipients::read(&self.folder.join("recipients.txt"))
+        const FILE: &str = "recipients.txt";
+        Recipients::read(&self.place(FILE), self.read(FILE, recipients::MOST_BYTES)?)
     }
 
     /// What is known of each secret beside its value.
     pub fn index(&self) -> Result<Index, VaultError> {
-        Index::read(&self.folder.join("index.toml"))
+        const FILE: &str = "index.toml";
+        Index::read(&self.place(FILE), self.read(FILE, index::MOST_BYTES)?)
     }
 
     /// Decrypts a secret; nothing where it is not kept here.
     pub fn open(&self, name: &str, identities: &Identities) -> Result<Option<SecretString>, VaultError> {
-        let path = self.path(name);
         if name == IDENTITY {
             return Ok(None);
         }
-        let bytes = match file::read(&path, MOST_ENCRYPTED) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(VaultError::File { path, reason: error.to_string() }),
-        };
-        decrypt(&path, &bytes, identities).map(Some)
+        let file = format!("{name}.age");
+        let bytes = self.read(&file, MOST_ENCRYPTED)?;
+        bytes.map(|bytes| decrypt(&self.place(&file), &bytes, identities)).transpose()
     }
 
     /// Encrypts a value for these recipients; an earlier value is replaced at once or not at all.
     pub fn seal(&self, name: &str, value: &SecretString, recipients: &Recipients) -> Result<(), VaultError> {
-        let path = self.path(name);
+        self.may_change()?;
+        let path = self.place(&format!("{name}.age"));
         let text = encrypt(&path, value, recipients)?;
         file::replace(&path, &text, 0o644).map_err(|error| VaultError::File { path, reason: error.to_string() })
     }
 
     /// Encrypts all secrets anew for these recipients, every one read before the first is written. Gives their names.
     pub fn reseal(&self, recipients: &Recipients, identities: &Identities) -> Result<Vec<String>, VaultError> {
+        self.may_change()?;
         let names = self.names()?;
         let mut texts = Vec::with_capacity(names.len());
         for name in &names {
             if let Some(value) = self.open(name, identities)? {
-                let path = self.path(name);
+                let path = self.place(&format!("{name}.age"));
                 texts.push((encrypt(&path, &value, recipients)?, path));
             }
         }
@@ -202,7 +248,8 @@ impl Vault {
 
     /// Removes a secret and what is known of it; false where there is none.
     pub fn remove(&self, name: &str) -> Result<bool, VaultError> {
-        let path = self.path(name);
+        self.may_change()?;
+        let path = self.place(&format!("{name}.age"));
         match std::fs::remove_file(&path) {
             Ok(()) => {}
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),

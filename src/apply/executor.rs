@@ -21,7 +21,7 @@ use crate::model::run::{Actor, ChangeState, Run, RunChange, RunState};
 use crate::repo::PolicySet;
 use crate::store::{Owner, Step, Store, StoreError};
 use crate::time::Clock;
-use crate::transport::Sessions;
+use crate::transport::{Places, Sessions};
 
 /// How long a lease holds without a sign of life. The process's end frees it at once on the same machine.
 pub(super) const LEASE: chrono::TimeDelta = chrono::TimeDelta::minutes(2);
@@ -284,7 +284,10 @@ impl Executor {
         allowed: usize,
         finished: &mut Finished,
     ) -> Result<BTreeMap<String, DeviceOutcome>, ApplyError> {
-        let places = Arc::new(Semaphore::new(self.options.concurrency.max(1) as usize));
+        // As many once more behind shares: what is switched off there holds up nobody who is reached directly, and a change that
+        // does harm still meets few devices before that shows.
+        let most = self.options.concurrency as usize;
+        let places = Places::new(most, most);
         let mut sites: HashMap<String, Arc<Semaphore>> = HashMap::new();
         let failures = Arc::new(AtomicUsize::new(failures_before));
         let outcomes = Arc::new(Mutex::new(BTreeMap::new()));
@@ -292,7 +295,8 @@ impl Executor {
         let mut tasks: JoinSet<Result<(), StoreError>> = JoinSet::new();
         let mut fatal = None;
         for (device, changes) in work {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
+            let transport = self.set.devices.get(&device).map(|device| self.set.transport(device));
+            let Some(place) = places.take(transport.unwrap_or_default()).await else { break };
             while let Some(done) = tasks.try_join_next() {
                 fatal = fatal.or(done.ok().and_then(Result::err));
             }

@@ -14,7 +14,7 @@ use crate::diagnose::{Category, Diagnose};
 use crate::model::Facts;
 use crate::model::operation::{Operation, Reply};
 use crate::script::{Host, HostError};
-use crate::transport::{Command, Session, TransportError};
+use crate::transport::{Command, Output, Session, TransportError};
 
 /// Carries out operations over an open session. Lives on a blocking thread and waits there for the async side.
 pub(super) struct LiveHost {
@@ -78,12 +78,20 @@ impl LiveHost {
     }
 
     fn carry_out(&mut self, operation: &Operation) -> Result<Reply, HostError> {
-        let rendered = crate::script::render(operation, self.session.shell());
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let shell = self.session.shell();
+        let rendered = crate::script::render_told(operation, shell);
+        let reply = |output: &Output| {
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            let Some(stdout) = crate::script::told(shell, output.code, &output.stdout) else {
+                let message = "PowerShell ended without an error and said nothing at all: whether the script ran is not known".into();
+                return Err(HostError::Transport { code: "RMM0431", category: Category::Configuration, message });
+            };
+            Ok(Reply { code: output.code, stdout: text(stdout), stderr: text(&output.stderr) })
+        };
         let Some(doing) = &mut self.doing else {
             let command = Command { line: rendered.line, input: rendered.input.unwrap_or_default(), elevate: true, ..Command::default() };
             let output = self.runtime.block_on(self.session.run(command, &self.abort)).map_err(|error| told(&error))?;
-            return Ok(Reply { code: output.code, stdout: text(&output.stdout), stderr: text(&output.stderr) });
+            return reply(&output);
         };
         if doing.exposes(operation) {
             let message = "a secret would stand among the arguments of a program, where everybody on the device can read it; send it with \
@@ -103,7 +111,7 @@ impl LiveHost {
             };
             self.runtime.block_on(self.session.run(command, &self.abort)).map_err(|error| told(&error))?
         };
-        Ok(Reply { code: output.code, stdout: text(&output.stdout), stderr: text(&output.stderr) })
+        reply(&output)
     }
 
     fn record(&mut self, line: String, answer: &Result<Reply, HostError>) {

@@ -47,11 +47,16 @@ impl Parts {
         }
     }
 
-    /// Goes on with another policy set. Sessions stay open, unless it says otherwise how they are opened.
+    /// Goes on with another policy set and the secrets of its commit. Sessions stay open, unless it says otherwise how they are
+    /// opened or brings other secrets.
     pub fn take(&mut self, set: Arc<PolicySet>) {
         let old = std::mem::replace(&mut self.set, set);
-        if old.config.connections != self.set.config.connections || old.config.security != self.set.config.security {
-            self.sessions = super::renewed(&self.sessions, &self.set);
+        let other_secrets = old.sealed != self.set.sealed;
+        if other_secrets {
+            self.secrets = Arc::new(self.secrets.sealed_in(self.set.sealed.clone()));
+        }
+        if other_secrets || old.config.connections != self.set.config.connections || old.config.security != self.set.config.security {
+            self.sessions = super::renewed(&self.sessions, &self.set, &self.secrets);
         }
     }
 

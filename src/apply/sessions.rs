@@ -11,9 +11,9 @@ pub fn sessions(set: &PolicySet, secrets: &Arc<SecretStore>) -> Arc<Sessions> {
     Arc::new(Sessions::new(options(set), Arc::clone(secrets) as _))
 }
 
-/// The same for another policy set of the same repository. Simulated devices stay as they are.
-pub fn renewed(sessions: &Sessions, set: &PolicySet) -> Arc<Sessions> {
-    Arc::new(sessions.renewed(options(set)))
+/// The same for another policy set of the same repository, with its secrets. Simulated devices stay as they are.
+pub fn renewed(sessions: &Sessions, set: &PolicySet, secrets: &Arc<SecretStore>) -> Arc<Sessions> {
+    Arc::new(sessions.renewed(options(set), Arc::clone(secrets) as _))
 }
 
 fn options(set: &PolicySet) -> SessionOptions {

@@ -73,8 +73,14 @@ impl Context {
         let loaded = follower.load(&good, &load_options(global, &self.root), &self.local)?;
         let sources = loaded.sources.clone();
         let set = crate::reconcile::judge(loaded);
-        self.set = Arc::new(set.map_err(|problems| Failure { exit: Exit::InvalidConfiguration, problems, sources })?);
+        self.take(Arc::new(set.map_err(|problems| Failure { exit: Exit::InvalidConfiguration, problems, sources })?));
         Ok(())
+    }
+
+    /// Goes on with this policy set and the secrets of its commit.
+    pub(super) fn take(&mut self, set: Arc<PolicySet>) {
+        self.secrets = Arc::new(self.secrets.sealed_in(set.sealed.clone()));
+        self.set = set;
     }
 
     fn open_here(global: &Global) -> Result<Self, Failure> {

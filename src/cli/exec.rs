@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::args::Global;
@@ -106,11 +105,12 @@ pub(super) fn run(global: &Global, args: ExecArgs) -> Result<Exit, Failure> {
     store.audit_all(&intents)?;
     let progress = Progress::new(global, "running");
     let total = devices.len();
-    let places = Arc::new(Semaphore::new(args.concurrency.unwrap_or(context.set.config.connections.max_concurrent) as usize));
+    let most = args.concurrency.unwrap_or(context.set.config.connections.max_concurrent) as usize;
+    let places = transport::Places::new(most, most);
     let mut answers = super::signals::block_on(async |signals| {
         let mut tasks = JoinSet::new();
         for device in devices {
-            let (sessions, places, target) = (Arc::clone(&survey.sessions), Arc::clone(&places), target(&context.set, &device));
+            let (sessions, places, target) = (Arc::clone(&survey.sessions), places.clone(), target(&context.set, &device));
             let command = transport::Command {
                 line: line.clone(),
                 elevate: args.elevate,
@@ -119,7 +119,7 @@ pub(super) fn run(global: &Global, args: ExecArgs) -> Result<Exit, Failure> {
             };
             let (stop, elsewhere) = (signals.stop.clone(), Arc::clone(&elsewhere));
             tasks.spawn(async move {
-                let _place = places.acquire().await;
+                let _place = places.take(target.transport()).await;
                 let result = match sessions.open(&target, &stop).await {
                     Ok(session) if session.shell() == Shell::PowerShell => {
                         let (line, input) = (elsewhere.line.clone(), elsewhere.input.clone().unwrap_or_default());

@@ -10,17 +10,17 @@ use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::import::ImportArgs;
+use super::import_write::{Made, compiled, offer, place, refused, targets, valid};
 use super::progress::Progress;
-use super::style::{clean, count};
+use super::style::clean;
 use super::table::{Output, Table};
 use crate::apply::survey::Survey;
-use crate::diagnose::{Diagnose as _, Diagnostic, Level, did_you_mean};
+use crate::diagnose::{Diagnose as _, Diagnostic};
 use crate::model::selector::Match;
 use crate::model::{Device, Facts, Policy, Selector, State};
 use crate::plan::reference::{Reference, Taken, observing, reference, wanted};
 use crate::plan::{PlanOptions, Planner, Scope};
-use crate::repo::{LoadOptions, Loaded, World, compile, fmt};
-use crate::store::AuditEvent;
+use crate::repo::{LoadOptions, World, compile, fmt};
 
 /// What left out is named without -v.
 const SHOWN: usize = 20;
@@ -33,7 +33,7 @@ pub(super) fn run(global: &Global, context: &Context, device: &str, args: &Impor
     let device = super::why::find_device(context, device)?;
     let name = args.name.as_deref().unwrap_or(&device.name);
     let path = place(context, name)?;
-    let targets = target(context, device, args.target.as_deref())?;
+    let targets = targets(context, args.target.as_deref(), json!({ "device": device.name }))?;
     let list = wanted(&context.set, &baseline(context)?, &args.include).map_err(|error| Failure::new(Exit::Usage, error.diagnostic()))?;
     let facts = observe(global, context, device, args, &observing(&context.set, device, &list))?;
     let mut found = reference(&context.set, device, &facts, &list, context.clock.now());
@@ -44,30 +44,16 @@ pub(super) fn run(global: &Global, context: &Context, device: &str, args: &Impor
     if found.settings.is_empty() {
         return Err(refused(format!("nothing that is known of {} makes a policy", device.name), "name settings with --include"));
     }
-    let settings = count(found.settings.len(), "setting", "settings");
-    if args.dry_run {
-        super::say(format!("{path} would have {settings}; nothing was written."));
-        return Ok(Exit::Done);
-    }
-    if !args.yes {
-        super::confirm::ask(&format!("write a policy of {settings} into {path}"), std::slice::from_ref(&device.name), "--yes")?;
-    }
     let text = written(&about, &targets, &found.settings, context)?;
-    // For a group too it has to be valid, before it is there.
-    valid(&compiled(global, context, &path, &text))?;
-    new_file(context, &path, &text)?;
-    super::init::write_schemas(context, false)?;
-    context.store()?.audit(&AuditEvent {
-        at: context.clock.now(),
-        user: Some(context.actor.user.clone()),
-        action: "policy.imported".into(),
-        target: Some(device.name.clone()),
-        details: json!({ "policy": name, "file": path, "settings": found.settings.len() }),
-        ip: Some(context.actor.from.clone()),
-        success: true,
-    })?;
-    super::say(format!("Wrote {settings} into {path}. It only reports. Next: rmm plan {} --compliant", crate::script::quote(&device.name)));
-    Ok(Exit::Done)
+    let made = Made {
+        path: &path,
+        text: &text,
+        settings: found.settings.len(),
+        of: &device.name,
+        recorded: json!({ "policy": name, "file": path, "settings": found.settings.len() }),
+        next: &format!("rmm plan {} --compliant", crate::script::quote(&device.name)),
+    };
+    offer(global, context, &made, args)
 }
 
 /// What the file is about.
@@ -75,40 +61,6 @@ struct About<'a> {
     name: &'a str,
     device: &'a Device,
     path: &'a Arc<str>,
-}
-
-fn refused(message: impl Into<String>, advice: &str) -> Failure {
-    Failure::new(Exit::Refused, Diagnostic::error("RMM0563", message).advice(advice))
-}
-
-/// Where the policy goes: a file that is not there yet.
-pub(super) fn place(context: &Context, name: &str) -> Result<Arc<str>, Failure> {
-    if let Some(why) = crate::repo::bad_name(name) {
-        return Err(Failure::usage(format!("a policy cannot be named '{}': {why}", name.escape_debug()), "name it with --name"));
-    }
-    if let Some(known) = context.set.policies.iter().find(|policy| &*policy.name == name) {
-        let problem = Diagnostic::error("RMM0563", format!("the policy '{name}' exists already")).related(&known.place, "declared here");
-        return Err(Failure::new(Exit::Refused, problem.advice("name another with --name, or remove this one")));
-    }
-    let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_') { c.to_ascii_lowercase() } else { '-' };
-    let file: String = name.chars().map(plain).collect();
-    let file = file.trim_matches(['-', '.']);
-    let path = format!("policies/{}.yaml", if file.is_empty() { "reference" } else { file });
-    if std::fs::symlink_metadata(context.root.join(&path)).is_ok() {
-        return Err(refused(format!("{path} exists already"), "name another policy with --name, or remove this file"));
-    }
-    Ok(path.into())
-}
-
-/// Whom the policy is for.
-fn target(context: &Context, device: &Device, group: Option<&str>) -> Result<Value, Failure> {
-    let Some(group) = group else { return Ok(json!([{ "device": device.name }])) };
-    if group != "*" && !context.set.groups.contains_key(group) {
-        let near = did_you_mean(group, context.set.groups.keys().map(String::as_str));
-        let advice = near.map_or_else(|| "`rmm devices groups` lists them".to_owned(), |near| format!("did you mean '{near}'?"));
-        return Err(Failure::new(Exit::Usage, Diagnostic::error("RMM0108", format!("there is no group '{group}'")).advice(advice)));
-    }
-    Ok(json!([group]))
 }
 
 /// The policies of the pack.
@@ -188,28 +140,6 @@ fn prove(global: &Global, context: &Context, about: &About<'_>, facts: &Facts, f
     Ok(())
 }
 
-/// The repository as it would be with the file.
-pub(super) fn compiled(global: &Global, context: &Context, path: &Arc<str>, text: &str) -> Loaded {
-    let options = super::context::load_options(global, &context.root);
-    let loaded = crate::repo::load(&options);
-    let mut files: Vec<(Arc<str>, String)> = loaded
-        .sources
-        .iter()
-        .filter(|(file, _)| !file.starts_with("builtin:"))
-        .map(|(file, text)| (Arc::clone(file), text.clone()))
-        .collect();
-    files.push((Arc::clone(path), text.to_owned()));
-    compile(files, &options, World { catalog: Some(Arc::clone(&context.set.catalog)), ..World::default() })
-}
-
-pub(super) fn valid(loaded: &Loaded) -> Result<(), Failure> {
-    let errors: Vec<Diagnostic> = loaded.problems.iter().filter(|problem| problem.level == Level::Error).cloned().collect();
-    if loaded.set.is_some() && errors.is_empty() {
-        return Ok(());
-    }
-    Err(Failure { exit: Exit::InvalidConfiguration, problems: errors, sources: Arc::clone(&loaded.sources) })
-}
-
 /// The file, in canonical form.
 fn written(about: &About<'_>, targets: &Value, settings: &[Taken], context: &Context) -> Result<String, Failure> {
     let mut values = Map::new();
@@ -236,19 +166,6 @@ fn written(about: &About<'_>, targets: &Value, settings: &[Taken], context: &Con
     let body = serde_yaml::to_string(&document).map_err(|error| unwritten(error.to_string()))?;
     let text = format!("# yaml-language-server: $schema=../schemas/policies.json\n{body}");
     fmt::format(about.path, &text).map_err(|error| unwritten(error.to_string()))
-}
-
-/// Writes the file, and never over another one.
-pub(super) fn new_file(context: &Context, path: &str, text: &str) -> Result<(), Failure> {
-    use std::io::Write as _;
-    let full = context.root.join(path);
-    let unwritten = |error: std::io::Error| {
-        let problem = Diagnostic::error("RMM0001", format!("{path} cannot be written: {error}"));
-        Failure::new(Exit::Error, problem.advice("check that the folder is writable and has room"))
-    };
-    std::fs::create_dir_all(context.root.join("policies")).map_err(unwritten)?;
-    let mut file = std::fs::File::create_new(&full).map_err(unwritten)?;
-    file.write_all(text.as_bytes()).inspect_err(|_| drop(std::fs::remove_file(&full))).map_err(unwritten)
 }
 
 fn show(global: &Global, found: &Reference) -> Result<(), Failure> {

@@ -11,13 +11,12 @@ use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::import::{From, ImportArgs};
-use super::import_device::{compiled, new_file, place, valid};
+use super::import_write::{Made, offer, place, refused, targets};
 use super::style::{clean, count};
 use super::table::{Output, Table};
-use crate::diagnose::{Diagnostic, Level, did_you_mean};
+use crate::diagnose::{Diagnostic, Level};
 use crate::repo::fmt;
 use crate::repo::imported::{Imported, dsc, hardeningkitty};
-use crate::store::AuditEvent;
 
 /// What left out is named without -v.
 const SHOWN: usize = 20;
@@ -37,14 +36,12 @@ pub(super) fn run(global: &Global, context: &Context, from: From, file: &Path, a
     let imported = parsed.map_err(|problems| Failure { exit: Exit::InvalidConfiguration, problems, sources })?;
     show(global, file, &imported)?;
     if imported.draft.is_empty() {
-        let problem = Diagnostic::error("RMM0563", format!("nothing in {shown} makes a policy"));
-        return Err(Failure::new(Exit::Refused, problem.advice("rmm import -v names everything that has no setting here")));
+        return Err(refused(format!("nothing in {shown} makes a policy"), "rmm import -v names everything that has no setting here"));
     }
     let stem = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let name = args.name.clone().unwrap_or_else(|| plain_name(stem));
     let path = place(context, &name)?;
-    let targets = targets(context, args.target.as_deref())?;
-    let settings = count(imported.draft.len(), "setting", "settings");
+    let targets = targets(context, args.target.as_deref(), json!({ "os": "windows" }))?;
     let about = format!("Imported from {stem}: {} of {} controls.", imported.expressed, imported.controls);
     let origin = format!(
         "Made by rmm import from {stem}.\nThe comments name its controls. The policy only reports until somebody decides otherwise."
@@ -52,27 +49,9 @@ pub(super) fn run(global: &Global, context: &Context, from: From, file: &Path, a
     let raw = imported.draft.yaml(&name, &about, &origin, &targets);
     let unwritten = |why: String| Failure::new(Exit::Error, Diagnostic::error("RMM0001", format!("the policy cannot be written: {why}")));
     let text = fmt::format(&path, &raw).map_err(|error| unwritten(error.to_string()))?;
-    valid(&compiled(global, context, &path, &text))?;
-    if args.dry_run {
-        super::say(format!("{path} would have {settings}; nothing was written."));
-        return Ok(Exit::Done);
-    }
-    if !args.yes {
-        super::confirm::ask(&format!("write a policy of {settings} into {path}"), std::slice::from_ref(&name), "--yes")?;
-    }
-    new_file(context, &path, &text)?;
-    super::init::write_schemas(context, false)?;
-    context.store()?.audit(&AuditEvent {
-        at: context.clock.now(),
-        user: Some(context.actor.user.clone()),
-        action: "policy.imported".into(),
-        target: Some(name.clone()),
-        details: json!({ "policy": name, "file": path, "from": stem, "settings": imported.draft.len(), "controls": imported.controls }),
-        ip: Some(context.actor.from.clone()),
-        success: true,
-    })?;
-    super::say(format!("Wrote {settings} into {path}. It only reports. Next: rmm plan"));
-    Ok(Exit::Done)
+    let recorded = json!({ "policy": name, "file": path, "from": stem, "settings": imported.draft.len(), "controls": imported.controls });
+    let made = Made { path: &path, text: &text, settings: imported.draft.len(), of: &name, recorded, next: "rmm plan" };
+    offer(global, context, &made, args)
 }
 
 fn read(file: &Path) -> Result<String, Failure> {
@@ -98,17 +77,6 @@ fn plain_name(file: &str) -> String {
         .find_map(|end| file.strip_suffix(end))
         .unwrap_or(file);
     stem.strip_prefix("finding_list_").unwrap_or(stem).to_owned()
-}
-
-/// Whom the policy is for: every Windows device, or those of a group.
-fn targets(context: &Context, group: Option<&str>) -> Result<Value, Failure> {
-    let Some(group) = group else { return Ok(json!([{ "os": "windows" }])) };
-    if group != "*" && !context.set.groups.contains_key(group) {
-        let near = did_you_mean(group, context.set.groups.keys().map(String::as_str));
-        let advice = near.map_or_else(|| "`rmm devices groups` lists them".to_owned(), |near| format!("did you mean '{near}'?"));
-        return Err(Failure::new(Exit::Usage, Diagnostic::error("RMM0108", format!("there is no group '{group}'")).advice(advice)));
-    }
-    Ok(json!([group]))
 }
 
 fn show(global: &Global, file: &Path, imported: &Imported) -> Result<(), Failure> {

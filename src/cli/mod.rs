@@ -27,6 +27,7 @@ mod help;
 mod import;
 mod import_device;
 mod import_policy;
+mod import_write;
 mod init;
 mod init_pack;
 mod init_service;

@@ -66,7 +66,7 @@ pub(super) fn run(global: &Global, args: &ReconcileArgs) -> Result<Exit, Failure
     let mut store = context.daemon_store(!args.once)?;
     context.actor = Actor { user: "rmm".into(), from: context.actor.from.replacen("cli@", "reconcile@", 1) };
     let sets = sets(global, &context, args)?;
-    context.set = sets.current();
+    context.take(sets.current());
     if args.once {
         store = context.store()?;
         return once(global, &context, &store);

@@ -122,6 +122,10 @@ fn ask(prompt: &str) -> Option<SecretString> {
 
 pub(super) fn run(global: &Global, args: &SecretsArgs) -> Result<Exit, Failure> {
     let context = Context::open(global)?;
+    let reads = matches!(&args.what, What::List | What::Get(_) | What::Recipients(RecipientsArgs { what: None }));
+    if !reads {
+        context.secrets.vault().may_change()?;
+    }
     match &args.what {
         What::Init(args) => init(&context, args),
         What::Set(args) => set(&context, args),

@@ -4,13 +4,14 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{Collector, Kept, Limits, Observation, Request};
+use crate::model::device::TransportKind;
 use crate::time::Clock;
-use crate::transport::{Session, TransportError};
+use crate::transport::{BEHIND_SHARES, Places, Session, TransportError};
 
 /// The result of one device.
 #[derive(Debug)]
@@ -38,7 +39,7 @@ pub enum Visit {
 /// How a round of observing goes.
 #[derive(Debug, Clone)]
 pub struct Round<D> {
-    /// Devices at once.
+    /// Devices at once; those behind a share, which wait for most of their time, have places of their own.
     pub concurrency: usize,
     /// Bounds of each.
     pub limits: Limits,
@@ -48,14 +49,14 @@ pub struct Round<D> {
     pub name: fn(&D) -> &str,
 }
 
-/// Observes devices, one attempt each. `open` opens the session of a device.
+/// Observes devices, one attempt each. `open` opens the session of a device, and `transport` is what that goes over.
 ///
 /// Results go to `results` in the order in which they come. Where that bounded channel is full, the work waits for its
 /// reader; where its reader is gone, the rest is cancelled. After a cancellation the devices that were not yet done
 /// answer [`TransportError::Cancelled`], so that every device given has exactly one result. All tasks end with this call.
 pub async fn collect_fleet<D, I, O, F>(
     devices: I,
-    open: O,
+    (open, transport): (O, impl Fn(&D) -> TransportKind),
     clock: Arc<dyn Clock>,
     round: Round<D>,
     cancel: CancellationToken,
@@ -67,12 +68,17 @@ pub async fn collect_fleet<D, I, O, F>(
     F: Future<Output = Result<Arc<dyn Session>, TransportError>> + Send + 'static,
 {
     let Round { concurrency, limits, visit, name } = round;
-    let places = Arc::new(Semaphore::new(concurrency.max(1)));
+    let places = Places::new(concurrency, BEHIND_SHARES);
     let cancel = cancel.child_token();
     let mut tasks = JoinSet::new();
-    for (device, request) in devices {
+    let (waiting, direct): (Vec<_>, Vec<_>) = devices
+        .into_iter()
+        .map(|(device, request)| (transport(&device), device, request))
+        .partition(|(kind, ..)| *kind == TransportKind::Share);
+    // Those that wait for a device to look wait while the others are at work.
+    for (kind, device, request) in waiting.into_iter().chain(direct) {
         // Waiting here, and not in the task, keeps a fleet of 10,000 from being 10,000 tasks.
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
+        let Some(place) = places.take(kind).await else { break };
         while tasks.try_join_next().is_some() {}
         if results.is_closed() {
             cancel.cancel();

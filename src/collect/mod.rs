@@ -4,6 +4,8 @@
 //! The shell fragments are `catalog/collectors/*.sh`; they print raw text, and everything is parsed here, in Rust. Devices with
 //! Windows are asked in PowerShell, in `windows`. Nothing here stores, plans or opens sessions.
 
+#[cfg(test)]
+mod behind_shares;
 mod collector;
 mod error;
 pub mod events;

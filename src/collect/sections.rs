@@ -206,6 +206,8 @@ pub(super) static SECTIONS: &[Spec] = &[
     spec("software.updates", &["/var/lib/update-notifier/updates-available"], &["packages", "updates"], parse::updates::count),
     of_windows("software.hotfixes"),
     of_windows("software.winget"),
+    of_windows("software.store_apps"),
+    of_windows("software.powershell"),
     of_windows("software.features"),
     of_windows("software.environment"),
     of_windows("software.power"),

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use super::*;
+use crate::model::device::TransportKind;
 use crate::model::facts::{Facts, Status};
 
 /// Shells of this machine, as command lines.
@@ -291,7 +292,14 @@ fn a_fleet_answers_once_per_device_and_a_device_that_is_away_costs_only_itself()
             }
         };
         let round = Round { concurrency: 4, limits: Limits::default(), visit: Visit::Once, name: |_| "" };
-        let work = collect_fleet(devices, open, Arc::new(crate::time::SystemClock), round, CancellationToken::new(), sender);
+        let work = collect_fleet(
+            devices,
+            (open, |_: &u32| TransportKind::Ssh),
+            Arc::new(crate::time::SystemClock),
+            round,
+            CancellationToken::new(),
+            sender,
+        );
         let read = async {
             let mut seen = std::collections::BTreeMap::new();
             while let Some(done) = receiver.recv().await {

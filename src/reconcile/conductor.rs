@@ -25,7 +25,7 @@ use super::enforce::Attempt;
 use super::keeper::Seen;
 use super::kinds::{Kind, Kinds};
 use super::timers::Timers;
-use super::visits::Visit;
+use super::visits::Desks;
 use super::vitals::Vitals;
 use super::watched::Watched;
 use super::wheel::Wheel;
@@ -65,7 +65,7 @@ type Suspended = (SuspensionKind, String, Option<String>);
 /// What the loop works with.
 pub(super) struct Conductor {
     pub(super) parts: Parts,
-    pub(super) visits: mpsc::Sender<Visit>,
+    pub(super) visits: Desks,
     /// Devices observed at once, for the pool.
     pub(super) most: Arc<AtomicUsize>,
     pub(super) desk: DeskWay,
@@ -123,7 +123,7 @@ impl Conductor {
     /// Ready to begin.
     pub(super) fn new(
         parts: Parts,
-        visits: mpsc::Sender<Visit>,
+        visits: Desks,
         most: Arc<AtomicUsize>,
         (desk, watched): (DeskWay, Watched),
         vitals: Arc<Vitals>,

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use secrecy::SecretString;
 use serde_json::json;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinError, JoinSet};
@@ -29,14 +30,14 @@ use super::visits::{self, Pool};
 use super::vitals::Vitals;
 use super::watched::Watched;
 use super::{http, service, triggers};
-use crate::access::{Redactor, SecretStore};
+use crate::access::{Redactor, SecretError, SecretStore, Secrets};
 use crate::apply::Parts;
 use crate::collect::Kept;
 use crate::model::run::Actor;
 use crate::notify::{Opener, Worker};
 use crate::store::{Owner, Store, StoreError};
 use crate::time::Clock;
-use crate::transport::Sessions;
+use crate::transport::{BEHIND_SHARES, Sessions};
 
 /// How long the lease on the database holds without a sign of life. The process's end frees it at once on the same machine.
 const LEASE: TimeDelta = TimeDelta::seconds(15);
@@ -215,6 +216,14 @@ async fn at_work(start: &Start, owner: &Owner, vitals: &Arc<Vitals>, signals: &S
     ));
 
     tasks.spawn(super::upkeep::run(Arc::clone(&start.sets), start.store.clone(), helpers.clone()));
+    tasks.spawn(super::reminders::run(
+        Arc::clone(&start.sets),
+        Arc::clone(&start.secrets),
+        start.store.clone(),
+        Arc::clone(&start.clock),
+        desk.clone(),
+        helpers.clone(),
+    ));
     let watched = Watched::default();
     let most = Arc::new(AtomicUsize::new(set.config.connections.max_concurrent as usize));
     let (visits, asked) = mpsc::channel(visits::WAITING);
@@ -230,10 +239,17 @@ async fn at_work(start: &Start, owner: &Owner, vitals: &Arc<Vitals>, signals: &S
         vitals: Arc::clone(vitals),
         stop: signals.stop.clone(),
     };
-    tasks.spawn(async move {
-        pool.run(asked, results).await;
-        Ok(())
-    });
+    let (behind_shares, asked_behind) = mpsc::channel(visits::WAITING);
+    let patient = Pool { most: Arc::new(AtomicUsize::new(BEHIND_SHARES)), ..pool.clone() };
+    for (pool, asked) in [(pool, asked), (patient, asked_behind)] {
+        let results = results.clone();
+        tasks.spawn(async move {
+            pool.run(asked, results).await;
+            Ok(())
+        });
+    }
+    drop(results);
+    let visits = visits::Desks { direct: visits, behind_shares };
     let hot = known(&parts).await?;
     let judge = Judge::new(parts.clone(), marks.clone(), Arc::clone(vitals));
     let (changes, until) = (start.sets.subscribe(), helpers.clone());
@@ -317,10 +333,11 @@ async fn at_work(start: &Start, owner: &Owner, vitals: &Arc<Vitals>, signals: &S
 /// What work is done with, by the policy set that is in force now.
 fn parts(start: &Start) -> Parts {
     let set = start.sets.current();
+    let secrets = Arc::new(start.secrets.sealed_in(set.sealed.clone()));
     Parts {
         store: start.store.clone(),
-        sessions: crate::apply::renewed(&start.sessions, &set),
-        secrets: Arc::clone(&start.secrets),
+        sessions: crate::apply::renewed(&start.sessions, &set, &secrets),
+        secrets,
         redactor: start.redactor.clone(),
         clock: Arc::clone(&start.clock),
         actor: start.actor.clone(),
@@ -328,11 +345,23 @@ fn parts(start: &Start) -> Parts {
     }
 }
 
+/// Secrets of the policy set that is in force when they are asked for.
+struct InForce {
+    secrets: Arc<SecretStore>,
+    sets: Arc<Sets>,
+}
+
+impl Secrets for InForce {
+    fn resolve(&self, name: &str) -> Result<SecretString, SecretError> {
+        self.secrets.sealed_in(self.sets.current().sealed.clone()).resolve(name)
+    }
+}
+
 fn worker(start: &Start, wake: &Arc<Notify>, desk: DeskWay) -> Arc<Worker> {
     let parts = crate::notify::Parts {
         store: start.store.clone(),
         clock: Arc::clone(&start.clock),
-        secrets: Arc::clone(&start.secrets) as _,
+        secrets: Arc::new(InForce { secrets: Arc::clone(&start.secrets), sets: Arc::clone(&start.sets) }),
         redactor: start.redactor.clone(),
         root: start.root.clone(),
         host: start.host.clone(),

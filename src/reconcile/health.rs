@@ -75,7 +75,7 @@ impl Judge {
                 () = tokio::time::sleep(MOMENT) => {}
             }
             if sets.has_changed().unwrap_or(false) {
-                self.parts.set = Arc::clone(&sets.borrow_and_update());
+                self.parts.take(Arc::clone(&sets.borrow_and_update()));
                 let set = Arc::clone(&self.parts.set);
                 self.known.retain(|name, _| set.devices.contains_key(name));
             }

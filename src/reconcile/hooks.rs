@@ -133,7 +133,7 @@ impl Hooks {
     fn answer(&self, name: &str, signature: &str, body: &[u8]) -> Result<Answer, StoreError> {
         let (set, now) = (self.sets.current(), self.parts.clock.now());
         let workflows: Vec<&Arc<Workflow>> = set.workflows.values().filter(|workflow| waits(workflow, name)).collect();
-        let key = (!workflows.is_empty()).then(|| self.parts.secrets.resolve(&format!("webhook-{name}")));
+        let key = (!workflows.is_empty()).then(|| self.parts.secrets.sealed_in(set.sealed.clone()).resolve(&format!("webhook-{name}")));
         let (key, why) = match key {
             None => (None, "nobody waits for it"),
             Some(Err(error)) => {
@@ -171,7 +171,7 @@ impl Hooks {
         data: &Map<String, Value>,
     ) -> Result<Answer, StoreError> {
         let mut parts = self.parts.clone();
-        parts.set = Arc::clone(set);
+        parts.take(Arc::clone(set));
         parts.actor.user = format!("webhook {name}");
         let mut runs = Vec::new();
         for workflow in workflows {

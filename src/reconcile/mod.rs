@@ -21,6 +21,7 @@ mod kinds;
 mod labelled;
 mod noticed;
 mod reload;
+mod reminders;
 mod resume;
 mod runs;
 mod service;

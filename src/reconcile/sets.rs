@@ -182,7 +182,8 @@ impl Sets {
         let set = Arc::new(set);
         let mut new = false;
         self.current.send_if_modified(|current| {
-            new = current.hash != set.hash;
+            // Another secret is another state to converge to, whatever the policies say.
+            new = current.hash != set.hash || current.sealed != set.sealed;
             // The same content under another commit is no change, but it is called so from now on.
             let renamed = !new && current.commit != set.commit;
             if new || renamed {

@@ -69,7 +69,14 @@ pub(super) struct Visited {
     pub(super) at: DateTime<Utc>,
 }
 
+/// Where visits are asked for. A device behind a share waits for most of its time, in a pool of its own.
+pub(super) struct Desks {
+    pub(super) direct: mpsc::Sender<Visit>,
+    pub(super) behind_shares: mpsc::Sender<Visit>,
+}
+
 /// The workers.
+#[derive(Clone)]
 pub(super) struct Pool {
     /// Devices at once.
     pub(super) most: Arc<AtomicUsize>,

@@ -300,6 +300,7 @@ pub(super) fn compile_after(
         root: options.root.clone(),
         hash,
         overlay: String::new(),
+        sealed: None,
         commit: world.commit,
         config,
         origins,

@@ -5,6 +5,7 @@
 //! `reconcile/` asks again and again; every other command reads the commit that is in force.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::compile::{LoadOptions, Loaded};
@@ -276,6 +277,10 @@ impl Follower {
         let mut loaded = repository.load_commit(commit, options)?;
         if let Some(set) = &mut loaded.set {
             set.config.repository = settings.clone();
+            // Of the same commit, and with the set from here on: a value is never taken from one and its use from another.
+            let (sealed, problems) = repository.sealed(commit)?;
+            set.sealed = Some(Arc::new(sealed));
+            loaded.problems.extend(problems);
         }
         loaded.lay_over();
         Ok(loaded)

@@ -40,6 +40,7 @@ mod policy_tests;
 pub mod revision;
 mod schema;
 mod schema_values;
+mod sealed;
 mod secret_names;
 mod selector;
 mod set;

@@ -261,7 +261,7 @@ impl Repository {
         let overlay = options.env.as_deref().map(|env| format!("rmm.{env}.toml"));
         let base = Selected::new(base, overlay.as_deref());
         let head = head.map(|head| Selected::new(head, overlay.as_deref()));
-        let blobs = self.blobs(std::iter::once(&base).chain(&head), &range.base_name)?;
+        let blobs = self.blobs(base.files.iter().chain(head.iter().flat_map(|head| &head.files)), &range.base_name)?;
         let world = |commit: &str| World { commit: Some(commit.chars().take(7).collect()), ..World::default() };
         Ok(std::thread::scope(|scope| {
             let before = scope.spawn(|| {
@@ -285,13 +285,14 @@ impl Repository {
     pub fn load_commit(&self, commit: &str, options: &LoadOptions) -> Result<Loaded, RevisionError> {
         let overlay = options.env.as_deref().map(|env| format!("rmm.{env}.toml"));
         let selected = Selected::new(self.list(commit, commit)?, overlay.as_deref());
-        let blobs = self.blobs(std::iter::once(&selected), commit)?;
+        let blobs = self.blobs(selected.files.iter(), commit)?;
         let world = World { commit: Some(commit.chars().take(7).collect()), ..World::default() };
         let (files, problems) = selected.texts(&blobs);
         Ok(compile_after(files, options, world, problems))
     }
 
-    fn list(&self, commit: &str, name: &str) -> Result<Vec<Entry>, RevisionError> {
+    /// Every file of a commit below the folder of the policy repository.
+    pub(super) fn list(&self, commit: &str, name: &str) -> Result<Vec<Entry>, RevisionError> {
         let folder = self.prefix.trim_end_matches('/');
         let tree = if folder.is_empty() { commit.to_owned() } else { format!("{commit}:{folder}") };
         if !folder.is_empty() && self.git.line(&["rev-parse", "--verify", "--quiet", "--end-of-options", &tree]).is_none() {
@@ -306,9 +307,13 @@ impl Repository {
     }
 
     /// The contents of every file that is wanted, by object.
-    fn blobs<'a>(&self, sides: impl Iterator<Item = &'a Selected>, name: &str) -> Result<HashMap<String, Vec<u8>>, RevisionError> {
+    pub(super) fn blobs<'a>(
+        &self,
+        entries: impl Iterator<Item = &'a Entry>,
+        name: &str,
+    ) -> Result<HashMap<String, Vec<u8>>, RevisionError> {
         let mut wanted: BTreeMap<&str, u64> = BTreeMap::new();
-        for entry in sides.flat_map(|side| &side.files) {
+        for entry in entries {
             wanted.insert(&entry.object, entry.size);
         }
         if wanted.is_empty() {
@@ -342,11 +347,11 @@ fn first_line(text: &str) -> String {
 }
 
 /// One line of `git ls-tree -l`.
-struct Entry {
-    mode: String,
-    object: String,
-    size: u64,
-    path: String,
+pub(super) struct Entry {
+    pub(super) mode: String,
+    pub(super) object: String,
+    pub(super) size: u64,
+    pub(super) path: String,
 }
 
 impl Entry {

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::catalog::Catalog;
-use crate::model::device::Connection;
+use crate::model::device::{Connection, TransportKind};
 use crate::model::duty::{AlertOptions, Maintenance, Person, QuietHours};
 use crate::model::{
-    BusinessHours, Config, Device, Escalation, Group, Monitor, NotificationRule, Policy, Rota, Selector, Site, Threshold, Workflow,
+    BusinessHours, Config, Device, Escalation, Group, Monitor, NotificationRule, Policy, Rota, Sealed, Selector, Site, Threshold, Workflow,
 };
 
 /// A repository, read and found valid.
@@ -62,6 +62,8 @@ pub struct PolicySet {
     pub alerts: AlertOptions,
     /// The settings and actions, the team's own included.
     pub catalog: Arc<Catalog>,
+    /// The encrypted secrets of the commit, where a branch is followed; else they are those of the folder.
+    pub sealed: Option<Arc<Sealed>>,
     /// How many files were read.
     pub files: usize,
 }
@@ -134,6 +136,19 @@ impl PolicySet {
             Some(site) => connection.or(&site.connection),
             None => connection,
         }
+    }
+
+    /// What carries commands to a device.
+    pub fn transport(&self, device: &Device) -> TransportKind {
+        self.connection(device).transport(device.os)
+    }
+
+    /// Whether any device may be behind a file share. Cheap.
+    pub fn has_shares(&self) -> bool {
+        let declared = self.devices.values().map(|device| &device.connection).chain(self.groups.values().map(|group| &group.connection));
+        declared
+            .chain(self.sites.values().map(|site| &site.connection))
+            .any(|connection| connection.transport == Some(TransportKind::Share))
     }
 
     /// Values for templates: of the device, then of its groups, then of its site; the nearest wins. `more` are groups that

@@ -10,8 +10,13 @@ use serde_json::{Value, json};
 
 /// Reads script and values, runs the script with `$p`, and answers in UTF-8 whatever the code page is. Programs that the script
 /// starts are understood by the device's own code page, which is why that is left as it is.
-const BOOTSTRAP: &str = r"$ErrorActionPreference = 'Stop'
+const BOOTSTRAP: &str = r#"$ErrorActionPreference = 'Stop'
 $ProgressPreference = 'SilentlyContinue'
+$rmmMode = "$($ExecutionContext.SessionState.LanguageMode)"
+if ($rmmMode -ne 'FullLanguage') {
+    "rmm-language-mode $rmmMode $($PSVersionTable.PSVersion)"
+    throw ('the language mode of PowerShell is ' + $rmmMode + ': AppLocker or App Control lets no script of rmm work here')
+}
 $rmmText = New-Object System.Text.StringBuilder
 $rmmUtf8 = New-Object System.Text.UTF8Encoding $false
 $rmmCode = 0
@@ -19,6 +24,11 @@ $rmmError = ''
 try {
     $rmmJob = ConvertFrom-Json -InputObject (@($input) -join '')
     $p = $rmmJob.params
+    if ($rmmJob.told) {
+        $rmmOut = [Console]::OpenStandardOutput()
+        $rmmOut.WriteByte(10)
+        $rmmOut.Flush()
+    }
     & ([ScriptBlock]::Create($rmmJob.script)) | ForEach-Object {
         $rmmLine = $_
         if ($rmmLine -isnot [string]) { $rmmLine = (Out-String -InputObject $rmmLine -Width 4096).TrimEnd() }
@@ -39,7 +49,7 @@ try {
     $rmmOut.Flush()
 }
 exit $rmmCode
-";
+"#;
 
 /// The command line; cmd and sh read it alike.
 pub(super) fn line() -> String {
@@ -48,9 +58,13 @@ pub(super) fn line() -> String {
     format!("powershell.exe -NoProfile -NonInteractive -ExecutionPolicy Bypass -EncodedCommand {encoded}")
 }
 
-/// What is sent to its standard input: one line of ASCII.
-pub(super) fn input(script: &str, params: &Value) -> Vec<u8> {
-    let text = json!({ "script": script, "params": params }).to_string();
+/// What is sent to its standard input: one line of ASCII. `told` has it print a line feed before the script begins.
+pub(super) fn input(script: &str, params: &Value, told: bool) -> Vec<u8> {
+    let mut job = json!({ "script": script, "params": params });
+    if told {
+        job["told"] = true.into();
+    }
+    let text = job.to_string();
     let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {
         if c.is_ascii() {
@@ -63,6 +77,15 @@ pub(super) fn input(script: &str, params: &Value) -> Vec<u8> {
     }
     out.push('\n');
     out.into_bytes()
+}
+
+/// What a device printed whose PowerShell is restricted: the language mode, and the version. Nothing else can be had of it then.
+pub fn language_mode(printed: &[u8]) -> Option<(String, Option<String>)> {
+    let line = printed.split(|b| *b == b'\n').map(<[u8]>::trim_ascii).find(|line| !line.is_empty())?;
+    let mut words = std::str::from_utf8(line).ok()?.strip_prefix("rmm-language-mode ")?.split(' ');
+    let plain = |word: &&str| word.len() <= 40 && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '.');
+    let mode = words.next().filter(plain)?;
+    Some((mode.to_owned(), words.next().filter(plain).map(str::to_owned)))
 }
 
 /// Script and values for people.
@@ -107,11 +130,28 @@ mod tests {
     fn script_and_values_travel_as_one_line_of_ascii_that_json_reads_back() {
         let script = "Write-Output \"gr\u{fc}n \u{1f600}\"\n$p.name";
         let params = json!({"name": "'; Remove-Item C:\\ #\n\u{4e16}", "n": 3});
-        let sent = input(script, &params);
+        let sent = input(script, &params, false);
         assert!(sent.is_ascii());
         assert_eq!(sent.iter().position(|b| *b == b'\n'), Some(sent.len() - 1));
         let back: Value = serde_json::from_slice(&sent).unwrap();
         assert_eq!((back["script"].as_str().unwrap(), &back["params"]), (script, &params));
+    }
+
+    #[test]
+    fn a_restricted_powershell_says_so_before_anything_that_it_refuses() {
+        let (check, rest) = BOOTSTRAP.split_once("\n}\n").unwrap();
+        for refused in ["New-Object", "[Console]", "[ScriptBlock]", "::"] {
+            assert!(!check.contains(refused) && (rest.contains(refused)), "{refused}");
+        }
+        let of = |text: &str| language_mode(text.as_bytes());
+        assert_eq!(
+            of("rmm-language-mode ConstrainedLanguage 5.1.22621.4391\r\n"),
+            Some(("ConstrainedLanguage".into(), Some("5.1.22621.4391".into())))
+        );
+        assert_eq!(of("\r\nrmm-language-mode NoLanguage\n"), Some(("NoLanguage".into(), None)));
+        for other in ["", "x\nrmm-language-mode ConstrainedLanguage", "rmm-language-mode \u{1b}[2J", "rmm-language-mode"] {
+            assert_eq!(of(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -3,9 +3,8 @@
 
 use serde_json::json;
 
-use super::render;
+use super::powershell;
 use super::render::Rendered;
-use crate::model::operation::{Operation, Shell};
 
 /// Starts a program with exactly these arguments and hands on what it prints, bytes for bytes of text, and its exit code.
 /// PowerShell 5.1 loses quotes among arguments, so the command line is made here. Batch files are refused: cmd would read
@@ -21,8 +20,8 @@ const REFUSE: &str = include_str!("programs/refuse.ps1");
 /// Longest command line of a program, in UTF-16 units.
 const LONGEST: usize = 32_000;
 
-fn script(script: &str, params: serde_json::Value) -> Rendered {
-    render(&Operation::PowerShell { script: stripped(script), params }, Shell::PowerShell)
+fn script(script: &str, params: &serde_json::Value, told: bool) -> Rendered {
+    Rendered { line: powershell::line(), input: Some(powershell::input(&stripped(script), params, told)) }
 }
 
 /// Without the lines that are comments.
@@ -31,34 +30,34 @@ fn stripped(script: &str) -> String {
 }
 
 /// Starts a program.
-pub(super) fn run(argv: &[String], input: Option<&str>) -> Rendered {
+pub(super) fn run(argv: &[String], input: Option<&str>, told: bool) -> Rendered {
     let Some((program, arguments)) = argv.split_first().filter(|(program, _)| !program.is_empty()) else {
-        return refused("a command without a program");
+        return refused("a command without a program", told);
     };
     if argv.iter().any(|word| word.contains('\0')) {
-        return refused("a NUL byte in an argument");
+        return refused("a NUL byte in an argument", told);
     }
     let line = arguments.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
     if line.encode_utf16().count() > LONGEST {
-        return refused("the arguments are longer than Windows takes");
+        return refused("the arguments are longer than Windows takes", told);
     }
-    script(RUN, json!({"program": program, "arguments": line, "input": input}))
+    script(RUN, &json!({"program": program, "arguments": line, "input": input}), told)
 }
 
 /// Writes a file. `owned` is whether somebody wants a mode, an owner or a group for it.
-pub(super) fn write(path: &str, content: &str, owned: bool) -> Rendered {
+pub(super) fn write(path: &str, content: &str, owned: bool, told: bool) -> Rendered {
     if let Err(why) = file(path) {
-        return refused(why);
+        return refused(why, told);
     }
     if owned {
-        return refused("files on Windows have no mode, owner and group of this kind: leave them out");
+        return refused("files on Windows have no mode, owner and group of this kind: leave them out", told);
     }
-    script(WRITE, json!({"path": path.replace('/', "\\"), "content": content}))
+    script(WRITE, &json!({"path": path.replace('/', "\\"), "content": content}), told)
 }
 
 /// Does nothing, and says why.
-pub(super) fn refused(why: &str) -> Rendered {
-    script(REFUSE, json!({"why": format!("refused: {why}")}))
+pub(super) fn refused(why: &str, told: bool) -> Rendered {
+    script(REFUSE, &json!({"why": format!("refused: {why}")}), told)
 }
 
 /// A word as programs on Windows read it back from their command line.
@@ -116,6 +115,8 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::model::operation::{Operation, Shell};
+    use crate::script::render;
 
     /// What a line is given on its standard input.
     fn sent(rendered: &Rendered) -> Value {

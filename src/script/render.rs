@@ -20,10 +20,30 @@ pub struct Rendered {
 /// Renders an operation for what reads it. What it cannot express (a NUL byte, a path that is not one) becomes a command that
 /// refuses.
 pub fn render(operation: &Operation, shell: Shell) -> Rendered {
+    rendered(operation, shell, false)
+}
+
+/// The same for what nobody looks at afterwards: PowerShell prints a line feed before anything else, so that a device on which nothing was run
+/// (a program that stands in for PowerShell, a scanner that stops it) is told from one on which nothing was to be said. See [`told`].
+pub fn render_told(operation: &Operation, shell: Shell) -> Rendered {
+    rendered(operation, shell, shell == Shell::PowerShell)
+}
+
+/// What was printed for [`render_told`], without what shows that it ran; nothing where that is missing from an answer that says it went well.
+pub fn told(shell: Shell, code: i32, printed: &[u8]) -> Option<&[u8]> {
+    if shell != Shell::PowerShell {
+        return Some(printed);
+    }
+    let rest = printed.strip_prefix(b"\n").or_else(|| printed.strip_prefix(b"\r\n"));
+    // What stands before it comes from elsewhere, a greeting of the shell: it was not silence.
+    rest.or_else(|| (code != 0 || !printed.is_empty()).then_some(printed))
+}
+
+fn rendered(operation: &Operation, shell: Shell, told: bool) -> Rendered {
     match operation {
-        Operation::Run { argv, input } if shell == Shell::PowerShell => programs::run(argv, input.as_deref()),
+        Operation::Run { argv, input } if shell == Shell::PowerShell => programs::run(argv, input.as_deref(), told),
         Operation::WriteFile { path, content, mode, owner, group } if shell == Shell::PowerShell => {
-            programs::write(path, content, [mode, owner, group].into_iter().any(Option::is_some))
+            programs::write(path, content, [mode, owner, group].into_iter().any(Option::is_some), told)
         }
         Operation::Run { argv, input } => {
             if argv.is_empty() || argv.iter().any(|word| word.contains('\0')) {
@@ -46,9 +66,9 @@ pub fn render(operation: &Operation, shell: Shell) -> Rendered {
         }
         Operation::PowerShell { script, params } => {
             if script.contains('\0') {
-                return if shell == Shell::PowerShell { programs::refused(NUL) } else { refused(NUL) };
+                return if shell == Shell::PowerShell { programs::refused(NUL, told) } else { refused(NUL) };
             }
-            Rendered { line: powershell::line(), input: Some(powershell::input(script, params)) }
+            Rendered { line: powershell::line(), input: Some(powershell::input(script, params, told)) }
         }
     }
 }

@@ -7,8 +7,8 @@ use crate::model::operation::Operation;
 
 /// The fixed scripts by the name under which a plan shows them.
 const SCRIPTS: [(&str, &str); 4] = [
-    ("registry", include_str!("windows/registry.ps1")),
-    ("registry_of_users", include_str!("windows/registry_of_users.ps1")),
+    ("registry", concat!(include_str!("windows/kept.ps1"), include_str!("windows/registry.ps1"))),
+    ("registry_of_users", concat!(include_str!("windows/kept.ps1"), include_str!("windows/registry_of_users.ps1"))),
     ("security_policy", include_str!("windows/security_policy.ps1")),
     ("updates", UPDATES),
 ];

@@ -6,6 +6,7 @@ mod bounded;
 mod conversation;
 mod local;
 mod look;
+mod places;
 mod session;
 mod sessions;
 pub mod share;
@@ -16,6 +17,7 @@ mod winrm;
 mod wrapper;
 
 pub use look::{ShownCertificate, addresses, certificate, connect};
+pub use places::{BEHIND_SHARES, Places};
 pub use session::{Command, Output, Session, Shell, TransportError};
 pub use sessions::{Sessions, close_everything};
 pub use target::{SessionOptions, Target};

@@ -61,10 +61,9 @@ impl Sessions {
         Self::made(Inner::new(options, secrets, Arc::clone(&clock), Arc::new(Simulator::new(clock))))
     }
 
-    /// With other limits, the same secrets, and the same simulated devices, which keep what was changed on them.
+    /// With other limits and secrets, and the same simulated devices, which keep what was changed on them.
     #[must_use]
-    pub fn renewed(&self, options: SessionOptions) -> Self {
-        let secrets = Arc::clone(&self.inner.secrets);
+    pub fn renewed(&self, options: SessionOptions, secrets: Arc<dyn Secrets>) -> Self {
         Self::made(Inner::new(options, secrets, Arc::clone(&self.inner.clock), Arc::clone(&self.inner.simulator)))
     }
 

@@ -177,9 +177,15 @@ class Command:
                 params = job["params"]
                 self.line, self.input = f"{params['program']} {params['arguments']}".strip(), (params["input"] or "").encode()
                 return self.advance()
-            if "LanguageMode" in script:
+            if "edition $(" in script:
                 job = None
                 self.output = f"version 5.1.20348.2400\r\nedition Desktop\r\nmode {self.mode}\r\n".encode()
+            elif self.mode != "FullLanguage":
+                # What rmm sends says so before anything that is refused then.
+                job = None
+                self.output = f"rmm-language-mode {self.mode} 5.1.20348.2400\r\n".encode()
+                self.errors, self.code = b"the language mode of PowerShell\r\n", 1
+                return
             elif "said" in job.get("params", {}):
                 now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
                 job = {"said": job["params"]["said"], "admin": True, "user": "EXAMPLE\\kim", "now": now}

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::{VaultError, file};
 use crate::time::Span;
 
-const MOST_BYTES: u64 = 1 << 20;
+/// Far more than anybody has.
+pub(super) const MOST_BYTES: u64 = 1 << 20;
 
 /// One secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,17 +39,17 @@ pub struct Index {
 }
 
 impl Index {
-    pub(super) fn read(path: &Path) -> Result<Self, VaultError> {
+    /// From what the file holds, where it is there.
+    pub(super) fn read(path: &Path, bytes: Option<Vec<u8>>) -> Result<Self, VaultError> {
         let failed = |reason: String| VaultError::File { path: path.to_owned(), reason };
-        let entries = match file::read(path, MOST_BYTES) {
-            Ok(bytes) => {
-                let text = String::from_utf8(bytes).map_err(|_| failed("it is not UTF-8".into()))?;
-                toml::from_str(&text).map_err(|error| failed(error.to_string().trim_end().replace('\n', " ")))?
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => BTreeMap::new(),
-            Err(error) => return Err(failed(error.to_string())),
-        };
+        let text = String::from_utf8(bytes.unwrap_or_default()).map_err(|_| failed("it is not UTF-8".into()))?;
+        let entries = toml::from_str(&text).map_err(|error| failed(error.to_string().trim_end().replace('\n', " ")))?;
         Ok(Self { path: path.to_owned(), entries })
+    }
+
+    /// All of them, by name.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &Entry)> {
+        self.entries.iter().map(|(name, entry)| (name.as_str(), entry))
     }
 
     /// What is known of a secret.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{VaultError, file};
 
 /// Far more than anybody has.
-const MOST_BYTES: u64 = 256 * 1024;
+pub(super) const MOST_BYTES: u64 = 256 * 1024;
 
 /// A public key.
 enum Key {
@@ -58,14 +58,10 @@ pub struct Recipients {
 }
 
 impl Recipients {
-    pub(super) fn read(path: &Path) -> Result<Self, VaultError> {
+    /// From what the file holds, where it is there.
+    pub(super) fn read(path: &Path, bytes: Option<Vec<u8>>) -> Result<Self, VaultError> {
         let failed = |reason: String| VaultError::File { path: path.to_owned(), reason };
-        let bytes = match file::read(path, MOST_BYTES) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(failed(error.to_string())),
-        };
-        let text = String::from_utf8(bytes).map_err(|_| failed("it is not UTF-8".into()))?;
+        let text = String::from_utf8(bytes.unwrap_or_default()).map_err(|_| failed("it is not UTF-8".into()))?;
         let mut lines: Vec<Recipient> = Vec::new();
         let mut above = None;
         for (index, line) in text.lines().enumerate() {

@@ -123,8 +123,9 @@ impl Survey<'_> {
         let total = work.len();
         let (sender, mut receiver) = mpsc::channel(WAITING);
         let sessions = Arc::clone(&self.sessions);
-        let set = Arc::clone(self.set);
+        let (set, of) = (Arc::clone(self.set), Arc::clone(self.set));
         let token = cancel.clone();
+        let transport = move |device: &Arc<Device>| of.transport(device);
         let open = move |device: &Arc<Device>| {
             let (sessions, target, token) = (Arc::clone(&sessions), target(&set, device), token.clone());
             async move { sessions.open(&target, &token).await }
@@ -136,7 +137,8 @@ impl Survey<'_> {
             visit: self.visit.clone(),
             name: |device: &Arc<Device>| &device.name,
         };
-        let collecting = tokio::spawn(collect::collect_fleet(work, open, Arc::clone(self.clock), round, cancel.clone(), sender));
+        let collecting =
+            tokio::spawn(collect::collect_fleet(work, (open, transport), Arc::clone(self.clock), round, cancel.clone(), sender));
         let mut outcome = Outcome::default();
         let mut done = 0;
         let mut batch: Vec<Collected<Arc<Device>>> = Vec::with_capacity(BATCH);

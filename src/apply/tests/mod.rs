@@ -8,6 +8,7 @@ mod restart;
 mod resumed;
 mod samples;
 mod saved;
+mod silence;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -5,6 +5,7 @@ mod actions_elsewhere;
 mod commands;
 mod hostile;
 pub(crate) mod powershell;
+mod powershell_rules;
 mod real;
 mod values;
 mod windows;

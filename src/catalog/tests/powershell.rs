@@ -13,7 +13,7 @@ fn scripts(text: &str) -> Vec<String> {
     code.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
-fn all() -> Vec<(String, String)> {
+pub(super) fn all() -> Vec<(String, String)> {
     let files = |dir: &'static Dir<'static>| dir.files().map(|file| (file.path().display().to_string(), file.contents_utf8().unwrap()));
     files(&ACTIONS)
         .chain(files(&SETTINGS))
@@ -119,7 +119,7 @@ pub(crate) fn refused(text: &str) -> Option<&'static str> {
 }
 
 /// Every file of PowerShell, below `src`.
-fn all_files() -> Vec<(String, String)> {
+pub(super) fn all_files() -> Vec<(String, String)> {
     fn below(folder: &std::path::Path, found: &mut Vec<(String, String)>) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();

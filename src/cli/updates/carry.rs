@@ -1,9 +1,6 @@
 //! The one place where `rmm updates` has actions carried out: on many devices side by side, each under its guards and its lease.
 
-use std::sync::Arc;
-
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::apply::{Acted, Allowed, Ask, End, Listener, Part, act};
@@ -16,6 +13,7 @@ use crate::cli::style::{Tone, clean, count, paint};
 use crate::cli::table::{Output, Table};
 use crate::model::ActionCall;
 use crate::store::{Store, StoreError};
+use crate::transport::Places;
 
 /// What is to be done on one device.
 pub(super) struct Order {
@@ -51,16 +49,18 @@ pub(super) fn carry(
     concurrency: Option<u32>,
 ) -> Result<Vec<Outcome>, Failure> {
     let parts = context.parts(store);
-    let places = Arc::new(Semaphore::new(concurrency.unwrap_or(context.set.config.connections.max_concurrent) as usize));
+    let most = concurrency.unwrap_or(context.set.config.connections.max_concurrent) as usize;
+    let places = Places::new(most, most);
     let total = orders.len();
     let progress = Progress::new(global, "working");
     let mut outcomes = crate::cli::signals::block_on_changes(async |signals| {
         let mut tasks: JoinSet<Result<Outcome, StoreError>> = JoinSet::new();
         for order in orders {
-            let (parts, places, run) = (parts.clone(), Arc::clone(&places), run.to_owned());
+            let (parts, places, run) = (parts.clone(), places.clone(), run.to_owned());
             let (stop, abort) = (signals.stop.clone(), signals.abort.clone());
             tasks.spawn(async move {
-                let _place = places.acquire().await;
+                let transport = parts.set.devices.get(&order.device).map(|device| parts.set.transport(device));
+                let _place = places.take(transport.unwrap_or_default()).await;
                 let Order { device, call, part } = order;
                 if stop.is_cancelled() {
                     let acted = Acted { end: End::Cancelled, ..nothing("not begun: stopped before its turn") };

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod answers;
+mod apps;
 mod compose;
 mod firewall;
 mod hardware;
@@ -16,6 +17,8 @@ mod policy;
 mod probes;
 mod protection;
 mod services;
+#[cfg(test)]
+mod silence;
 mod software;
 mod table;
 mod take;

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::answers::Answers;
 use super::table::{self, Probe};
-use super::take;
+use super::{software, take};
 use crate::collect::observe::to_section;
 use crate::collect::raw::Parsed;
 use crate::collect::{Observation, Request, script};
@@ -16,6 +16,9 @@ use crate::model::facts::{Status, probe_key};
 /// Reads the output for a request and its nonce. Never fails: what is not there or is damaged becomes an unknown section with the
 /// reason, and what Windows does not have an unsupported one.
 pub(in crate::collect) fn observe(request: &Request, nonce: &str, raw: &[u8], at: DateTime<Utc>) -> Observation {
+    if let Some((mode, version)) = crate::script::language_mode(raw) {
+        return restricted(request, &mode, version.as_deref(), at);
+    }
     let answers = Answers::read(raw, nonce);
     let mut observation = Observation::default();
     if answers.is_empty() {
@@ -43,6 +46,21 @@ pub(in crate::collect) fn observe(request: &Request, nonce: &str, raw: &[u8], at
             None => Err(Status::Unsupported("there is no such thing on Windows".into())),
         };
         observation.sections.insert(kind.as_str().into(), to_section(parsed, at));
+    }
+    observation
+}
+
+/// Of a device that lets no script work: that is all that is known, and it is told everywhere.
+fn restricted(request: &Request, mode: &str, version: Option<&str>, at: DateTime<Utc>) -> Observation {
+    let why = format!("the language mode of PowerShell is {mode} here: AppLocker or App Control lets no script of rmm work");
+    let mut observation = Observation { problems: vec![why.clone()], ..Observation::default() };
+    let names = request.sections.iter().map(|name| &**name).chain(request.probes.keys().map(String::as_str));
+    for name in names {
+        let parsed = match name {
+            "software.powershell" => Ok(software::restricted_powershell(mode, version)),
+            _ => Err(Status::Unknown(why.clone())),
+        };
+        observation.sections.insert(name.into(), to_section(parsed, at));
     }
     observation
 }

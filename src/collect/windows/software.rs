@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use super::answers::Answers;
-use super::take::{MOST, count, flag, items, listed, long, mapped, text};
+use super::take::{MOST, count, flag, items, listed, long, mapped, own, text};
 use crate::collect::raw::{Parsed, unknown};
 
 /// The first build of Windows 11; the registry goes on to call it 10.
@@ -103,6 +103,25 @@ pub(super) fn winget(answers: &Answers) -> Parsed {
         Some((text(one, "id")?, about))
     };
     Ok(Value::Object(mapped(listed(part, "items")?.iter().filter_map(one))))
+}
+
+/// What is known of PowerShell where it lets scripts work.
+pub(super) fn powershell(answers: &Answers) -> Parsed {
+    let part = answers.part("powershell")?;
+    let Some(mode) = text(part, "mode") else { return unknown("the language mode was not told") };
+    let newer: BTreeSet<String> = listed(part, "newer")?.iter().filter_map(own).collect();
+    Ok(json!({
+        "version": text(part, "version"),
+        "edition": text(part, "edition"),
+        "language_mode": mode,
+        "execution_policy": text(part, "policy"),
+        "newer": newer,
+    }))
+}
+
+/// The same where it does not.
+pub(super) fn restricted_powershell(mode: &str, version: Option<&str>) -> Value {
+    json!({"version": version, "edition": null, "language_mode": mode, "execution_policy": null, "newer": []})
 }
 
 pub(super) fn features(answers: &Answers) -> Parsed {

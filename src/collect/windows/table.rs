@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::answers::Answers;
-use super::{accounts, firewall, hardware, network, performance, policy, probes, protection, services, software, updates};
+use super::{accounts, apps, firewall, hardware, network, performance, policy, probes, protection, services, software, updates};
 use crate::collect::raw::Parsed;
 
 /// A part of the script: `catalog/collectors/windows/NAME.ps1`.
@@ -83,6 +83,8 @@ pub(super) static PARTS: &[Part] = &[
     part("disk-counters", 20),
     part("gpu-use", 20),
     part("uptime", 20),
+    part("store-apps", 20),
+    part("powershell", 10),
     part("environment", 10),
     part("power", 10),
     part("secure-boot", 10),
@@ -111,6 +113,8 @@ pub(super) static SECTIONS: &[Spec] = &[
     spec("software.hotfixes", &["hotfixes"], updates::hotfixes),
     spec("software.packages", &["packages"], software::packages),
     spec("software.winget", &["winget"], software::winget),
+    spec("software.store_apps", &["store-apps"], apps::store),
+    spec("software.powershell", &["powershell"], software::powershell),
     spec("software.services", &["services"], services::services),
     spec("software.startup", &["startup"], services::startup),
     spec("software.scheduled", &["scheduled"], services::scheduled),

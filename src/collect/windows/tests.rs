@@ -157,6 +157,18 @@ async fn windows_is_told_in_the_same_facts_as_every_other_system() {
         ("software.hotfixes.KB5046617.installed_on", json!("2026-11-12")),
         ("software.hotfixes.KB5045934.installed_on", Value::Null),
         ("software.packages", json!({"7-Zip 24.08 (x64)": "24.08", "Contoso Agent": "2.1, 2.3"})),
+        (
+            "software.store_apps",
+            json!({
+                "Contoso.Till": {"version": "1.10.0.0", "architectures": ["x64"], "publisher": "abcdef0123456", "for_new_users": false, "users": 2},
+                "Microsoft.WindowsCalculator": {"version": "2021.2409.0.0", "architectures": ["neutral", "x64"], "publisher": "8wekyb3d8bbwe",
+                    "for_new_users": true, "users": 1},
+            }),
+        ),
+        (
+            "software.powershell",
+            json!({"version": "5.1.26100.2161", "edition": "Desktop", "language_mode": "FullLanguage", "execution_policy": "RemoteSigned", "newer": ["7.4.6"]}),
+        ),
         ("software.services.Spooler.state", json!("running")),
         (
             "software.services.RemoteRegistry",
@@ -399,6 +411,22 @@ async fn an_answer_that_is_empty_or_not_ours_is_unknown_and_never_compliant() {
     let seen = collect(&device, &Request::full()).await;
     let believed: Vec<&str> = seen.sections.iter().filter(|(_, section)| section.status == Status::Ok).map(|(name, _)| &**name).collect();
     assert_eq!(believed, Vec::<&str>::new());
+}
+
+#[tokio::test]
+async fn where_powershell_is_restricted_that_is_known_and_told_everywhere() {
+    let device = Device { spoil: |_| "rmm-language-mode ConstrainedLanguage 5.1.22621.4391\r\n".into(), ..Device::new() };
+    let mut request = Request::full();
+    request.add_probe("registry", vec![r"HKLM\SOFTWARE\x".into(), "y".into()]);
+    let seen = collect(&device, &request).await;
+    assert!(seen.problems.iter().any(|problem| problem.contains("ConstrainedLanguage")), "{:?}", seen.problems);
+    for (name, section) in &seen.sections {
+        if &**name == "software.powershell" {
+            assert_eq!((section.status.clone(), &section.data["language_mode"]), (Status::Ok, &json!("ConstrainedLanguage")));
+        } else {
+            assert!(matches!(&section.status, Status::Unknown(why) if why.contains("App Control")), "{name}: {:?}", section.status);
+        }
+    }
 }
 
 /// Cut at any place, and with any value exchanged for nonsense, an answer is read without harm.

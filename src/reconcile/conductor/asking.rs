@@ -10,6 +10,7 @@ use super::super::kinds::{self, Kind, Kinds};
 use super::super::visits::Visit;
 use super::super::wheel;
 use super::{BACK_OFF, Conductor, MOST_LOOKS, PACE, PATIENT};
+use crate::model::device::TransportKind;
 use crate::store::StoreError;
 
 impl Conductor {
@@ -40,11 +41,16 @@ impl Conductor {
             return Ok(());
         }
         self.learn_needs(&ready).await?;
+        let (shares, mut full) = (self.parts.set.has_shares(), BTreeSet::new());
         for name in ready {
             let Some(device) = self.parts.set.devices.get(&*name) else {
                 self.wanted.remove(&name);
                 continue;
             };
+            let behind = shares && self.parts.set.transport(device) == TransportKind::Share;
+            if full.contains(&behind) {
+                continue;
+            }
             let kinds = self.wanted.get(&name).copied().unwrap_or_default();
             let mut request = kinds::request(kinds, self.needs.get(&name).map(|needs| &**needs));
             if kinds.has(Kind::Status) && self.watched.of(&name).services {
@@ -61,10 +67,15 @@ impl Conductor {
                 device: Arc::clone(device),
                 request: Arc::new(request),
             };
-            if self.visits.try_send(visit).is_err() {
+            let desk = if behind { &self.visits.behind_shares } else { &self.visits.direct };
+            if desk.try_send(visit).is_err() {
                 // The others wait for the next round; nothing is lost.
                 self.vitals.figures.visits_late.inc();
-                break;
+                full.insert(behind);
+                if !shares {
+                    break;
+                }
+                continue;
             }
             self.wanted.remove(&name);
             self.asked.insert(name, kinds);

@@ -12,15 +12,7 @@ foreach ($sid in $base.GetSubKeyNames()) {
         if ($null -ne $key) { $key.DeleteValue($p.name, $false) }
     } else {
         if ($null -eq $key) { $key = $base.CreateSubKey($path) }
-        $value = $p.value
-        if ($p.kind -eq 'dword') { $value = [BitConverter]::ToInt32([BitConverter]::GetBytes([uint32]$value), 0) }
-        if ($p.kind -eq 'qword') { $value = [int64]$value }
-        if ($p.kind -eq 'multiString') { $value = [string[]]@($value) }
-        if ($p.kind -eq 'binary') {
-            $bytes = New-Object byte[] ($p.value.Length / 2)
-            for ($i = 0; $i -lt $bytes.Length; $i++) { $bytes[$i] = [Convert]::ToByte($p.value.Substring(2 * $i, 2), 16) }
-            $value = $bytes
-        }
+        $value = ConvertTo-Kept $p.value $p.kind
         $key.SetValue($p.name, $value, [Microsoft.Win32.RegistryValueKind]$p.kind)
     }
     if ($null -ne $key) { $key.Dispose() }

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -25,15 +25,44 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// What is under way on one share at the same time. A share that hangs keeps as many threads, and no more.
 const AT_ONCE: usize = 8;
 
-/// Places of each share.
-static PLACES: Mutex<Option<HashMap<PathBuf, Arc<Semaphore>>>> = Mutex::new(None);
+/// A share that more jobs wait on is looked at less often for each: about so many looks a second.
+const LOOKS_PER_SECOND: u64 = 200;
+
+/// What is under way on one share.
+struct Share {
+    places: Arc<Semaphore>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// By the path of the share.
+static SHARES: Mutex<Option<HashMap<PathBuf, Arc<Share>>>> = Mutex::new(None);
 
 /// The folder of one device.
 #[derive(Clone)]
 pub(super) struct Folder {
     share: PathBuf,
     device: String,
-    places: Arc<Semaphore>,
+    of: Arc<Share>,
+}
+
+/// How far a job is.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    /// Nobody has fetched it.
+    Waits,
+    /// The device has it.
+    Fetched,
+    /// The device has answered.
+    Answered(Vec<u8>),
+}
+
+/// A job that is waited for.
+pub(super) struct Waiting(Arc<AtomicUsize>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 /// Job of a device that is not wanted any more.
@@ -94,9 +123,22 @@ fn exists(at: &File, name: &str) -> io::Result<bool> {
 
 impl Folder {
     pub(super) fn new(share: &Path, device: &str) -> Self {
-        let mut places = PLACES.lock().unwrap_or_else(PoisonError::into_inner);
-        let places = places.get_or_insert_default().entry(share.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE)));
-        Self { share: share.to_owned(), device: file_name(device), places: Arc::clone(places) }
+        let mut shares = SHARES.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || Arc::new(Share { places: Arc::new(Semaphore::new(AT_ONCE)), waiting: Arc::default() });
+        let of = shares.get_or_insert_default().entry(share.to_owned()).or_insert_with(new);
+        Self { share: share.to_owned(), device: file_name(device), of: Arc::clone(of) }
+    }
+
+    /// Counts one more job that is waited for.
+    pub(super) fn wait(&self) -> Waiting {
+        self.of.waiting.fetch_add(1, Ordering::SeqCst);
+        Waiting(Arc::clone(&self.of.waiting))
+    }
+
+    /// The shortest time between two looks for one job, with as many as wait now.
+    pub(super) fn pace(&self) -> Duration {
+        let waiting = u64::try_from(self.of.waiting.load(Ordering::SeqCst)).unwrap_or(u64::MAX);
+        Duration::from_millis(waiting.saturating_mul(1_000) / LOOKS_PER_SECOND)
     }
 
     /// Its name.
@@ -118,7 +160,7 @@ impl Folder {
         let failed = |reason: String| TransportError::Share { share: self.shown(), reason };
         let abandoned = Abandoned::default();
         let given_up = Arc::clone(&abandoned.0);
-        let (share, device, places) = (self.share.clone(), self.device.clone(), Arc::clone(&self.places));
+        let (share, device, places) = (self.share.clone(), self.device.clone(), Arc::clone(&self.of.places));
         let whole = async {
             let place = places.acquire_owned().await.map_err(|error| failed(error.to_string()))?;
             let done = tokio::task::spawn_blocking(move || {
@@ -157,12 +199,6 @@ impl Folder {
         .await
     }
 
-    /// Whether the device has it.
-    pub(super) async fn fetched(&self, id: &str) -> Result<bool, TransportError> {
-        let job = format!("{id}.json");
-        self.off(false, move |folder, _| Ok(!exists(&folder.jobs, &job)?)).await
-    }
-
     /// Takes a job back: true where nobody has fetched it, and now nobody can.
     pub(super) async fn withdraw(&self, id: &str) -> Result<bool, TransportError> {
         let job = format!("{id}.json");
@@ -180,8 +216,8 @@ impl Folder {
         let _ = self.off(false, move |folder, _| create(&folder.taken, &stop).map(drop)).await;
     }
 
-    /// The answer, where there is one.
-    pub(super) async fn answer(&self, id: &str, most: u64) -> Result<Option<Vec<u8>>, TransportError> {
+    /// How far a job is: one look for its answer and whether it was fetched, since each is a way to a server.
+    pub(super) async fn look(&self, id: &str, most: u64) -> Result<Look, TransportError> {
         let result = format!("{id}.json");
         self.off(false, move |folder, _| {
             // Not blocking: a named pipe in its place must not hold anybody up.
@@ -189,7 +225,9 @@ impl Folder {
             let file: File = match openat(&folder.results, &*result, flags, Mode::empty()) {
                 Ok(file) => file.into(),
                 // Windows lets nobody else in while it is being renamed.
-                Err(rustix::io::Errno::NOENT | rustix::io::Errno::ACCESS) => return Ok(None),
+                Err(rustix::io::Errno::NOENT | rustix::io::Errno::ACCESS) => {
+                    return Ok(if exists(&folder.jobs, &result)? { Look::Waits } else { Look::Fetched });
+                }
                 Err(error) => return Err(error.into()),
             };
             if !file.metadata()?.is_file() {
@@ -200,7 +238,7 @@ impl Folder {
             if bytes.len() as u64 > most {
                 return Err(io::Error::other(format!("an answer of more than {most} bytes")));
             }
-            Ok(Some(bytes))
+            Ok(Look::Answered(bytes))
         })
         .await
     }

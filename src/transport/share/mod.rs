@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::folder::Folder;
+use self::folder::{Folder, Look};
 use self::job::{Answer, Job};
 pub use self::key::SigningKey;
 use super::{Command, Output, Session, Shell, TransportError};
@@ -117,13 +117,15 @@ impl ShareSession {
             max_output: limit,
         };
         let text = job.signed(&self.key).map_err(|reason| TransportError::Setup { what: "job".into(), reason })?;
-        let answer = match self.folder.put(&job.id, text).await {
-            Ok(()) => self.wait(&job.id, fetch, time, limit, cancel).await,
+        // What a job is stays on the share alone: hundreds may wait.
+        let id = job.id;
+        let answer = match self.folder.put(&id, text).await {
+            Ok(()) => self.wait(&id, fetch, time, limit, cancel).await,
             Err(error) => Err(error),
         };
         match answer {
             // It may lie there still, and must not run when nobody waits for it any more.
-            Err(error @ TransportError::Share { .. }) => Err(self.take_back(&job.id, fetch, error).await),
+            Err(error @ TransportError::Share { .. }) => Err(self.take_back(&id, fetch, error).await),
             other => other,
         }
     }
@@ -153,6 +155,7 @@ impl ShareSession {
         limit: u64,
         cancel: &CancellationToken,
     ) -> Result<Output, TransportError> {
+        let _counted = self.folder.wait();
         let begun = Instant::now();
         let mut pause = LOOKS[0];
         let mut until = begun + fetch;
@@ -161,13 +164,14 @@ impl ShareSession {
         // Twice the limit of either stream in base64, and what stands around it.
         let most = limit.saturating_mul(3).saturating_add(64 * 1024);
         loop {
-            if let Some(text) = self.folder.answer(id, most).await? {
+            let look = self.folder.look(id, most).await?;
+            if let Look::Answered(text) = look {
                 let answer = Answer::read(&text, id, limit);
                 self.is_absent(Some(false));
                 self.folder.clear(id).await;
                 return if stopped { Err(TransportError::Cancelled) } else { answer.into_output(time) };
             }
-            if !fetched && self.folder.fetched(id).await? {
+            if !fetched && look == Look::Fetched {
                 fetched = true;
                 self.is_absent(Some(false));
                 until = Instant::now() + time + GRACE;
@@ -187,7 +191,7 @@ impl ShareSession {
                 until = Instant::now() + time + GRACE;
             }
             tokio::select! {
-                () = tokio::time::sleep(pause) => {}
+                () = tokio::time::sleep(pause.max(self.folder.pace())) => {}
                 () = cancel.cancelled(), if !stopped => {
                     // What nobody has fetched never runs; what runs is ended by the runner.
                     if !fetched && self.folder.withdraw(id).await? {

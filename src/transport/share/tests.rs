@@ -177,7 +177,7 @@ fn links_and_pipes_on_the_share_lead_nowhere() {
     runtime.block_on(session.folder.stop("j-1"));
     assert_eq!(std::fs::read_to_string(&precious).unwrap(), "kept");
     assert!(Program::new("mkfifo").arg(house.folder().join("results/j-1.json")).status().unwrap().success());
-    assert!(runtime.block_on(session.folder.answer("j-1", 100)).unwrap_err().to_string().contains("not a regular file"));
+    assert!(runtime.block_on(session.folder.look("j-1", 100)).unwrap_err().to_string().contains("not a regular file"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -339,7 +339,7 @@ async fn over_a_real_samba_server_signed_jobs_are_carried_out_once_and_others_re
     for job in [&job("ws-2", 60_000), &job("ws-1", -1), &good, &good] {
         session.folder.put(&job.id, job.signed(&house.key).unwrap()).await.unwrap();
         let answer = loop {
-            if let Some(text) = session.folder.answer(&job.id, 1 << 20).await.unwrap() {
+            if let Look::Answered(text) = session.folder.look(&job.id, 1 << 20).await.unwrap() {
                 break Answer::read(&text, &job.id, 1 << 20);
             }
             tokio::task::yield_now().await;

@@ -109,6 +109,69 @@ fn a_branch_is_followed_and_what_was_rewritten_is_not() {
     assert!(team.has("three"));
 }
 
+/// Encrypts a value for the key of the machine that follows, in the work tree of the remote.
+#[track_caller]
+fn seal(team: &Team, value: &str) {
+    let plain = team.yard.beside("plain");
+    std::fs::write(&plain, value).unwrap();
+    let mut command = team.yard.command(&["secrets", "set", "token", "--from-file", plain.to_str().unwrap()]);
+    command.arg("-C").arg(team.yard.beside("work"));
+    crate::fleet::Said::of(&command.output().unwrap()).ends(0);
+}
+
+/// A commit of the work tree that wants the secret in a file.
+#[track_caller]
+fn push(team: &Team, mode: &str) {
+    let text =
+        policy("", "true").replace("{template: \"\\n\", mode: \"0644\"}", &format!("{{content: {{secret: token}}, mode: \"{mode}\"}}"));
+    assert!(text.contains("secret: token"), "{text}");
+    std::fs::write(team.yard.beside("work").join("policies/p.yaml"), text).unwrap();
+    team.git(&["add", "-A"]);
+    team.git(&["commit", "--quiet", "-m", "next"]);
+}
+
+#[test]
+fn encrypted_secrets_are_those_of_the_commit_in_force_and_keys_those_of_the_machine() {
+    let team = Team::new();
+    let init = |folder: &std::path::Path| {
+        let mut command = team.yard.command(&["secrets", "init"]);
+        command.arg("-C").arg(folder);
+        crate::fleet::Said::of(&command.output().unwrap())
+    };
+    init(&team.yard.beside("work")).ends(0);
+    seal(&team, "first");
+    team.follow("");
+    // What lies in the folder of the machine is of nobody's commit.
+    let here = team.yard.repo().join("secrets");
+    std::fs::create_dir_all(&here).unwrap();
+    std::fs::write(here.join("token.age"), "not of the commit").unwrap();
+    push(&team, "0644");
+    team.yard.once().ends(0);
+    assert_eq!(team.yard.read("a", "app.conf").as_deref(), Some("first"));
+    team.yard.rmm(&["secrets", "get", "token"]).ends(0).says("first");
+    team.yard.rmm(&["secrets", "list"]).ends(0).says("token").says("secrets");
+    // Nothing is changed where it would count for nothing.
+    team.yard.rmm(&["secrets", "remove", "token"]).ends(1).says("RMM0813").says("clone");
+    team.yard.rmm(&["secrets", "rotate"]).ends(1).says("RMM0813");
+    assert!(here.join("token.age").exists());
+
+    // The value alone is another: no policy has changed, and the daemon converges to it all the same.
+    let daemon = team.yard.daemon();
+    daemon.says("at work");
+    seal(&team, "second");
+    push(&team, "0644");
+    daemon.until("the second value", || team.yard.read("a", "app.conf").as_deref() == Some("second"));
+
+    // A commit that is refused brings no secrets either: those of the last good one stay.
+    seal(&team, "third");
+    std::fs::write(team.yard.beside("work").join("devices.yaml"), "devices: [\n").unwrap();
+    push(&team, "0600");
+    daemon.says("policy set refused");
+    assert_eq!(daemon.stop().0, Some(0));
+    team.yard.rmm(&["secrets", "get", "token"]).ends(0).says("second");
+    assert_eq!(team.yard.read("a", "app.conf").as_deref(), Some("second"));
+}
+
 #[test]
 fn only_commits_signed_with_a_trusted_ssh_key_take_effect() {
     let team = Team::new();

@@ -27,3 +27,18 @@ async fn a_device_with_windows_is_observed_over_winrm_in_one_round_trip() {
     assert_eq!((log.count("shell"), log.count("command"), log.count("clear")), (1, 1, 0));
     log.assert_no_shell_is_left();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_restricts_powershell_says_so_and_nothing_else_is_known() {
+    let endpoint = Endpoint::start_with(Given::default(), serde_json::json!({"language_mode": "ConstrainedLanguage"}), &[]);
+    let sessions = sessions(PASSWORD);
+    let session = super::open(&sessions, &endpoint).await.unwrap();
+    let request = Request::full();
+    let cancel = CancellationToken::new();
+    let seen = Collector::collect(&*session, &request, None, &SystemClock, &cancel, Limits::default()).await.unwrap();
+    sessions.close_all().await;
+    let known: Vec<_> = seen.sections.iter().filter(|(_, section)| section.status == Status::Ok).map(|(name, _)| &**name).collect();
+    assert_eq!(known, ["software.powershell"]);
+    assert_eq!(seen.sections["software.powershell"].data["language_mode"], "ConstrainedLanguage");
+    assert!(seen.problems.iter().any(|problem| problem.contains("ConstrainedLanguage")), "{:?}", seen.problems);
+}
