@@ -8,8 +8,15 @@ pub const MOST_SCRIPTS: usize = 640;
 
 static SCRIPTS: Semaphore = Semaphore::const_new(MOST_SCRIPTS);
 
-/// Runs what blocks beside the event loop. A panic in it goes on here.
+/// Pieces of other work at once: twice the readers of the database. More of them would only wait for each other, each on a
+/// thread that keeps memory for itself.
+const MOST_WORK: usize = 32;
+
+static WORK: Semaphore = Semaphore::const_new(MOST_WORK);
+
+/// Runs what blocks beside the event loop. A panic in it goes on here. The work must not wait for other work of this kind.
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let _place = WORK.acquire().await;
     match tokio::task::spawn_blocking(work).await {
         Ok(value) => value,
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),

@@ -39,7 +39,7 @@ pub(super) fn run(global: &Global, args: &DoctorArgs) -> Result<Exit, Failure> {
     let mut table = Table::new("rmm.doctor/1", &["DEVICE", "STEP", "VERDICT", "FOUND", "ADVICE", "CODE", "MILLISECONDS"]);
     let people = global.output == Output::Table;
     let connections = &context.set.config.connections;
-    let (mut bad, mut shown) = (false, Ok(()));
+    let (mut failed, mut away, mut shown) = (false, false, Ok(()));
     let stopped = super::signals::block_on(async |signals| {
         for device in &devices {
             let target = target(&context.set, device);
@@ -55,8 +55,12 @@ pub(super) fn run(global: &Global, args: &DoctorArgs) -> Result<Exit, Failure> {
             if people && shown.is_ok() {
                 shown = super::print(&text(&target, &steps, &|text| context.redactor.redact(text).into_owned()));
             }
+            // Nothing comes behind what cannot work.
+            if let Some(step) = steps.iter().find(|step| step.verdict == Verdict::Bad) {
+                let unreachable = matches!(step.name, "name" | "connection") || step.code == Some("RMM0401");
+                if unreachable { away = true } else { failed = true }
+            }
             for step in &steps {
-                bad |= step.verdict == Verdict::Bad;
                 table.push(vec![
                     json!(device.name),
                     json!(step.name),
@@ -74,10 +78,11 @@ pub(super) fn run(global: &Global, args: &DoctorArgs) -> Result<Exit, Failure> {
     if !people {
         super::print(&table.render(global.output)?)?;
     }
-    Ok(match (stopped, bad) {
-        (true, _) => Exit::Interrupted,
-        (false, true) => Exit::SomeFailed,
-        (false, false) => Exit::Done,
+    Ok(match (stopped, failed, away) {
+        (true, ..) => Exit::Interrupted,
+        (_, true, _) => Exit::SomeFailed,
+        (_, _, true) => Exit::SomeUnreachable,
+        _ => Exit::Done,
     })
 }
 

@@ -1,6 +1,8 @@
 //! Runs asynchronous work. Ctrl-C and SIGTERM end it; where devices are changed they let what is in flight finish, and a
 //! second one stops at once.
 
+use std::time::Duration;
+
 use tokio_util::sync::CancellationToken;
 
 use super::exit::Exit;
@@ -9,6 +11,9 @@ use crate::diagnose::Diagnostic;
 
 /// Most threads for what blocks: those of scripts, and some for everything else. They only exist while they are needed.
 const THREADS: usize = crate::apply::MOST_SCRIPTS + 128;
+/// A thread with nothing to do ends after this. Work goes round among the idle ones: were it longer, as many as were once needed
+/// would stay, each with memory of its own.
+const KEEP_ALIVE: Duration = Duration::from_secs(1);
 
 /// What asks work to end.
 #[derive(Debug, Clone, Default)]
@@ -38,6 +43,7 @@ fn run<T, E: Into<Failure>>(said: &'static str, work: impl AsyncFnOnce(&Signals)
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .max_blocking_threads(THREADS)
+        .thread_keep_alive(KEEP_ALIVE)
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Error, Diagnostic::error("RMM0001", format!("threads cannot be started: {error}"))))?;
@@ -50,7 +56,7 @@ fn run<T, E: Into<Failure>>(said: &'static str, work: impl AsyncFnOnce(&Signals)
         result
     });
     // Whatever a library left behind must not keep the process from ending.
-    runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+    runtime.shutdown_timeout(Duration::from_millis(200));
     result.map_err(Into::into)
 }
 
@@ -60,6 +66,7 @@ pub(super) fn serve<E: Into<Failure>>(work: impl AsyncFnOnce(crate::reconcile::S
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 4))
         .max_blocking_threads(THREADS)
+        .thread_keep_alive(KEEP_ALIVE)
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Error, Diagnostic::error("RMM0001", format!("threads cannot be started: {error}"))))?;

@@ -176,6 +176,21 @@ impl Out<'_> {
                 self.push("DiskSpace", &mount, (100.0 - used).clamp(0.0, 100.0));
             }
         }
+        if let Some(section) = read("performance.gpus") {
+            for gpu in list(Some(&section.data)).iter().take(MOST) {
+                let Some(name) = text(gpu, "name") else { continue };
+                let name = self.name(name);
+                let total = number(gpu, "memory_total_bytes").filter(|total| *total > 0.0);
+                let memory = number(gpu, "memory_used_bytes").zip(total).map(|(used, total)| (used / total * 100.0).clamp(0.0, 100.0));
+                let measured =
+                    [("GPU", number(gpu, "busy_percent")), ("GPUMemory", memory), ("GPUTemperature", number(gpu, "temperature_c"))];
+                for (metric, value) in measured {
+                    if let Some(value) = value {
+                        self.push(metric, &name, value);
+                    }
+                }
+            }
+        }
         if let Some(battery) = read("hardware.battery").map(|section| &section.data) {
             self.one("Battery", number(battery, "capacity_percent"));
             self.one("BatteryHealth", number(battery, "health_percent"));

@@ -73,10 +73,7 @@ impl Reach {
             }
             Check::Tcp(tcp) => port::open(&assigned.address, tcp.port).await,
             Check::Ssh(ssh) => port::ssh(&assigned.address, ssh.port.unwrap_or(assigned.port)).await,
-            Check::Winrm(winrm) => {
-                let port = winrm.port.unwrap_or(if winrm.tls { 5986 } else { 5985 });
-                http::winrm(&self.trust, &assigned.address, port, winrm.tls).await
-            }
+            Check::Winrm(winrm) => http::winrm(&self.trust, &assigned.address, winrm.port.unwrap_or(assigned.port), winrm.tls).await,
             Check::Http(http) => http::look(&self.trust, http, assigned, now).await,
             Check::Services(_) | Check::Events(_) => failed("it is looked at on the device".into()),
         }

@@ -59,6 +59,7 @@ fn a_rocky_machine_without_root_is_read_and_what_needs_root_is_unknown() {
             "security.mac",
             "security.disk_encryption",
             "security.sshd",
+            "performance.gpus",
         ],
     );
     let value = |path: &str| facts.value(path).cloned().unwrap_or_else(|| panic!("{path}"));
@@ -74,6 +75,18 @@ fn a_rocky_machine_without_root_is_read_and_what_needs_root_is_unknown() {
     assert_eq!(value("security.mac"), json!({"selinux": "enforcing", "apparmor": "absent"}));
     assert_eq!(value("security.disk_encryption.root_encrypted"), true);
     assert_eq!(value("security.users.root.locked"), json!(null));
+    let gpu = |name: &str, product: Option<&str>, busy: Option<u8>, memory: Option<(u64, u64)>, heat: Option<f64>| {
+        json!({"name": name, "product": product, "busy_percent": busy, "memory_used_bytes": memory.map(|memory| memory.0),
+            "memory_total_bytes": memory.map(|memory| memory.1), "temperature_c": heat})
+    };
+    assert_eq!(
+        value("performance.gpus"),
+        json!([
+            gpu("card1", None, Some(7), Some((256 << 20, 512 << 20)), Some(48.5)),
+            gpu("nvidia0", Some("NVIDIA RTX A5000, rev 2"), Some(41), Some((1 << 30, 24 << 30)), Some(63.0)),
+            gpu("nvidia1", Some("Tesla K80"), None, None, None),
+        ])
+    );
     for name in ["network.firewall_rules", "security.sshd"] {
         assert!(matches!(status(name), Status::Unknown(_)), "{name}");
     }

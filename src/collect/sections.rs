@@ -192,8 +192,8 @@ pub(super) static SECTIONS: &[Spec] = &[
     ),
     spec(
         "software.pending_reboot",
-        &["/run/reboot-required.pkgs", "/var/run/reboot-required.pkgs"],
-        &["exists"],
+        &["/run/reboot-required.pkgs", "/var/run/reboot-required.pkgs", "/proc/stat"],
+        &["exists", "renewed"],
         parse::software::pending_reboot,
     ),
     spec(
@@ -298,6 +298,17 @@ pub(super) static SECTIONS: &[Spec] = &[
     spec("performance.volumes", &["/proc/mounts"], &["volumes"], parse::performance::volumes),
     spec("performance.disks", &["/proc/diskstats"], &[], parse::performance::disks),
     spec("performance.network", &["/proc/net/dev"], &[], parse::performance::network),
+    spec(
+        "performance.gpus",
+        &[
+            "/sys/class/drm/card[0-9]/device/gpu_busy_percent",
+            "/sys/class/drm/card[0-9]/device/mem_info_vram_used",
+            "/sys/class/drm/card[0-9]/device/mem_info_vram_total",
+            "/sys/class/drm/card[0-9]/device/hwmon/hwmon*/temp1_input",
+        ],
+        &["gpus"],
+        parse::performance::gpus,
+    ),
     spec("performance.uptime", &["/proc/uptime"], &[], parse::performance::uptime),
 ];
 

@@ -41,7 +41,7 @@ pub struct Assigned {
     pub device: Arc<str>,
     /// Where it is.
     pub address: Arc<str>,
-    /// Port of its connection.
+    /// Port of its connection, as far as the monitor means that.
     pub port: u16,
     /// The monitor.
     pub monitor: Arc<Monitor>,

@@ -134,7 +134,7 @@ pub struct Ssh {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Winrm {
-    /// The port; 5986 with TLS, else 5985, where absent.
+    /// The port; where absent that of the device's connection with the same scheme, else 5986 with TLS and 5985 without.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
     /// Whether it speaks TLS.

@@ -98,7 +98,7 @@ const fn amount(name: &'static str, unit: &'static str, summary: &'static str) -
 }
 
 /// Everything that a threshold can be about.
-pub const METRICS: [Metric; 14] = [
+pub const METRICS: [Metric; 17] = [
     share("CPU", Worse::Higher, "processors in use"),
     share("Memory", Worse::Higher, "memory in use"),
     share("Swap", Worse::Higher, "swap space or page file in use"),
@@ -107,6 +107,9 @@ pub const METRICS: [Metric; 14] = [
     amount("DiskQueue", "requests", "requests that wait for a disk"),
     amount("Load", "per processor", "processes that want to run, five-minute average"),
     amount("Temperature", "degrees C", "temperature of the processors"),
+    share("GPU", Worse::Higher, "a graphics adapter in use"),
+    share("GPUMemory", Worse::Higher, "memory of a graphics adapter in use"),
+    amount("GPUTemperature", "degrees C", "temperature of a graphics adapter"),
     amount("NetworkErrors", "per 5 min", "packets sent or received with errors"),
     amount("NetworkDrops", "per 5 min", "packets dropped"),
     amount("Latency", "ms", "round trip to the device"),

@@ -240,8 +240,14 @@ impl Diagnose for TransportError {
                         "check the device's address and connection.scheme, that `winrm quickconfig` was run there and that its firewall lets \
                          port {port} in; `rmm doctor DEVICE` looks step by step"
                     )
-                } else {
+                } else if port == "22" {
                     format!("check the device's address, port and proxyJump, and that `ssh -p {port} {host}` reaches it from here")
+                } else {
+                    // The number does not tell what speaks there.
+                    format!(
+                        "check the device's address and connection (port; proxyJump with SSH, scheme with WinRM), and that port {port} of \
+                         {host} can be reached from here; `rmm doctor DEVICE` looks step by step"
+                    )
                 }
             }
             Self::Authentication { user, .. } => format!(

@@ -34,7 +34,7 @@ struct Inner {
     absent: share::Absent,
     shared: ssh::Shared,
     slots: Mutex<HashMap<String, Arc<Slot>>>,
-    winrm: winrm::Shared,
+    winrm: Arc<winrm::Opener>,
     places: Mutex<HashMap<String, Arc<winrm::Place>>>,
     swept: Mutex<Instant>,
     tasks: TaskTracker,
@@ -89,9 +89,8 @@ impl Sessions {
             TransportKind::Winrm => {
                 self.inner.sweep();
                 let place = self.inner.place(target);
-                let opener = self.inner.opener();
                 tokio::select! {
-                    opened = Box::pin(place.open(&opener)) => opened?,
+                    opened = Box::pin(place.open()) => opened?,
                     () = cancel.cancelled() => return Err(TransportError::Cancelled),
                 }
                 return Ok(Arc::new(WinrmSession { inner: Arc::clone(&self.inner), place }));
@@ -149,13 +148,13 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 impl Inner {
     fn new(options: SessionOptions, secrets: Arc<dyn Secrets>, clock: Arc<dyn Clock>, simulator: Arc<Simulator>) -> Self {
         Self {
+            winrm: Arc::new(winrm::Opener::new(options.clone(), Arc::clone(&secrets))),
             options,
             secrets,
             clock,
             absent: share::Absent::default(),
             shared: ssh::Shared::default(),
             slots: Mutex::default(),
-            winrm: winrm::Shared::default(),
             places: Mutex::default(),
             swept: Mutex::new(Instant::now()),
             tasks: TaskTracker::new(),
@@ -192,12 +191,8 @@ impl Inner {
     }
 
     fn place(&self, target: &Target) -> Arc<winrm::Place> {
-        let make = || Arc::new(winrm::Place::new(target.clone()));
+        let make = || Arc::new(winrm::Place::new(target.clone(), Arc::clone(&self.winrm)));
         Arc::clone(lock(&self.places).entry(key(target)).or_insert_with(make))
-    }
-
-    fn opener(&self) -> winrm::Opener<'_> {
-        winrm::Opener { shared: &self.winrm, options: &self.options, secrets: &*self.secrets }
     }
 
     /// Ends the shells of all WinRM devices, side by side.
@@ -220,7 +215,7 @@ impl Inner {
             }
             *swept = Instant::now();
         }
-        lock(&self.places).retain(|_, place| place.sweep(&self.options, &self.tasks) || Arc::strong_count(place) > 1);
+        lock(&self.places).retain(|_, place| place.sweep(&self.tasks) || Arc::strong_count(place) > 1);
         let mut expired = Vec::new();
         lock(&self.slots).retain(|_, slot| {
             // One that is just being opened is in use.
@@ -391,8 +386,8 @@ impl Session for WinrmSession {
         // A task of its own, so that a caller who is dropped in the middle still ends the remote command.
         let stop = lock(&self.inner.stop).child_token();
         let dropped = stop.clone().drop_guard();
-        let (inner, place, ours) = (Arc::clone(&self.inner), Arc::clone(&self.place), stop.clone());
-        let task = self.inner.tasks.spawn(async move { place.run(&inner.opener(), command, &ours).await });
+        let (place, ours) = (Arc::clone(&self.place), stop.clone());
+        let task = self.inner.tasks.spawn(async move { place.run(command, &ours).await });
         let forward = async {
             cancel.cancelled().await;
             stop.cancel();

@@ -1,5 +1,6 @@
 //! Real Debian devices: the root of a Debian system made once by debootstrap, cheap copies of it behind SSH servers of their own on
-//! the loopback network, and a package repository with a small package in as many versions as a test publishes.
+//! the loopback network, and a package repository with a small package in as many versions as a test publishes. Devices with
+//! dnf, zypper and pacman are the same with that manager in the place of apt, and a repository in a folder.
 //!
 //! A device is a folder with a system in it, entered by chroot: its packages, its apt and its SSH server are real; the kernel is
 //! this machine's, and what `/proc` says of it is written here. A restart ends everything that runs in the device and comes
@@ -7,6 +8,7 @@
 
 mod base;
 mod device;
+mod kind;
 mod packages;
 
 use std::path::{Path, PathBuf};
@@ -26,12 +28,14 @@ use crate::fleet::Said;
 use crate::sshd::{is_root, keygen};
 
 pub(crate) use device::Device;
+pub(crate) use kind::Kind;
 pub(crate) use packages::Package;
 
 /// A fleet of Debian devices with a policy repository, a package repository and the real binary.
 pub(crate) struct Debian {
     folder: tempfile::TempDir,
     base: PathBuf,
+    managers: Option<PathBuf>,
     packages: Arc<packages::Repository>,
 }
 
@@ -42,30 +46,35 @@ impl Debian {
             eprintln!("skipped: Debian devices are entered by chroot, which needs root");
             return None;
         }
-        let base = match base::root() {
-            Ok(base) => base,
-            Err(why) => {
-                // Where it was promised to work, not working is a failure.
-                assert!(std::env::var_os("RMM_TEST_DEBIAN").is_none(), "{why}");
-                eprintln!("skipped: {why}");
-                return None;
-            }
-        };
+        let base = promised(base::root())?;
         let folder = tempfile::Builder::new().prefix("fleet").tempdir_in(base.parent().unwrap()).unwrap();
         std::fs::create_dir_all(folder.path().join("home/.ssh")).unwrap();
         std::fs::create_dir_all(folder.path().join("repo")).unwrap();
         keygen(&folder.path().join("home/.ssh/id_ed25519"), "ed25519", "");
         std::fs::write(folder.path().join("home/.ssh/known_hosts"), "").unwrap();
         let packages = Arc::new(packages::Repository::start(&folder.path().join("packages")));
-        let debian = Self { folder, base, packages };
+        let debian = Self { folder, base, managers: None, packages };
         debian.file("rmm.toml", "[general]\norganization = \"Test\"\n[limits]\nmax_percent = 100\n");
+        Some(debian)
+    }
+
+    /// A fleet that may have devices of every kind.
+    pub(crate) fn with_managers() -> Option<Self> {
+        let mut debian = Self::new()?;
+        debian.managers = Some(promised(base::managers())?);
         Some(debian)
     }
 
     /// A device of this name, switched on, with the package repository as its only source. Nothing of it is installed.
     pub(crate) fn device(&self, name: &str) -> Device {
+        self.device_of(Kind::Apt, name)
+    }
+
+    /// A device with this package manager.
+    pub(crate) fn device_of(&self, kind: Kind, name: &str) -> Device {
         let home = self.folder.path().join("home/.ssh");
-        Device::start(name, &self.base, &self.folder.path().join(name), &home, &self.packages.source())
+        let base = if kind == Kind::Apt { &self.base } else { self.managers.as_ref().unwrap() };
+        Device::start(name, kind, base, &self.folder.path().join(name), &home, &self.packages.source())
     }
 
     /// Puts a version of the package `rmm-demo` into the repository. Devices see it at their next scan.
@@ -164,6 +173,15 @@ impl Debian {
     pub(crate) fn rmm(&self, args: &[&str]) -> Said {
         Said::of(&self.command(args).output().unwrap())
     }
+}
+
+/// The root, or nothing with the reason on standard error. Where it was promised to work, not working is a failure.
+fn promised(root: Result<PathBuf, String>) -> Option<PathBuf> {
+    root.map_err(|why| {
+        assert!(std::env::var_os("RMM_TEST_DEBIAN").is_none(), "{why}");
+        eprintln!("skipped: {why}");
+    })
+    .ok()
 }
 
 /// Runs a program, which has to end well.

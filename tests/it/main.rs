@@ -17,6 +17,7 @@ mod good;
 mod hostile;
 mod journal;
 mod kill;
+mod managers;
 mod mistakes;
 mod notify;
 mod once;

@@ -207,7 +207,10 @@ fn an_action_is_asked_for_ahead_of_its_time_listed_and_taken_back() {
     house.fleet.rmm(&["workflow", "queue"]).ends(0).says("dev-01").says("pending until");
     house.fleet.rmm(&["workflow", "status"]).ends(0).says("1 of 1: Note, waits until");
     house.fleet.rmm(&["workflow", "status", "last"]).ends(0).says("on 2 devices, waits until");
-    assert_eq!(house.fleet.sql("SELECT DISTINCT State, CAST(round((julianday(ExpiresAt) - julianday(WakeAt)) * 24) AS INTEGER) FROM Jobs"), ["pending 4"]);
+    assert_eq!(
+        house.fleet.sql("SELECT DISTINCT State, CAST(round((julianday(ExpiresAt) - julianday(WakeAt)) * 24) AS INTEGER) FROM Jobs"),
+        ["pending 4"]
+    );
     let started = house.fleet.sql("SELECT json_extract(Details, '$.notBefore') FROM AuditLog WHERE Action = 'workflow.started'");
     assert!(started[0].starts_with("20"), "{started:?}");
     house.fleet.rmm(&["workflow", "cancel", "last"]).ends(0);
@@ -269,7 +272,7 @@ fn roles_permit_or_refuse_and_a_refusal_is_in_the_audit() {
 }
 
 /// The arguments and the file names that everybody on this machine can see.
-fn seen_by_everybody(text: &str) -> Vec<String> {
+pub(crate) fn seen_by_everybody(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
         let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
@@ -282,7 +285,7 @@ fn seen_by_everybody(text: &str) -> Vec<String> {
 }
 
 /// Files below a directory whose name or content holds a text.
-fn holding(folder: &std::path::Path, text: &str) -> Vec<String> {
+pub(crate) fn holding(folder: &std::path::Path, text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap().flatten() {
         let path = entry.path();

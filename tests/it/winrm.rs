@@ -2,6 +2,7 @@
 
 mod collect;
 pub(crate) mod endpoint;
+mod replay;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -44,10 +44,15 @@ class Config:
         self.listen = given.get("listen", "127.0.0.1")
         self.quota = given.get("quota", 1000)  # shells at the same time
         # clear: answers in clear; tamper: changes sealed answers; hang: never answers; html: is no WinRM; cut: closes the connection
-        # when a command has ended; forget: loses the shell when a command has ended
+        # when a command has ended; forget: loses the shell when a command has ended; stumble: breaks the connection that follows one
+        # that broke; busy: does not end a shell at once, and breaks the connection of the second attempt
         self.mode = given.get("mode", "")
         self.ways = given.get("ways", ["Negotiate", "Basic"])
         self.hostname = given.get("hostname", "localhost")
+        # A conversation to be replayed: what is answered to the next message of an action. {action, status, headers, body, charset: utf-8,
+        # how: chunked, close, to the end, continue, blank, pieces, clear or lapse}. Who is asked what it answers is patched in.
+        self.replay = given.get("replay")
+        self.greeting = given.get("greeting")  # {status, headers, body}: answered to whoever signs in
 
 
 class Log:
@@ -147,6 +152,8 @@ class Endpoint:
         self.config, self.log = config, Log(config.log)
         self.lock = threading.Lock()
         self.shells = {}
+        self.replay = list(config.replay or [])
+        self.stumbles, self.busy = False, 0
         store = config.log + ".users"
         with open(store, "w", encoding="utf-8") as file:
             for user, password in config.users.items():
@@ -184,6 +191,9 @@ class Endpoint:
         self.log("connected")
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self.stumbles:
+                self.stumbles = False
+                raise Drop
             if self.config.mode == "hang":
                 time.sleep(3600)
             if self.tls:
@@ -235,6 +245,7 @@ class Endpoint:
                 command = self.of(shell, name)
                 command.advance()
                 if command.line.startswith("drop"):
+                    self.stumbles = self.config.mode == "stumble"
                     raise Drop
                 # As much as fits into an envelope.
                 piece, command.output = command.output[:90000], command.output[90000:]
@@ -252,7 +263,21 @@ class Endpoint:
             self.log("terminated", id=name, running=command.code is None)
             del self.shells[shell][name]
 
+    def next_of(self, action):
+        """What the conversation answers to this action, and forgets then."""
+        with self.lock:
+            found = next((one for one in self.replay if one["action"] == action), None)
+            if found:
+                self.replay.remove(found)
+            return found
+
     def delete(self, name):
+        if self.config.mode == "busy":
+            self.busy += 1
+            if self.busy == 1:
+                raise Fault(NOTHING_YET, "w:TimedOut", "The operation timed out.")
+            if self.busy == 2:
+                raise Drop
         with self.lock:
             self.shell(name)
             running = [key for key, command in self.shells.pop(name).items() if command.code is None]
@@ -280,12 +305,23 @@ class Connection:
             body = self.file.read(int(headers.get("content-length", "0")))
             self.request(headers, body)
 
-    def reply(self, status, body=b"", kind="application/soap+xml;charset=UTF-8", **more):
-        lines = [f"HTTP/1.1 {status}", "Server: Microsoft-HTTPAPI/2.0", f"Content-Length: {len(body)}"]
+    def reply(self, status, body=b"", kind="application/soap+xml;charset=UTF-8", how="", **more):
+        lines = [f"HTTP/1.1 {status}", "Server: Microsoft-HTTPAPI/2.0"]
         if body:
             lines.append(f"Content-Type: {kind}")
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in more.items()]
-        self.stream.sendall("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body)
+        if how in ("close", "to the end"):
+            lines.append("Connection: close")
+        if how == "chunked":
+            lines.append("transfer-encoding: Chunked")
+            pieces = [body[at : at + 700] for at in range(0, len(body), 700)] + [b""]
+            body = b"".join(b"%x;x=y\r\n%s\r\n" % (len(piece), piece) for piece in pieces)
+        elif how != "to the end":
+            lines.append(f"content-length: {len(body)}")
+        before = b"HTTP/1.1 100 Continue\r\n\r\n" if how == "continue" else b""
+        self.stream.sendall(before + "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body)
+        if how in ("close", "to the end"):
+            raise Drop
 
     def refuse(self):
         lines = ["HTTP/1.1 401", "Server: Microsoft-HTTPAPI/2.0", "Content-Length: 0"]
@@ -300,6 +336,9 @@ class Connection:
         if self.config.mode == "html":
             return self.reply("404 Not Found", b"<html>nothing here", "text/html")
         authorization = headers.get("authorization", "")
+        if self.config.greeting:
+            given = self.config.greeting
+            return self.reply(given["status"], given.get("body", "").encode(), "text/html", **given.get("headers", {}))
         if authorization:
             way, _, value = authorization.partition(" ")
             if way == "Basic" and "Basic" in self.config.ways:
@@ -371,22 +410,34 @@ class Connection:
             raise Drop
         return text
 
-    def answer(self, status, text):
-        body = text.encode()
-        kind = "application/soap+xml;charset=UTF-8"
-        if self.sealed and self.config.mode != "clear":
-            sealed = self.context.wrap_winrm(body)
-            data = struct.pack("<i", len(sealed.header)) + sealed.header + sealed.data
-            if self.config.mode == "tamper":
-                data = data[:-1] + bytes([data[-1] ^ 1])
-            head = (
-                f"--{BOUNDARY}\r\n\tContent-Type: {PROTOCOL}\r\n"
-                f"\tOriginalContent: type=application/soap+xml;charset=UTF-8;Length={len(body) + sealed.padding_length}\r\n"
-                f"--{BOUNDARY}\r\n\tContent-Type: application/octet-stream\r\n"
-            )
-            body = head.encode() + data + f"--{BOUNDARY}--\r\n".encode()
+    def seal(self, body, blank):
+        sealed = self.context.wrap_winrm(body)
+        data = struct.pack("<i", len(sealed.header)) + sealed.header + sealed.data
+        if self.config.mode == "tamper":
+            data = data[:-1] + bytes([data[-1] ^ 1])
+        head = (
+            f"--{blank}{BOUNDARY}\r\n\tContent-Type: {PROTOCOL}\r\n"
+            f"\tOriginalContent: type=application/soap+xml;charset=UTF-8;Length={len(body) + sealed.padding_length}\r\n"
+            f"--{blank}{BOUNDARY}\r\n\tContent-Type: application/octet-stream\r\n"
+        )
+        return head.encode() + data
+
+    def answer(self, status, body, how="", kind="application/soap+xml;charset=UTF-8", **more):
+        if self.sealed and self.config.mode != "clear" and how != "clear":
+            size, blank = 500 if how == "pieces" else len(body) or 1, " " if how == "blank" else ""
+            pieces = [self.seal(body[at : at + size], blank) for at in range(0, len(body), size)]
+            body = b"".join(pieces) + f"--{blank}{BOUNDARY}--\r\n".encode()
             kind = f'multipart/encrypted;protocol="{PROTOCOL}";boundary="{BOUNDARY}"'
-        self.reply(status, body, kind)
+        self.reply(status, body, kind, how, **more)
+
+    def replay(self, given, related):
+        """A recorded answer, which says that it is one to this message."""
+        if given.get("how") == "lapse":
+            self.user = None
+            return self.refuse()
+        body = re.sub(r"(<(?:[\w-]+:)?RelatesTo\b[^>]*>)[^<]*", lambda found: found.group(1) + related, given.get("body", ""))
+        body = body.encode(given.get("charset", "utf-8"))
+        self.answer(given.get("status", "200 OK"), body, given.get("how", ""), **given.get("headers", {}))
 
     def soap(self, body):
         root = ElementTree.fromstring(body)
@@ -400,6 +451,12 @@ class Connection:
         if len(body) > size:
             self.log("too large", bytes=len(body))
         self.log("asked", action=action, sealed=self.sealed, user=self.user)
+        given = self.endpoint.next_of(action)
+        if given:
+            return self.replay(given, names["MessageID"].text)
+        if self.config.replay is not None:
+            # What a conversation does not hold is answered as if it was done.
+            return self.answer("200 OK", self.envelope(action + "Response", f"<rsp:{action}Response/>", names["MessageID"].text))
         try:
             text = self.act(action, shell, names)
             self.answer("200 OK", self.envelope(action + "Response", text, names["MessageID"].text))
@@ -415,6 +472,7 @@ class Connection:
                 f"<f:Message>{escape(fault.text)}</f:Message></f:WSManFault></s:Detail></s:Fault>"
             )
             self.answer("500 Internal Server Error", self.envelope("fault", detail, names["MessageID"].text))
+        return None
 
     @staticmethod
     def line(names):
@@ -465,7 +523,7 @@ class Connection:
             'xmlns:a="http://schemas.xmlsoap.org/ws/2004/08/addressing" xmlns:w="http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd" '
             f'xmlns:rsp="{SHELL}"><s:Header><a:Action>{SHELL}/{action}</a:Action>'
             f"<a:MessageID>uuid:{uuid.uuid4()}</a:MessageID><a:RelatesTo>{related}</a:RelatesTo></s:Header><s:Body>{body}</s:Body></s:Envelope>"
-        )
+        ).encode()
 
 
 if __name__ == "__main__":

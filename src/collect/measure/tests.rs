@@ -48,6 +48,11 @@ impl Device {
             ("performance.disks", json!([disk("sda"), disk("sda1"), disk("nvme0n1"), disk("nvme0n1p1")])),
             ("performance.network", json!([link("lo"), link("eth0"), link("veth12")])),
             ("performance.uptime", json!({"seconds": self.uptime})),
+            (
+                "performance.gpus",
+                json!([{"name": "card0", "busy_percent": 41, "memory_used_bytes": 3, "memory_total_bytes": 12, "temperature_c": 63.5},
+                    {"name": "card1", "busy_percent": null, "memory_used_bytes": 3, "memory_total_bytes": null, "temperature_c": null}]),
+            ),
         ]
         .into_iter()
         .map(|(name, data)| (name.into(), Section::new(data, Status::Ok, self.at)))
@@ -64,7 +69,23 @@ fn the_first_reading_of_a_counter_is_no_value() {
     let mut measurer = Measurer::default();
     let first = measurer.measure("a", &Device::new().sections());
     let names: Vec<&str> = first.iter().map(|m| m.metric).collect();
-    assert_eq!(names, ["Uptime", "Load", "Temperature", "Memory", "Swap", "MemoryAvailable", "MemoryCached", "DiskSpace"]);
+    assert_eq!(
+        names,
+        [
+            "Uptime",
+            "Load",
+            "Temperature",
+            "Memory",
+            "Swap",
+            "MemoryAvailable",
+            "MemoryCached",
+            "DiskSpace",
+            "GPU",
+            "GPUMemory",
+            "GPUTemperature"
+        ]
+    );
+    assert_eq!(["GPU", "GPUMemory", "GPUTemperature"].map(|metric| value(&first, metric, "card0")), [Some(41.0), Some(25.0), Some(63.5)]);
     assert_eq!(value(&first, "Load", ""), Some(1.5));
     assert_eq!(value(&first, "Memory", ""), Some(75.0));
     assert_eq!(value(&first, "Swap", ""), Some(10.0));

@@ -106,6 +106,33 @@ pub(in crate::collect) fn volumes(raw: &Raw<'_>) -> Parsed {
     Ok(Value::Array(list))
 }
 
+/// Adapters that tell how busy they are: AMD's driver in the kernel's files, NVIDIA's by its own program, a line each.
+pub(in crate::collect) fn gpus(raw: &Raw<'_>) -> Parsed {
+    let mut list = Vec::new();
+    for card in raw.names("/sys/class/drm/", "/device/gpu_busy_percent") {
+        let at = |rest: &str| raw.number(&format!("/sys/class/drm/{card}/device/{rest}"));
+        let sensors = format!("/sys/class/drm/{card}/device/hwmon/hwmon*/temp1_input");
+        let heat = raw.glob(&sensors).find_map(|(_, lines)| lines.first()?.trim().parse::<f64>().ok());
+        list.push(json!({
+            "name": card, "product": null, "busy_percent": at("gpu_busy_percent"), "memory_used_bytes": at("mem_info_vram_used"),
+            "memory_total_bytes": at("mem_info_vram_total"), "temperature_c": heat.map(|heat| tenth(heat / 1000.0)),
+        }));
+    }
+    for line in raw.block("gpus").unwrap_or_default().lines() {
+        // The name comes last: it may hold a comma.
+        let words: Vec<&str> = line.splitn(6, ',').map(str::trim).collect();
+        let [index, busy, used, total, heat, product] = words[..] else { continue };
+        let Ok(index) = index.parse::<u16>() else { continue };
+        // `[N/A]` where the adapter does not tell.
+        let mebibytes = |text: &str| text.parse::<u64>().ok().and_then(|number| number.checked_mul(1024 * 1024));
+        list.push(json!({
+            "name": format!("nvidia{index}"), "product": product, "busy_percent": busy.parse::<u64>().ok(),
+            "memory_used_bytes": mebibytes(used), "memory_total_bytes": mebibytes(total), "temperature_c": heat.parse::<f64>().ok(),
+        }));
+    }
+    Ok(Value::Array(list))
+}
+
 pub(in crate::collect) fn disks(raw: &Raw<'_>) -> Parsed {
     let mut list = Vec::new();
     for line in raw.lines("/proc/diskstats") {

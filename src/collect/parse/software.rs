@@ -1,5 +1,7 @@
 //! The operating system, scheduled work, updates.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::{links, marks};
@@ -41,12 +43,16 @@ fn init(raw: &Raw<'_>) -> &'static str {
     }
 }
 
+/// Seconds since 1970.
+fn booted(raw: &Raw<'_>) -> Option<i64> {
+    if raw.system == "Darwin" {
+        return marks::value(raw, "boot")?.split("sec = ").nth(1)?.split(',').next()?.parse().ok();
+    }
+    raw.lines("/proc/stat").iter().find_map(|l| l.strip_prefix("btime "))?.trim().parse().ok()
+}
+
 fn boot_time(raw: &Raw<'_>) -> Option<String> {
-    let seconds: i64 = if raw.system == "Darwin" {
-        marks::value(raw, "boot")?.split("sec = ").nth(1)?.split(',').next()?.parse().ok()?
-    } else {
-        raw.lines("/proc/stat").iter().find_map(|l| l.strip_prefix("btime "))?.trim().parse().ok()?
-    };
+    let seconds = booted(raw)?;
     Some(chrono::DateTime::from_timestamp(seconds, 0)?.to_rfc3339_opts(chrono::SecondsFormat::Secs, true))
 }
 
@@ -156,7 +162,24 @@ pub(in crate::collect) fn pending_reboot(raw: &Raw<'_>) -> Parsed {
         }
         reasons.extend(packages.iter().map(|p| format!("updated package: {p}")));
     }
+    reasons.extend(renewed(raw).into_iter().map(|package| format!("updated since it was started: {package}")));
+    // A container has no modules, and the kernel of its host. Arch keeps those of the installed kernels only.
+    let kernels: Vec<&&str> = marks.iter().filter(|mark| mark.starts_with("/usr/lib/modules/")).collect();
+    let running = format!("/usr/lib/modules/{}/pkgbase", raw.uname[1]);
+    if !kernels.is_empty() && kernels.iter().all(|mark| **mark != running) && marks.contains("+pacman") {
+        reasons.push("the kernel that runs is no longer installed".to_owned());
+    }
     Ok(json!({"required": !reasons.is_empty(), "reasons": reasons}))
+}
+
+/// Packages of the core that were installed after the system was started.
+fn renewed<'a>(raw: &Raw<'a>) -> BTreeSet<&'a str> {
+    let Some(booted) = booted(raw) else { return BTreeSet::new() };
+    let one = |line: &'a str| {
+        let (at, name) = line.strip_prefix("=at ")?.split_once(' ')?;
+        (at.parse::<i64>().ok()? > booted).then_some(name)
+    };
+    raw.block("renewed").unwrap_or_default().lines().filter_map(one).collect()
 }
 
 pub(in crate::collect) fn automatic_updates(raw: &Raw<'_>) -> Parsed {

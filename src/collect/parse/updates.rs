@@ -10,7 +10,7 @@ use super::packages;
 use crate::collect::raw::{Parsed, Raw, unknown};
 use crate::model::Severity;
 use crate::model::facts::Status;
-use crate::model::update::Classification;
+use crate::model::update::{Classification, matches};
 
 /// Most updates of a device; nobody offers more.
 const MOST: usize = 10_000;
@@ -196,9 +196,21 @@ fn dnf(text: &str) -> List {
         let found = [version, short, plain].iter().find_map(|v| advised.get(&format!("{name}-{v}.{architecture}")));
         let (classification, severity) = found.copied().unwrap_or_default();
         let (offered, source) = (short.to_owned(), Some(repository.to_owned()));
-        add(&mut list, name, architecture, Listed { offered, source, classification, severity, ..Listed::default() });
+        let held = Some(locked(text).any(|lock| lock == name || matches(strip_version(lock), name)));
+        add(&mut list, name, architecture, Listed { offered, source, classification, severity, held, ..Listed::default() });
     }
     list
+}
+
+/// What the device holds back: patterns of names, with versions where dnf says it.
+fn locked(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter_map(|line| line.strip_prefix("=lock ")).map(str::trim)
+}
+
+/// `NAME-EPOCH:VERSION-RELEASE.ARCH`, of which the last may be patterns.
+fn strip_version(lock: &str) -> &str {
+    let mut dashes = lock.rmatch_indices('-').map(|(at, _)| at);
+    dashes.nth(1).map_or(lock, |at| &lock[..at])
 }
 
 /// `NAME.ARCH VERSION REPOSITORY`; long ones go on in the next line.
@@ -220,9 +232,22 @@ fn yum(text: &str) -> List {
     list
 }
 
-/// What patches are about, then the list of updates as XML.
+/// What patches are about, then the list of updates as XML; before that the same with what is locked, where something is.
 fn zypper(text: &str) -> List {
     let (patches, xml) = text.find("<?xml").map_or((text, ""), |at| text.split_at(at));
+    let (all, xml) = xml.rfind("<?xml").map_or(("", xml), |at| xml.split_at(at));
+    let mut list = zypper_list(xml);
+    for (name, mut one) in zypper_list(all) {
+        if locked(text).any(|lock| matches(lock, &name)) {
+            one.held = Some(true);
+            list.insert(name, one);
+        }
+    }
+    zypper_patches(patches, &mut list);
+    list
+}
+
+fn zypper_list(xml: &str) -> List {
     let mut list = List::new();
     let mut reader = quick_xml::Reader::from_str(xml);
     let mut last: Option<String> = None;
@@ -237,7 +262,7 @@ fn zypper(text: &str) -> List {
                     "update" if attribute("kind").is_none_or(|kind| kind == "package") => {
                         let (Some(name), Some(offered)) = (attribute("name"), attribute("edition")) else { continue };
                         last = Some(name.clone());
-                        list.insert(name, Listed { installed: attribute("edition-old"), offered, ..Listed::default() });
+                        list.insert(name, Listed { installed: attribute("edition-old"), offered, held: Some(false), ..Listed::default() });
                     }
                     "source" => {
                         if let Some(one) = last.as_ref().and_then(|name| list.get_mut(name)) {
@@ -251,30 +276,38 @@ fn zypper(text: &str) -> List {
             Ok(_) => {}
         }
     }
+    list
+}
+
+/// What patches say of the packages that they bring: one stands behind `Conflicts`, several in lines of their own.
+fn zypper_patches(patches: &str, list: &mut List) {
     let (mut kind, mut level) = (Classification::Other, None);
     for line in patches.lines() {
-        if let Some((key, value)) = line.split_once(" : ") {
-            match key.trim() {
-                "Name" => (kind, level) = (Classification::Other, None),
-                "Category" => {
-                    kind = match value.trim() {
-                        "security" => Classification::Security,
-                        "recommended" => Classification::Bugfix,
-                        "feature" => Classification::Feature,
-                        _ => Classification::Other,
-                    }
+        let (key, value) = line.split_once(" : ").map_or(("", line), |(key, value)| (key.trim(), value));
+        match key {
+            "Name" => (kind, level) = (Classification::Other, None),
+            "Category" => {
+                kind = match value.trim() {
+                    "security" => Classification::Security,
+                    "recommended" | "bugfix" => Classification::Bugfix,
+                    "feature" | "enhancement" => Classification::Feature,
+                    _ => Classification::Other,
                 }
-                "Severity" => level = severity(value.trim()),
-                _ => {}
             }
-        } else if let Some((package, _)) = line.trim().split_once(" < ")
-            && let Some(one) = list.get_mut(package.rsplit_once('.').map_or(package, |(name, _)| name))
-        {
-            one.classification = one.classification.min(kind);
-            one.severity = one.severity.max(level);
+            "Severity" => level = severity(value.trim()),
+            "" | "Conflicts" => {
+                let Some((package, _)) = value.trim().split_once(" < ") else { continue };
+                // The architecture is not always told.
+                let short = package.rsplit_once('.').map_or(package, |(name, _)| name);
+                let name = if list.contains_key(package) { package } else { short };
+                if let Some(one) = list.get_mut(name) {
+                    one.classification = one.classification.min(kind);
+                    one.severity = one.severity.max(level);
+                }
+            }
+            _ => {}
         }
     }
-    list
 }
 
 /// `busybox-1.36.1-r28    < 1.36.1-r29`
@@ -380,6 +413,29 @@ mod tests {
              <update name=\"a-patch\" edition=\"1\" kind=\"patch\"/>\n</update-list></update-status></stream>\n",
         );
         assert_eq!(shown(&list), ["tar 1.34-1 1.35-1 - bugfix low", "xz 5.2.3-4 5.2.4-1 repo-update security high"]);
+    }
+
+    #[test]
+    fn what_is_locked_is_told_as_held() {
+        let list = dnf("=lock curl-0:8.8-1.fc42.*\n=lock vim-*-9*.*\n=lock bash\n=up curl 0:8.9-2.fc42 x86_64 updates\n\
+             =up vim-minimal 0:9.1.0-1.fc42 x86_64 updates\n=up bash 0:5-1 x86_64 updates\n=up curl-minimal 0:8.9-2 x86_64 updates\n");
+        let held: Vec<_> = list.iter().map(|(name, one)| (name.as_str(), one.held == Some(true))).collect();
+        assert_eq!(held, [("bash", true), ("curl", true), ("curl-minimal", false), ("vim-minimal", true)]);
+        let xml = |names: &[&str]| {
+            let one = |name: &&str| format!("<update kind=\"package\" name=\"{name}\" edition=\"2-1\" edition-old=\"1-1\"/>");
+            format!("<?xml version='1.0'?>\n<stream><update-list>{}</update-list></stream>\n", names.iter().map(one).collect::<String>())
+        };
+        let patch = |name: &str| {
+            format!(
+                "Name        : P\nCategory    : security\nSeverity    : critical\nProvides    : patch:P = 1\nConflicts   : {name} < 2-1\n"
+            )
+        };
+        let text = [patch("python3.11"), "=lock python3*\n".into(), xml(&["python3.11", "broken", "xz"]), xml(&["xz"])].concat();
+        let list = zypper(&text);
+        let held: Vec<_> = list.iter().map(|(name, one)| (name.as_str(), one.held)).collect();
+        assert_eq!(held, [("python3.11", Some(true)), ("xz", Some(false))]);
+        assert_eq!(list["python3.11"].severity, Some(Severity::Critical));
+        assert_eq!(zypper(&[patch("xz"), xml(&["xz"])].concat())["xz"].classification, Classification::Security);
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::Assigned;
-use crate::model::device::TransportKind;
-use crate::model::monitor::Check;
+use crate::model::device::{TransportKind, WinrmScheme};
+use crate::model::monitor::{Check, Winrm};
 use crate::model::{Device, Facts, Monitor};
 use crate::plan::{Planner, Scope, Targeting};
 use crate::repo::PolicySet;
@@ -41,7 +41,7 @@ pub fn assign(set: &PolicySet, facts: &mut dyn FnMut(&Device) -> Arc<Facts>) -> 
             {
                 continue;
             }
-            let Whereabouts { address, port, ssh, simulated } = place.get_or_insert_with(|| whereabouts(set, device));
+            let Whereabouts { address, port, ssh, winrm, simulated } = place.get_or_insert_with(|| whereabouts(set, device));
             if simulated.is_some() && matches!(monitor.check, Check::Http(_)) {
                 // Nobody simulates a web server.
                 continue;
@@ -49,7 +49,11 @@ pub fn assign(set: &PolicySet, facts: &mut dyn FnMut(&Device) -> Arc<Facts>) -> 
             assigned.push(Assigned {
                 device: Arc::clone(&name),
                 address: Arc::clone(address),
-                port: if matches!(monitor.check, Check::Ssh(_)) { *ssh } else { *port },
+                port: match &monitor.check {
+                    Check::Ssh(_) => *ssh,
+                    Check::Winrm(check) => winrm_port(check, *winrm),
+                    _ => *port,
+                },
                 monitor: Arc::clone(monitor),
                 simulated: simulated.clone(),
             });
@@ -65,6 +69,8 @@ struct Whereabouts {
     port: u16,
     /// Of its SSH server.
     ssh: u16,
+    /// Of its WinRM endpoint, and whether that speaks TLS, where it is reached over that.
+    winrm: Option<(u16, bool)>,
     simulated: Option<Arc<Target>>,
 }
 
@@ -74,14 +80,37 @@ fn whereabouts(set: &PolicySet, device: &Device) -> Whereabouts {
     let transport = connection.transport(device.os);
     let port = connection.port(transport);
     let ssh = if transport == TransportKind::Winrm { 22 } else { port };
+    let winrm = (transport == TransportKind::Winrm).then(|| (port, connection.scheme.unwrap_or_default() == WinrmScheme::Https));
     match transport {
-        TransportKind::Local => Whereabouts { address: "127.0.0.1".into(), port, ssh, simulated: None },
+        TransportKind::Local => Whereabouts { address: "127.0.0.1".into(), port, ssh, winrm, simulated: None },
         TransportKind::Simulated => {
             let target = Target { name: device.name.clone(), address: address.clone(), connection, platform: device.os };
-            Whereabouts { address: address.into(), port, ssh, simulated: Some(Arc::new(target)) }
+            Whereabouts { address: address.into(), port, ssh, winrm, simulated: Some(Arc::new(target)) }
         }
         TransportKind::Ssh | TransportKind::Winrm | TransportKind::Share => {
-            Whereabouts { address: address.into(), port, ssh, simulated: None }
+            Whereabouts { address: address.into(), port, ssh, winrm, simulated: None }
         }
+    }
+}
+
+/// The port of a WinRM endpoint: the one that the monitor names, that of the device's connection where both mean the same scheme, or the
+/// usual one.
+fn winrm_port(check: &Winrm, of_connection: Option<(u16, bool)>) -> u16 {
+    let usual = if check.tls { 5986 } else { 5985 };
+    check.port.or_else(|| of_connection.filter(|(_, tls)| *tls == check.tls).map(|(port, _)| port)).unwrap_or(usual)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_winrm_endpoint_is_asked_at_the_port_of_the_connection_with_the_same_scheme() {
+        let check = |port, tls| Winrm { port, tls };
+        assert_eq!(winrm_port(&check(None, true), Some((15986, true))), 15986);
+        assert_eq!(winrm_port(&check(None, false), Some((15985, false))), 15985);
+        assert_eq!(winrm_port(&check(None, false), Some((15986, true))), 5985);
+        assert_eq!(winrm_port(&check(None, true), None), 5986);
+        assert_eq!(winrm_port(&check(Some(7), true), Some((15986, true))), 7);
     }
 }

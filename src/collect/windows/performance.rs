@@ -1,5 +1,7 @@
 //! What changes every moment: processor time, memory in use, counters of disks and network.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::answers::Answers;
@@ -122,4 +124,29 @@ pub(super) fn uptime(answers: &Answers) -> Parsed {
         passed.checked_div(count(one, "Frequency_Object")?)
     });
     seconds.map_or_else(|| unknown("the time since the start was not told"), |seconds| Ok(json!({"seconds": seconds})))
+}
+
+/// Adapters by the number that Windows gave them at its start, in its order; what they are called is told elsewhere only.
+pub(super) fn gpus(answers: &Answers) -> Parsed {
+    let part = answers.part("gpu-use")?;
+    let mut adapters: BTreeMap<String, (Option<f64>, Option<u64>)> = BTreeMap::new();
+    for engine in listed(part, "engines")? {
+        let Some(adapter) = text(engine, "Name").and_then(|name| Some(name.split_once(' ')?.0.to_owned())) else { continue };
+        let Some(percent) = engine["Percent"].as_f64().filter(|percent| *percent >= 0.0) else { continue };
+        // It is as busy as the busiest of its engines.
+        let busy = &mut adapters.entry(adapter).or_default().0;
+        *busy = Some(busy.unwrap_or(0.0).max(percent.min(100.0)));
+    }
+    for memory in items(part, "memory") {
+        if let Some(adapter) = text(memory, "Name") {
+            adapters.entry(adapter).or_default().1 = count(memory, "DedicatedUsage");
+        }
+    }
+    let list = adapters.values().enumerate().map(|(i, (busy, memory))| {
+        json!({
+            "name": format!("gpu{i}"), "product": null, "busy_percent": busy.map(tenth), "memory_used_bytes": memory,
+            "memory_total_bytes": null, "temperature_c": null,
+        })
+    });
+    Ok(list.collect())
 }

@@ -81,6 +81,7 @@ pub(super) static PARTS: &[Part] = &[
     part("processor-times", 20),
     part("memory-use", 20),
     part("disk-counters", 20),
+    part("gpu-use", 20),
     part("uptime", 20),
     part("environment", 10),
     part("power", 10),
@@ -147,6 +148,7 @@ pub(super) static SECTIONS: &[Spec] = &[
     spec("performance.volumes", &["volumes"], performance::volumes),
     spec("performance.disks", &["disk-counters"], performance::disks),
     spec("performance.network", &["links"], performance::network),
+    spec("performance.gpus", &["gpu-use"], performance::gpus),
     spec("performance.uptime", &["uptime"], performance::uptime),
 ];
 

@@ -242,6 +242,11 @@ async fn windows_is_told_in_the_same_facts_as_every_other_system() {
         ),
         ("performance.network.0.received_bytes", json!(123_456)),
         ("performance.uptime.seconds", json!(86_400)),
+        (
+            "performance.gpus",
+            json!([{"name": "gpu0", "product": null, "busy_percent": 30.5, "memory_used_bytes": 268_435_456, "memory_total_bytes": null, "temperature_c": null},
+            {"name": "gpu1", "product": null, "busy_percent": 0.0, "memory_used_bytes": 0, "memory_total_bytes": null, "temperature_c": null}]),
+        ),
     ];
     let root = facts.to_value();
     for (path, expected) in rows {

@@ -104,7 +104,7 @@ pub(super) struct Played {
 pub(super) struct Transcript {
     /// What was told to whom, by the minute.
     pub(super) told: String,
-    /// The same moments to the millisecond, those of alerts, and the beginnings of runs.
+    /// The same moments to the millisecond, those of alerts, and of runs.
     pub(super) moments: Vec<DateTime<Utc>>,
     /// Which moments of schedules were claimed.
     pub(super) claimed: Vec<String>,
@@ -294,8 +294,7 @@ impl Played {
                 .into_iter()
                 .map(|row| format!(" {}:{}={}", row.device, row.change.label(), row.state))
                 .collect();
-            // Not when it ended: its scripts run on threads of their own, and the played time may go on by a moment meanwhile.
-            moments.push(run.started_at);
+            moments.extend([Some(run.started_at), run.finished_at].into_iter().flatten());
             runs.push(format!("{}{}\n", time(run.started_at), changes.into_iter().collect::<String>()));
         }
         runs.sort();

@@ -1,6 +1,10 @@
 //! What a WinRM endpoint says: bounded XML into a small tree, and what it means. Names count without their prefixes.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use quick_xml::XmlVersion;
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::{BytesStart, Event};
@@ -8,6 +12,10 @@ use quick_xml::events::{BytesStart, Event};
 /// Deepest nesting, and most elements of one answer.
 const MAX_DEPTH: usize = 40;
 const MAX_ELEMENTS: usize = 20_000;
+
+/// Base64 with or without its filler at the end.
+const BASE64: GeneralPurpose =
+    GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent));
 
 /// An element with what stands in it.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -42,7 +50,7 @@ impl Element {
 
 /// Reads an answer. What no endpoint has a reason to send (a document type, entities of its own) is refused.
 pub(super) fn parse(xml: &[u8]) -> Result<Element, String> {
-    let text = std::str::from_utf8(xml).map_err(|_| "it is not UTF-8".to_owned())?;
+    let text = decoded(xml);
     let mut reader = quick_xml::Reader::from_str(text.trim_start_matches('\u{feff}'));
     let mut open: Vec<Element> = Vec::new();
     let mut root = None;
@@ -79,7 +87,8 @@ pub(super) fn parse(xml: &[u8]) -> Result<Element, String> {
                 }
             }
             Event::GeneralRef(name) => {
-                let letter = name.resolve_char_ref().map_err(|error| error.to_string())?;
+                // A letter that XML does not have, such as one of a device's messages, costs no more than itself.
+                let letter = name.resolve_char_ref().unwrap_or(Some(char::REPLACEMENT_CHARACTER));
                 let Some(last) = open.last_mut() else { continue };
                 match letter {
                     Some(letter) => last.text.push(letter),
@@ -95,6 +104,17 @@ pub(super) fn parse(xml: &[u8]) -> Result<Element, String> {
         return Err("it ends in the middle".into());
     }
     root.ok_or_else(|| "it is empty".into())
+}
+
+/// An answer as text: UTF-8 as a rule, else UTF-16, which its first bytes tell.
+fn decoded(xml: &[u8]) -> Cow<'_, str> {
+    let of: fn([u8; 2]) -> u16 = match xml {
+        [0xff, 0xfe, ..] | [b'<', 0, ..] => u16::from_le_bytes,
+        [0xfe, 0xff, ..] | [0, b'<', ..] => u16::from_be_bytes,
+        _ => return String::from_utf8_lossy(xml),
+    };
+    let units = xml.chunks_exact(2).map(|pair| of([pair[0], pair[1]]));
+    char::decode_utf16(units).map(|letter| letter.unwrap_or(char::REPLACEMENT_CHARACTER)).collect::<String>().into()
 }
 
 fn close(done: Element, open: &mut [Element], root: &mut Option<Element>) {
@@ -114,16 +134,15 @@ fn element(tag: &BytesStart<'_>) -> Result<Element, String> {
     Ok(Element { name: tag.local_name().as_ref().to_owned(), attributes, ..Element::default() })
 }
 
-/// Whether an answer is one to this very message. A fault need not say so: an endpoint that could not read a message does not know its
-/// name.
-pub(super) fn belongs_to(root: &Element, message: Option<&str>, is_fault: bool) -> bool {
+/// Whether an answer is one to this very message. It need not say so where it may be `nameless`.
+pub(super) fn belongs_to(root: &Element, message: Option<&str>, nameless: bool) -> bool {
     let header = root.children.iter().find(|child| child.name == "Header");
     let related = header.and_then(|found| found.children.iter().find(|child| child.name == "RelatesTo"));
     // The number decides: `uuid:` and `urn:uuid:` stand before it, and its letters are large or small.
     let number = |text: &str| text.trim().rsplit(':').next().unwrap_or_default().to_ascii_lowercase();
     match (related, message) {
         (Some(related), Some(message)) => number(&related.text) == number(message),
-        (None, _) => is_fault,
+        (None, _) => nameless,
         (Some(_), None) => false,
     }
 }
@@ -167,7 +186,7 @@ pub(super) fn received(root: &Element) -> Result<Received, String> {
                     _ => continue,
                 };
                 let text: Vec<u8> = child.text.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
-                let bytes = base64::engine::general_purpose::STANDARD.decode(text).map_err(|error| error.to_string())?;
+                let bytes = BASE64.decode(text).map_err(|error| error.to_string())?;
                 into.extend(bytes);
             }
             "CommandState" if child.attribute("State").is_some_and(|state| state.ends_with("/Done")) => {
@@ -196,6 +215,7 @@ mod tests {
         assert!(parse(b"<a>").is_err());
         assert!(parse(b"").is_err());
         assert!(parse(b"\xff\xfe<a/>").is_err());
+        assert_eq!(parse(b"<a>&#0;\xff</a>").unwrap().text, "\u{fffd}\u{fffd}");
         let root = parse("\u{feff}<x:a k='1 &lt; 2'>3 &gt; 2 &#x41;<![CDATA[<b>]]></x:a>".as_bytes()).unwrap();
         assert_eq!((root.name.as_str(), root.text.as_str(), root.attribute("k")), ("a", "3 > 2 A<b>", Some("1 < 2")));
     }
@@ -210,6 +230,8 @@ mod tests {
         let found = received(&parse(text.as_bytes()).unwrap()).unwrap();
         let code = 0xC000_013A_u32.cast_signed();
         assert_eq!(found, Received { stdout: b"hello!".to_vec(), stderr: b"oops".to_vec(), done: Some(Some(code)) });
+        let negative = text.replace("3221225786", " -1073741510 ").replace("IQ==", "IQ");
+        assert_eq!(received(&parse(negative.as_bytes()).unwrap()).unwrap(), found);
         let running = text.replace("/Done", "/Running");
         assert_eq!(received(&parse(running.as_bytes()).unwrap()).unwrap().done, None);
         assert!(received(&parse(b"<a/>").unwrap()).is_err());
@@ -226,6 +248,21 @@ mod tests {
         assert!(!belongs_to(&named, Some("uuid:AB-2"), false) && !belongs_to(&named, Some("uuid:AB-2"), true));
         assert!(!belongs_to(&named, None, true));
         assert!(!belongs_to(&answer(""), Some("uuid:AB-1"), false) && belongs_to(&answer(""), Some("uuid:AB-1"), true));
+    }
+
+    #[test]
+    fn an_answer_in_utf_16_is_read_with_and_without_a_mark_at_its_beginning() {
+        let text = "<?xml version=\"1.0\" encoding=\"utf-16\"?><a k='\u{fc}'>\u{1f600}</a>";
+        for mark in ["", "\u{feff}"] {
+            let units: Vec<u16> = mark.encode_utf16().chain(text.encode_utf16()).collect();
+            for bytes in [
+                units.iter().flat_map(|unit| unit.to_le_bytes()).collect::<Vec<u8>>(),
+                units.iter().flat_map(|unit| unit.to_be_bytes()).collect(),
+            ] {
+                let root = parse(&bytes).unwrap();
+                assert_eq!((root.text.as_str(), root.attribute("k")), ("\u{1f600}", Some("\u{fc}")));
+            }
+        }
     }
 
     #[test]

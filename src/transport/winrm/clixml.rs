@@ -5,21 +5,28 @@ use super::answer::{Element, parse};
 
 /// How such a text begins.
 const MARK: &str = "#< CLIXML";
+/// How its XML ends.
+const END: &str = "</Objs>";
 
 /// Standard error as people read it. What is no such XML, or damaged, stays as it is.
 pub(in crate::transport) fn readable(stderr: Vec<u8>) -> Vec<u8> {
-    let Ok(text) = std::str::from_utf8(&stderr) else { return stderr };
-    if !text.contains(MARK) {
+    if !stderr.windows(MARK.len()).any(|window| window == MARK.as_bytes()) {
         return stderr;
     }
+    // A program in between may have printed in another code page.
+    let text = String::from_utf8_lossy(&stderr);
     let mut out = String::new();
     for (n, part) in text.split(MARK).enumerate() {
-        // What a program has printed in between stands before the next mark, or behind the end of the XML.
-        let end = part.find("</Objs>").map_or(0, |at| at + "</Objs>".len());
-        let (xml, rest) = part.split_at(if n == 0 { 0 } else { end });
-        if !xml.is_empty() {
+        let mut rest = part;
+        // Behind a mark stands XML, or several of them. What a program has printed stands before the next mark, or behind an end.
+        while n > 0
+            && rest.trim_start().starts_with("<Objs")
+            && let Some(end) = rest.find(END)
+        {
+            let (xml, behind) = rest.split_at(end + END.len());
             let Ok(root) = parse(xml.trim().as_bytes()) else { return stderr };
             records(&root, &mut out);
+            rest = behind;
         }
         if !rest.trim().is_empty() {
             out.push_str(rest);
@@ -29,9 +36,14 @@ pub(in crate::transport) fn readable(stderr: Vec<u8>) -> Vec<u8> {
 }
 
 fn records(root: &Element, out: &mut String) {
-    for child in root.children.iter().filter(|child| child.name == "S") {
-        if let Some("Error" | "error" | "Warning" | "warning") = child.attribute("S") {
+    for child in &root.children {
+        let Some("Error" | "error" | "Warning" | "warning") = child.attribute("S") else { continue };
+        if child.name == "S" {
             out.push_str(&letters(&child.text));
+        } else if let Some(shown) = child.children.iter().find(|member| member.name == "ToString") {
+            // A whole record, from a PowerShell that PowerShell has started.
+            out.push_str(&letters(&shown.text));
+            out.push('\n');
         }
     }
 }
@@ -78,12 +90,23 @@ mod tests {
     }
 
     #[test]
+    fn several_of_them_and_marks_in_a_row_are_all_read() {
+        let one = |text: &str| format!("<Objs><S S=\"Error\">{text}_x000A_</S></Objs>");
+        assert_eq!(read(&format!("#< CLIXML\r\n#< CLIXML\r\n{}{}\r\n", one("a"), one("b"))), "a\nb\n");
+        assert_eq!(read(&format!("#< CLIXML\r\n{}#< CLIXML\r\n{}said\n", one("a"), one("b"))), "a\nb\nsaid\n");
+        let record = "<Objs><Obj S=\"Error\" RefId=\"0\"><TN><T>System.Management.Automation.ErrorRecord</T></TN><ToString>no such \
+                      thing</ToString><Props><S N=\"Name\">x</S></Props></Obj></Objs>";
+        assert_eq!(read(&format!("#< CLIXML\r\n{record}")), "no such thing\n");
+    }
+
+    #[test]
     fn what_is_none_of_it_stays_as_it_is() {
         for text in ["", "plain\n", "#< CLIXML\r\n<Objs><S></Objs>"] {
             assert_eq!(read(text), text);
         }
         assert_eq!(read("#< CLIXML\r\n<Objs><S S=\"Error\">cut"), "\r\n<Objs><S S=\"Error\">cut");
         assert_eq!(readable(vec![0xff, 1]), [0xff, 1]);
+        assert_eq!(readable(b"\xff\n#< CLIXML\r\n<Objs><S S='Error'>no</S></Objs>".to_vec()), "\u{fffd}\nno".as_bytes());
         assert_eq!(letters("_x00_x _xZZZZ_ _"), "_x00_x _xZZZZ_ _");
     }
 }

@@ -27,7 +27,14 @@ impl Fault {
         let body = root.find("Body")?;
         let fault = body.children.iter().find(|child| child.name == "Fault")?;
         let detail = fault.find("WSManFault");
-        let number = |text: &str| text.trim().parse::<i64>().ok().and_then(|n| u32::try_from(n & 0xffff_ffff).ok());
+        let number = |text: &str| {
+            let text = text.trim();
+            let number = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+                Some(digits) => i64::from_str_radix(digits, 16),
+                None => text.parse::<i64>(),
+            };
+            number.ok().and_then(|n| u32::try_from(n & 0xffff_ffff).ok())
+        };
         let provider = || fault.find("MSFT_WmiError").and_then(|error| error.find("error_Code")).and_then(|code| number(&code.text));
         let code = detail.and_then(|found| number(found.attribute("Code")?)).or_else(provider).unwrap_or(0);
         let subcode = fault.find("Subcode").and_then(|found| found.find("Value")).map(|value| {
@@ -52,6 +59,11 @@ impl Fault {
     pub(super) fn keeps_input(&self) -> bool {
         let named = matches!(self.subcode.as_str(), "TimedOut" | "QuotaLimit" | "EncodingLimit" | "AccessDenied");
         named || self.code == NOTHING_YET || QUOTAS.contains(&self.code)
+    }
+
+    /// Whether what was to be ended may still be there. Other faults say that it is gone.
+    pub(super) fn keeps_shell(&self) -> bool {
+        self.keeps_input() || self.subcode == "Concurrency"
     }
 
     /// As an error for people.
@@ -105,5 +117,6 @@ mod tests {
         assert_eq!((found.code, found.words.as_str()), (0, "No."));
         assert_eq!(Fault::of(&parse(b"<Envelope><Body><Fine/></Body></Envelope>").unwrap()), None);
         assert_eq!(fault("-2144108503", "", "x").code, 2_150_858_793);
+        assert_eq!(fault("0x80338029", "", "x").code, 2_150_858_793);
     }
 }

@@ -32,6 +32,8 @@ pub(super) struct Http {
     ahead: Vec<u8>,
     /// A request was begun whose answer was not read to its end, or makes no sense: the connection is of no more use.
     torn: bool,
+    /// The other side has answered, and said that this was its last answer.
+    closed: bool,
 }
 
 /// What is asked.
@@ -63,12 +65,12 @@ impl Reply {
 
 impl Http {
     pub(super) fn new(stream: Stream, host: String) -> Self {
-        Self { stream, host, ahead: Vec::new(), torn: false }
+        Self { stream, host, ahead: Vec::new(), torn: false, closed: false }
     }
 
     /// Whether another request may be sent: nothing is half done, and the other side has not closed it.
     pub(super) fn is_usable(&mut self) -> bool {
-        if self.torn || !self.ahead.is_empty() {
+        if self.torn || self.closed || !self.ahead.is_empty() {
             return false;
         }
         let mut byte = [0];
@@ -80,6 +82,11 @@ impl Http {
     /// Whether a request was begun and not answered, or was given up.
     pub(super) fn is_torn(&self) -> bool {
         self.torn
+    }
+
+    /// Whether it ended between two requests: nothing is lost, and the next one goes over another connection.
+    pub(super) fn is_over(&mut self) -> bool {
+        !self.torn && !self.is_usable()
     }
 
     /// Has nobody send a request over it any more.
@@ -116,18 +123,23 @@ impl Http {
         loop {
             let reply = self.answer().await?;
             if !(100..200).contains(&reply.status) {
-                let closes = reply.headers("connection").any(|value| value.eq_ignore_ascii_case("close"));
-                self.torn = closes;
+                self.torn = false;
                 return Ok(reply);
             }
         }
     }
 
     async fn more(&mut self) -> Result<(), String> {
+        if self.more_or_end().await? { Ok(()) } else { Err("it closed the connection".into()) }
+    }
+
+    /// Whether there was more.
+    async fn more_or_end(&mut self) -> Result<bool, String> {
         self.ahead.reserve(PIECE);
         match self.stream.read(&mut self.ahead).await {
-            Ok(0) => Err("it closed the connection".into()),
-            Ok(_) => Ok(()),
+            Ok(count) => Ok(count > 0),
+            // TLS that ends without a word of its own.
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(false),
             Err(error) => Err(error.to_string()),
         }
     }
@@ -153,7 +165,15 @@ impl Http {
             .map(|(name, value)| (name.trim().to_ascii_lowercase(), value.trim().to_owned()))
             .collect();
         let mut reply = Reply { status, headers, body: Vec::new() };
-        if (100..200).contains(&status) || status == 204 {
+        if (100..200).contains(&status) {
+            return Ok(reply);
+        }
+        let says = |word: &str| {
+            let mut words = reply.headers("connection").flat_map(|value| value.split(','));
+            words.any(|known| known.trim().eq_ignore_ascii_case(word))
+        };
+        self.closed = says("close") || (first.starts_with("HTTP/1.0") && !says("keep-alive"));
+        if matches!(status, 204 | 304) {
             return Ok(reply);
         }
         if reply.headers("transfer-encoding").any(|value| value.to_ascii_lowercase().contains("chunked")) {
@@ -162,6 +182,10 @@ impl Http {
         }
         let length = match reply.header("content-length") {
             Some(text) => text.parse::<usize>().map_err(|_| "the length of its answer is no number".to_owned())?,
+            None if self.closed || reply.header("content-type").is_some() => {
+                reply.body = self.rest().await?;
+                return Ok(reply);
+            }
             None => 0,
         };
         if length > MOST_BODY {
@@ -177,6 +201,17 @@ impl Http {
         }
         let rest = self.ahead.split_off(length);
         Ok(std::mem::replace(&mut self.ahead, rest))
+    }
+
+    /// All that comes until the other side closes the connection.
+    async fn rest(&mut self) -> Result<Vec<u8>, String> {
+        self.closed = true;
+        while self.more_or_end().await? {
+            if self.ahead.len() > MOST_BODY {
+                return Err("its answer is too large".into());
+            }
+        }
+        Ok(std::mem::take(&mut self.ahead))
     }
 
     async fn chunks(&mut self) -> Result<Vec<u8>, String> {
@@ -271,6 +306,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_answer_without_a_length_lasts_until_the_connection_is_closed() {
+        for answer in [
+            b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nto the end".as_slice(),
+            b"HTTP/1.1 503 No\r\nContent-Type: text/html\r\n\r\nto the end",
+            b"HTTP/1.0 200 OK\r\n\r\nto the end",
+        ] {
+            let (reply, mut http) = told(answer).await;
+            assert_eq!(reply.unwrap().body, b"to the end");
+            assert!(http.is_over());
+        }
+        let (reply, _) = told(b"HTTP/1.1 200 OK\r\n\r\n").await;
+        assert_eq!(reply.unwrap().body, b"");
+        let (reply, mut http) = told(b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok").await;
+        assert_eq!(reply.unwrap().body, b"ok");
+        // The other side of this test has closed it without a word.
+        assert!(http.is_over());
+    }
+
+    #[tokio::test]
     async fn what_is_no_answer_or_too_large_is_refused() {
         assert!(told(b"SSH-2.0-x\r\n\r\n").await.0.unwrap_err().contains("HTTP"));
         assert!(told(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n").await.0.unwrap_err().contains("too large"));
@@ -280,12 +334,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_that_is_closed_or_half_read_is_not_used_again() {
-        let (reply, mut http) = told(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await;
-        assert!(reply.is_ok() && !http.is_usable());
+        let (reply, mut http) = told(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: TE, Close\r\n\r\n").await;
+        assert!(reply.is_ok() && !http.is_usable() && http.is_over() && !http.is_torn());
         let (reply, mut http) = told(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nmore").await;
         assert!(reply.is_ok() && !http.is_usable());
         let (_, mut http) = told(b"SSH-2.0-x\r\n\r\n").await;
-        assert!(!http.is_usable() && http.is_torn());
+        assert!(!http.is_usable() && http.is_torn() && !http.is_over());
         assert!(http.post(&Request::default()).await.is_err());
     }
 }

@@ -1,17 +1,18 @@
 //! One signed-in connection with the shell it uses: calls, and what a shell is asked.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 
+use super::Opener;
 use super::answer::{self, Element, Received};
 use super::envelope::{self, Writer};
 use super::fault::Fault;
 use super::http::{Http, Request, Stream};
 use super::seal;
 use super::sign_in::{SignIn, Signed, offered};
-use super::tls::{self, Trust};
-use crate::access::Secrets;
+use super::tls;
 use crate::model::device::{TransportKind, WinrmAuth, WinrmScheme};
 use crate::transport::{SessionOptions, Target, TransportError};
 
@@ -40,12 +41,25 @@ pub(super) struct Shell {
     pub(super) id: String,
 }
 
+/// Where the connections of a place lead to, and what they are made with.
+pub(super) struct Origin {
+    pub(super) target: Target,
+    opener: Arc<Opener>,
+    /// One signs in at a time, so that a wrong password is tried once.
+    opening: tokio::sync::Mutex<()>,
+    /// The last failure and when: those who waited for that very attempt share it.
+    failure: Mutex<Option<(Instant, TransportError)>>,
+}
+
 /// A connection, signed in.
 pub(super) struct Link {
+    origin: Arc<Origin>,
     http: Http,
     signed: Signed,
     /// Messages are sealed: nothing else keeps them from being read.
     sealing: bool,
+    /// Something was answered over this very connection, so that its sign-in was good.
+    answered: bool,
     writer: Writer,
     address: String,
     user: String,
@@ -63,82 +77,127 @@ pub(super) fn address(target: &Target) -> String {
     }
 }
 
-impl Link {
-    /// Connects and signs in, within the time limit for that.
-    pub(super) async fn connect(
-        target: &Target,
-        trust: &Trust,
-        options: &SessionOptions,
-        secrets: &dyn Secrets,
-    ) -> Result<Self, TransportError> {
-        let limit = options.winrm_timeout;
-        let address = address(target);
-        match tokio::time::timeout(limit, Self::greet(target, &address, trust, options, secrets)).await {
-            Ok(result) => result,
-            Err(_) => Err(TransportError::Unreachable {
-                address,
-                reason: format!("no answer within {} s while connecting and signing in", limit.as_secs_f32()),
-            }),
-        }
+impl Origin {
+    pub(super) fn new(target: Target, opener: Arc<Opener>) -> Self {
+        Self { target, opener, opening: tokio::sync::Mutex::default(), failure: Mutex::default() }
     }
 
-    async fn greet(
-        target: &Target,
-        address: &str,
-        trust: &Trust,
-        options: &SessionOptions,
-        secrets: &dyn Secrets,
-    ) -> Result<Self, TransportError> {
-        let connection = &target.connection;
+    pub(super) fn options(&self) -> &SessionOptions {
+        &self.opener.options
+    }
+
+    fn is_secure(&self) -> bool {
+        self.target.connection.scheme.unwrap_or_default() == WinrmScheme::Https
+    }
+
+    /// Connects and signs in, within the time limit for that; unless somebody has just failed to, for whom this one has waited.
+    async fn dial(&self) -> Result<(Http, Signed), TransportError> {
+        let asked = Instant::now();
+        let _turn = self.opening.lock().await;
+        if let Some((when, failure)) = &*self.failure()
+            && *when > asked
+        {
+            return Err(failure.clone());
+        }
+        let limit = self.options().winrm_timeout;
+        let dialled = match tokio::time::timeout(limit, self.greet()).await {
+            Ok(result) => result,
+            Err(_) => Err(TransportError::Unreachable {
+                address: address(&self.target),
+                reason: format!("no answer within {} s while connecting and signing in", limit.as_secs_f32()),
+            }),
+        };
+        if let Err(failure) = &dialled {
+            *self.failure() = Some((Instant::now(), failure.clone()));
+        }
+        dialled
+    }
+
+    fn failure(&self) -> std::sync::MutexGuard<'_, Option<(Instant, TransportError)>> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn greet(&self) -> Result<(Http, Signed), TransportError> {
+        let Self { target, opener, .. } = self;
+        let (connection, address) = (&target.connection, address(target));
         if let Some(why) = connection.contradiction() {
             return Err(TransportError::Setup { what: format!("connection.{}", why.member), reason: why.message });
         }
         let port = connection.port(TransportKind::Winrm);
-        let unreachable = |error: std::io::Error| TransportError::Unreachable { address: address.into(), reason: error.to_string() };
+        let unreachable = |error: std::io::Error| TransportError::Unreachable { address: address.clone(), reason: error.to_string() };
         let stream = TcpStream::connect((target.address.as_str(), port)).await.map_err(unreachable)?;
         stream.set_nodelay(true).map_err(unreachable)?;
-        let secure = connection.scheme.unwrap_or_default() == WinrmScheme::Https;
-        let (stream, binding) = if secure {
-            let channel = tls::agree(trust, options, connection, &target.address, address, stream).await?;
+        let (stream, binding) = if self.is_secure() {
+            let channel = tls::agree(&opener.trust, &opener.options, connection, &target.address, &address, stream).await?;
             (Stream::Tls(Box::new(channel.stream)), channel.binding)
         } else {
             (Stream::Plain(stream), None)
         };
-        let mut http = Http::new(stream, address.to_owned());
-        let signed = SignIn { target, address, options, secrets, binding }.run(&mut http).await?;
+        let mut http = Http::new(stream, address.clone());
+        let sign_in = SignIn { target, address: &address, options: &opener.options, secrets: &*opener.secrets, binding };
+        let signed = sign_in.run(&mut http).await?;
+        Ok((http, signed))
+    }
+}
+
+impl Link {
+    /// A connection that is signed in, as far as that shows without a request.
+    pub(super) async fn connect(origin: &Arc<Origin>) -> Result<Self, TransportError> {
+        let (http, signed) = origin.dial().await?;
+        let (address, secure) = (address(&origin.target), origin.is_secure());
         let now = Instant::now();
-        let mut link = Self {
+        Ok(Self {
             http,
             sealing: !secure,
+            answered: false,
             writer: Writer::new(format!("{}://{address}/wsman", if secure { "https" } else { "http" })),
-            address: address.to_owned(),
-            user: connection.user.clone().unwrap_or_else(|| "the client certificate".into()),
+            address,
+            user: origin.target.connection.user.clone().unwrap_or_else(|| "the client certificate".into()),
             shell: None,
             opened: now,
             used: now,
             signed,
-        };
-        if matches!(link.signed, Signed::Header(_)) {
-            // Only a request shows whether it is let in; the shell is needed next anyway.
-            let asked = link.create(options).await;
-            asked.map_err(|error| match error {
-                TransportError::Lost { address, reason } if connection.auth == Some(WinrmAuth::Certificate) => {
-                    TransportError::Lost { address, reason: format!("{reason}; {LATE_CERTIFICATE}") }
-                }
-                other => other,
-            })?;
+            origin: Arc::clone(origin),
+        })
+    }
+
+    /// The same over another connection. The shell does not hang on one.
+    async fn renew(&mut self) -> Result<(), TransportError> {
+        (self.http, self.signed) = self.origin.dial().await?;
+        self.answered = false;
+        self.opened = Instant::now();
+        Ok(())
+    }
+
+    /// Makes sure that whoever is signed in is let in. Where every request says who asks, only a request shows that; the shell is needed
+    /// next anyway.
+    pub(super) async fn prove(&mut self) -> Result<(), TransportError> {
+        if !matches!(self.signed, Signed::Header(_)) {
+            return Ok(());
         }
-        Ok(link)
+        let limit = self.origin.options().winrm_timeout;
+        match tokio::time::timeout(limit, self.create()).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(TransportError::Lost { address, reason })) if self.origin.target.connection.auth == Some(WinrmAuth::Certificate) => {
+                Err(TransportError::Lost { address, reason: format!("{reason}; {LATE_CERTIFICATE}") })
+            }
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(TransportError::Unreachable {
+                address: self.address.clone(),
+                reason: format!("no answer within {} s while signing in", limit.as_secs_f32()),
+            }),
+        }
     }
 
     /// Whether another command may be sent over this connection.
-    pub(super) fn is_usable(&mut self, options: &SessionOptions) -> bool {
+    pub(super) fn is_usable(&mut self) -> bool {
+        let options = self.origin.options();
         self.used.elapsed() < IDLE.min(options.session_ttl) && self.opened.elapsed() < options.sign_in_ttl && self.http.is_usable()
     }
 
     /// Whether nobody will use it any more.
-    pub(super) fn is_expired(&self, options: &SessionOptions) -> bool {
-        self.used.elapsed() >= options.session_ttl
+    pub(super) fn is_expired(&self) -> bool {
+        self.used.elapsed() >= self.origin.options().session_ttl
     }
 
     /// Whether a request is on its way: nothing else can be asked over this connection.
@@ -157,8 +216,22 @@ impl Link {
         CallError::Broken(TransportError::Lost { address: self.address.clone(), reason: reason.into() })
     }
 
-    /// One request and its answer.
+    /// One request and its answer. Where the other side has ended the connection behind its last answer, over another one.
     async fn call(&mut self, envelope: &str) -> Result<Element, CallError> {
+        if self.http.is_over() {
+            self.renew().await.map_err(CallError::Broken)?;
+        }
+        let mut result = self.once(envelope).await;
+        if self.answered && matches!((&result, &self.signed), (Err(CallError::Broken(TransportError::SignIn { .. })), Signed::Keys(_))) {
+            // The sign-in was good and has lapsed, with its ticket or because the service was started anew. What was asked was not looked at.
+            self.renew().await.map_err(CallError::Broken)?;
+            result = self.once(envelope).await;
+        }
+        self.answered |= matches!(result, Ok(_) | Err(CallError::Fault(_)));
+        result
+    }
+
+    async fn once(&mut self, envelope: &str) -> Result<Element, CallError> {
         let limit = envelope::PATIENCE + SLACK;
         let result = match tokio::time::timeout(limit, self.exchange(envelope)).await {
             Ok(result) => result,
@@ -202,11 +275,18 @@ impl Link {
                     if !is_answer {
                         return Err(self.broken(format!("it answers {} to /wsman, and not as WinRM does", reply.status)));
                     }
-                    let reason = format!("it answers {} in clear", reply.status);
+                    let fault = answer::parse(&reply.body).ok().and_then(|root| Fault::of(&root));
+                    let words = fault.map_or_else(String::new, |fault| format!(": {}", fault.words));
+                    let reason = format!("it answers {} in clear{words}", reply.status);
                     return Err(CallError::Broken(TransportError::Clear { address: self.address.clone(), reason }));
                 }
-                let opened = seal::read(kind, &reply.body)
-                    .and_then(|sealed| context.open(sealed).map_err(|error| format!("{} ({:?})", error.description, error.error_type)));
+                let opened = seal::read(kind, &reply.body).and_then(|pieces| {
+                    let pieces = pieces.into_iter().map(|sealed| {
+                        let opened = context.open(sealed);
+                        opened.map_err(|error| format!("{} ({:?})", error.description, error.error_type))
+                    });
+                    pieces.collect::<Result<Vec<_>, _>>().map(|pieces| pieces.concat())
+                });
                 opened.map_err(|reason| self.broken(format!("its sealed answer cannot be opened: {reason}")))?
             }
             _ => reply.body,
@@ -219,7 +299,9 @@ impl Link {
             Err(reason) => return Err(self.broken(format!("its answer cannot be read: {reason}"))),
         };
         let fault = Fault::of(&root);
-        if self.sealing && !answer::belongs_to(&root, envelope::message_id(envelope), fault.is_some()) {
+        // An endpoint that could not read a message does not know its name. What is counted need not say what it answers.
+        let nameless = fault.is_some() || matches!(&self.signed, Signed::Keys(context) if context.counts());
+        if self.sealing && !answer::belongs_to(&root, envelope::message_id(envelope), nameless) {
             // Kept from earlier and sent once more by somebody in between: what is sealed can be copied without being read.
             return Err(self.broken("its answer belongs to another message"));
         }
@@ -238,12 +320,12 @@ impl Link {
     }
 
     /// Makes a shell where there is none. Nothing has been run on the device when this fails.
-    pub(super) async fn create(&mut self, options: &SessionOptions) -> Result<Shell, TransportError> {
+    pub(super) async fn create(&mut self) -> Result<Shell, TransportError> {
         if let Some(shell) = &self.shell {
             return Ok(shell.clone());
         }
         // Longer than it is kept here: what nobody deletes ends by itself.
-        let idle = (options.session_ttl + Duration::from_mins(1)).max(Duration::from_mins(3));
+        let idle = (self.origin.options().session_ttl + Duration::from_mins(1)).max(Duration::from_mins(3));
         let envelope = self.writer.create(idle);
         let root = self.call(&envelope).await.map_err(|error| self.told(error))?;
         let Some(id) = answer::shell_id(&root) else {
@@ -301,21 +383,31 @@ impl Link {
         }
     }
 
-    /// Ends a shell and all that runs in it. That it is gone already is as good.
+    /// Ends a shell and all that runs in it. That it is gone already is as good; that it could not be ended now is an error.
     pub(super) async fn delete(&mut self, shell: &str) -> Result<(), TransportError> {
         if self.shell.as_ref().is_some_and(|own| own.id == shell) {
             self.shell = None;
         }
         let envelope = self.writer.delete(shell);
         match self.call(&envelope).await {
-            Ok(_) | Err(CallError::Fault(_)) => Ok(()),
-            Err(CallError::Broken(error)) => Err(error),
+            Err(CallError::Fault(fault)) if !fault.keeps_shell() => Ok(()),
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.told(error)),
         }
     }
 
     /// The error of a call, for people.
     pub(super) fn error(&self, error: CallError) -> TransportError {
         self.told(error)
+    }
+}
+
+/// Whoever lets go of a connection in the middle of things has the device end its shell.
+impl Drop for Link {
+    fn drop(&mut self) {
+        if let Some(shell) = self.shell.take() {
+            super::end_later(&self.origin, shell.id);
+        }
     }
 }
 

@@ -18,14 +18,14 @@ mod sign_in;
 mod tls;
 
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub(super) use self::clixml::readable;
-use self::link::Link;
+use self::link::{Link, Origin};
 pub(super) use self::tls::{fingerprint, shown_certificate};
 use super::{Command, Output, SessionOptions, Target, TransportError};
 use crate::access::Secrets;
@@ -34,13 +34,22 @@ use crate::access::Secrets;
 const MOST_LINKS: usize = 4;
 /// Shells that a device is remembered to have kept; older ones end by themselves.
 const MOST_LEFT: usize = 16;
+/// How often a device is asked to end a shell that nobody needs.
+const ATTEMPTS: usize = 3;
 /// Time to end on a device what must not go on there.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// What all connections of a process share.
-#[derive(Default)]
-pub(super) struct Shared {
+/// What connections to all targets are made with.
+pub(super) struct Opener {
     trust: tls::Trust,
+    options: SessionOptions,
+    secrets: Arc<dyn Secrets>,
+}
+
+impl Opener {
+    pub(super) fn new(options: SessionOptions, secrets: Arc<dyn Secrets>) -> Self {
+        Self { trust: tls::Trust::default(), options, secrets }
+    }
 }
 
 /// Shells that are being ended though nobody waits for that.
@@ -53,22 +62,24 @@ pub(super) async fn farewells() {
     FAREWELLS.reopen();
 }
 
-/// What opening needs beside the target.
-pub(super) struct Opener<'a> {
-    pub(super) shared: &'a Shared,
-    pub(super) options: &'a SessionOptions,
-    pub(super) secrets: &'a dyn Secrets,
+/// Ends a shell when there is time for it.
+fn end_later(origin: &Arc<Origin>, shell: String) {
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        let origin = Arc::clone(origin);
+        FAREWELLS.spawn_on(
+            async move {
+                farewell(&origin, None, vec![shell]).await;
+            },
+            &runtime,
+        );
+    }
 }
 
 /// The connections to one target.
 pub(super) struct Place {
-    target: Target,
+    origin: Arc<Origin>,
     idle: Mutex<Vec<Link>>,
     turns: Semaphore,
-    /// One signs in at a time, so that a wrong password is tried once.
-    opening: tokio::sync::Mutex<()>,
-    /// The last failure and when: those who waited for that very attempt share it.
-    failure: Mutex<Option<(Instant, TransportError)>>,
     /// Shells that are still on the device though nobody needs them.
     left: Mutex<Vec<String>>,
 }
@@ -78,35 +89,29 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl Place {
-    pub(super) fn new(target: Target) -> Self {
+    pub(super) fn new(target: Target, opener: Arc<Opener>) -> Self {
         Self {
-            target,
+            origin: Arc::new(Origin::new(target, opener)),
             idle: Mutex::default(),
             turns: Semaphore::new(MOST_LINKS),
-            opening: tokio::sync::Mutex::default(),
-            failure: Mutex::default(),
             left: Mutex::default(),
         }
     }
 
     /// Makes sure that there is a connection that can be used.
-    pub(super) async fn open(&self, opener: &Opener<'_>) -> Result<(), TransportError> {
-        if let Some(link) = self.usable(opener.options) {
-            self.keep(link);
-            return Ok(());
-        }
-        if self.turns.available_permits() < MOST_LINKS {
+    pub(super) async fn open(&self) -> Result<(), TransportError> {
+        if self.turns.available_permits() < MOST_LINKS && lock(&self.idle).is_empty() {
             // One is signed in, and at work.
             return Ok(());
         }
-        let link = self.connect(opener).await?;
+        let link = self.take().await?;
         self.keep(link);
         Ok(())
     }
 
     /// `host:port`
     pub(super) fn address(&self) -> String {
-        link::address(&self.target)
+        link::address(&self.origin.target)
     }
 
     fn keep(&self, link: Link) {
@@ -123,47 +128,31 @@ impl Place {
     }
 
     /// A connection that can be used as it is.
-    fn usable(&self, options: &SessionOptions) -> Option<Link> {
+    fn usable(&self) -> Option<Link> {
         let mut idle = lock(&self.idle);
-        let at = idle.iter_mut().position(|link| link.is_usable(options))?;
+        let at = idle.iter_mut().position(Link::is_usable)?;
         Some(idle.swap_remove(at))
     }
 
     /// A connection that can be used, made anew where there is none. The shell of one that broke while it was idle is used on.
-    async fn take(&self, opener: &Opener<'_>) -> Result<Link, TransportError> {
-        if let Some(link) = self.usable(opener.options) {
+    async fn take(&self) -> Result<Link, TransportError> {
+        if let Some(link) = self.usable() {
             return Ok(link);
         }
-        let mut link = self.connect(opener).await?;
+        let mut link = Link::connect(&self.origin).await?;
         // Taken only now: another command may have come back meanwhile.
         let old = lock(&self.idle).pop();
         if let Some(mut old) = old {
-            if old.is_usable(opener.options) {
+            if old.is_usable() {
                 self.keep(old);
-            } else if link.shell.is_none() {
+            } else {
                 link.shell = old.shell.take();
-            } else if let Some(shell) = old.shell.take() {
-                self.leave(shell.id);
             }
+        }
+        if link.shell.is_none() {
+            link.prove().await?;
         }
         Ok(link)
-    }
-
-    async fn connect(&self, opener: &Opener<'_>) -> Result<Link, TransportError> {
-        let asked = Instant::now();
-        let _turn = self.opening.lock().await;
-        if let Some((when, failure)) = &*lock(&self.failure)
-            && *when > asked
-        {
-            return Err(failure.clone());
-        }
-        match Link::connect(&self.target, &opener.shared.trust, opener.options, opener.secrets).await {
-            Ok(link) => Ok(link),
-            Err(failure) => {
-                *lock(&self.failure) = Some((Instant::now(), failure.clone()));
-                Err(failure)
-            }
-        }
     }
 
     fn leave(&self, shell: String) {
@@ -175,10 +164,10 @@ impl Place {
     }
 
     /// Runs a command to its end, and sees to it that nothing of it goes on.
-    pub(super) async fn run(&self, opener: &Opener<'_>, command: Command, stop: &CancellationToken) -> Result<Output, TransportError> {
+    pub(super) async fn run(&self, command: Command, stop: &CancellationToken) -> Result<Output, TransportError> {
         let taken = async {
             let turn = self.turns.acquire().await.map_err(|_| TransportError::Cancelled)?;
-            Ok((turn, self.take(opener).await?))
+            Ok((turn, self.take().await?))
         };
         let (_turn, mut link) = tokio::select! {
             taken = taken => taken?,
@@ -209,15 +198,15 @@ impl Place {
         if link.is_torn() {
             self.put_back(link);
             link = tokio::select! {
-                taken = self.take(opener) => taken?,
+                taken = self.take() => taken?,
                 () = stop.cancelled() => return Err(TransportError::Cancelled),
             };
         }
-        let ran = run::run(&mut link, command, opener.options, stop).await;
+        let ran = run::run(&mut link, command, self.origin.options(), stop).await;
         match ran.left {
             None => self.put_back(link),
             Some((shell, command)) => {
-                let ended = tokio::time::timeout(GRACE, self.end(opener, link, &shell, command.as_deref())).await;
+                let ended = tokio::time::timeout(GRACE, self.end(link, &shell, command.as_deref())).await;
                 if !matches!(ended, Ok(Ok(()))) {
                     self.leave(shell);
                 }
@@ -227,10 +216,10 @@ impl Place {
     }
 
     /// Ends a command and its shell: over its own connection, or over another where that one still waits for an answer.
-    async fn end(&self, opener: &Opener<'_>, link: Link, shell: &str, command: Option<&str>) -> Result<(), TransportError> {
+    async fn end(&self, link: Link, shell: &str, command: Option<&str>) -> Result<(), TransportError> {
         let mut link = if link.is_torn() {
             drop(link);
-            Link::connect(&self.target, &opener.shared.trust, opener.options, opener.secrets).await?
+            Link::connect(&self.origin).await?
         } else {
             link
         };
@@ -243,14 +232,15 @@ impl Place {
     }
 
     /// Gives up what nobody has used for long; whether anything is still kept.
-    pub(super) fn sweep(self: &Arc<Self>, options: &SessionOptions, tasks: &TaskTracker) -> bool {
+    pub(super) fn sweep(self: &Arc<Self>, tasks: &TaskTracker) -> bool {
         let mut idle = lock(&self.idle);
-        let (expired, fresh): (Vec<Link>, Vec<Link>) = std::mem::take(&mut *idle).into_iter().partition(|link| link.is_expired(options));
+        let (expired, fresh): (Vec<Link>, Vec<Link>) = std::mem::take(&mut *idle).into_iter().partition(Link::is_expired);
         *idle = fresh;
         let keeps = !idle.is_empty() || self.turns.available_permits() < MOST_LINKS;
         drop(idle);
         for link in expired {
-            tasks.spawn(farewell(link, Vec::new()));
+            let origin = Arc::clone(&self.origin);
+            tasks.spawn(async move { farewell(&origin, Some(link), Vec::new()).await });
         }
         keeps
     }
@@ -260,7 +250,11 @@ impl Place {
         let idle = std::mem::take(&mut *lock(&self.idle));
         let mut left = std::mem::take(&mut *lock(&self.left));
         for link in idle {
-            farewell(link, std::mem::take(&mut left)).await;
+            left = farewell(&self.origin, Some(link), left).await;
+        }
+        if !left.is_empty() {
+            // No connection is left that could end them.
+            farewell(&self.origin, None, left).await;
         }
     }
 }
@@ -268,23 +262,50 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let idle = std::mem::take(self.idle.get_mut().unwrap_or_else(PoisonError::into_inner));
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            for link in idle {
-                FAREWELLS.spawn_on(farewell(link, Vec::new()), &runtime);
-            }
+        let left = std::mem::take(self.left.get_mut().unwrap_or_else(PoisonError::into_inner));
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let origin = Arc::clone(&self.origin);
+        if idle.is_empty() && left.is_empty() {
+            return;
         }
+        let all = async move {
+            let mut left = left;
+            for link in idle {
+                left = farewell(&origin, Some(link), left).await;
+            }
+            if !left.is_empty() {
+                farewell(&origin, None, left).await;
+            }
+        };
+        FAREWELLS.spawn_on(all, &runtime);
     }
 }
 
-/// Ends the shell of a connection, and others. What cannot be ended now ends by itself.
-async fn farewell(mut link: Link, others: Vec<String>) {
-    let own = link.shell.take().map(|shell| shell.id);
+/// Ends the shell of a connection, and others: over that connection, and over another where it breaks. Gives those back that could not be
+/// ended now; they end by themselves.
+async fn farewell(origin: &Arc<Origin>, mut link: Option<Link>, mut shells: Vec<String>) -> Vec<String> {
+    shells.extend(link.as_mut().and_then(|link| link.shell.take()).map(|shell| shell.id));
     let all = async {
-        for shell in own.iter().chain(&others) {
-            if link.is_torn() || link.delete(shell).await.is_err() {
+        for _ in 0..ATTEMPTS {
+            if shells.is_empty() {
                 return;
             }
+            let mut open = match link.take().filter(|link| !link.is_torn()) {
+                Some(link) => link,
+                None => match Link::connect(origin).await {
+                    Ok(link) => link,
+                    Err(_) => return,
+                },
+            };
+            while let Some(shell) = shells.last() {
+                if open.delete(shell).await.is_err() {
+                    break;
+                }
+                shells.pop();
+            }
+            link = Some(open);
         }
     };
     let _ = tokio::time::timeout(GRACE, all).await;
+    shells
 }

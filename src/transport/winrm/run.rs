@@ -10,7 +10,7 @@ use crate::transport::bounded::Bounded;
 use crate::transport::{Command, Output, SessionOptions, TransportError};
 
 /// How long the name of a new shell is waited for when nobody needs the shell any more.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What became of a command, and what is to be cleaned up.
 pub(super) struct Ran {
@@ -30,7 +30,7 @@ pub(super) async fn run(link: &mut Link, command: Command, options: &SessionOpti
         tokio::time::sleep(PATIENCE).await;
     };
     let made = tokio::select! {
-        made = tokio::time::timeout(options.winrm_timeout, link.create(options)) => made,
+        made = tokio::time::timeout(options.winrm_timeout, link.create()) => made,
         () = reason => return Ran { answer: Err(TransportError::Cancelled), left: None },
     };
     match made {
@@ -84,7 +84,7 @@ async fn converse(
 async fn start(link: &mut Link, line: &str, options: &SessionOptions, progress: &mut Progress) -> Result<(String, String), TransportError> {
     let mut fresh = link.shell.is_none();
     loop {
-        let made = tokio::time::timeout(options.winrm_timeout, link.create(options)).await;
+        let made = tokio::time::timeout(options.winrm_timeout, link.create()).await;
         let shell = made.map_err(|_| TransportError::Timeout { seconds: options.winrm_timeout.as_secs() })??.id;
         progress.shell = Some(shell.clone());
         progress.started = Some(None);

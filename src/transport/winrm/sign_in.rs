@@ -202,9 +202,11 @@ impl SignIn<'_> {
                     }
                     _ => return Err(Failure::Elsewhere(format!("it is not accepted; {}", offered(&reply)))),
                 },
+                200..=299 if step.done => return Ok(context),
                 200..=299 => match token.filter(|token| !token.is_empty()) {
-                    Some(token) if !step.done => answer = token,
-                    _ => return Ok(context),
+                    Some(token) => answer = token,
+                    // Whoever lets in without a question has not shown who it is either.
+                    None => return Err(lost(format!("it answers {} to a sign-in that has only begun: it is no WinRM", reply.status))),
                 },
                 status => return Err(lost(format!("it answers {status} to a sign-in"))),
             }
@@ -233,15 +235,28 @@ impl SignIn<'_> {
 
 /// The token of an answer, without its name.
 fn token(reply: &Reply) -> Option<Vec<u8>> {
-    reply.headers("www-authenticate").find_map(|value| {
-        let (name, rest) = value.split_once(' ')?;
-        let rest = rest.split(',').next().unwrap_or_default().trim();
-        name.eq_ignore_ascii_case("negotiate").then(|| STANDARD.decode(rest).ok()).flatten()
+    challenges(reply).find_map(|(name, rest)| {
+        let negotiates = name.eq_ignore_ascii_case("negotiate") || name.eq_ignore_ascii_case("kerberos");
+        negotiates.then(|| STANDARD.decode(rest).ok()).flatten()
     })
+}
+
+/// The ways that are offered, one to a header or several with commas between, each with what stands behind it.
+fn challenges(reply: &Reply) -> impl Iterator<Item = (&str, &str)> {
+    let mut quoted = false;
+    let pieces = reply.headers("www-authenticate").flat_map(move |value| {
+        value.split(move |letter: char| {
+            quoted ^= letter == '"';
+            letter == ',' && !quoted
+        })
+    });
+    let ways = pieces.map(|piece| piece.trim().split_once(' ').unwrap_or((piece.trim(), "")));
+    // Further parameters of a way stand behind a comma too.
+    ways.filter(|(name, _)| !name.is_empty() && !name.contains('=')).map(|(name, rest)| (name, rest.trim()))
 }
 
 /// The ways that an endpoint offers, for people.
 pub(super) fn offered(reply: &Reply) -> String {
-    let ways: Vec<&str> = reply.headers("www-authenticate").map(|value| value.split(' ').next().unwrap_or_default()).collect();
+    let ways: Vec<&str> = challenges(reply).map(|(name, _)| name).collect();
     if ways.is_empty() { "it offers no way to sign in".into() } else { format!("it offers {}", ways.join(", ")) }
 }

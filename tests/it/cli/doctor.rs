@@ -51,3 +51,11 @@ fn what_is_wrong_is_told_with_what_to_do_and_never_with_the_password() {
     doctor(&windows(&endpoint, ", scheme: http"), PASSWORD).code(8).says("ConstrainedLanguage, FullLanguage is needed").says("AppLocker");
     assert_eq!(endpoint.log().count("clear"), 0);
 }
+
+#[test]
+fn a_device_that_cannot_be_reached_is_told_apart_from_one_that_fails() {
+    let endpoint = Endpoint::start(Given::default());
+    let fleet = windows(&endpoint, ", scheme: http");
+    drop(endpoint);
+    doctor(&fleet, PASSWORD).code(9).says("RMM0401").says("proxyJump with SSH, scheme with WinRM");
+}

@@ -28,6 +28,7 @@ mod test;
 mod uninstall;
 mod validate;
 mod why;
+mod winrm_secrets;
 mod workflow;
 
 use std::path::{Path, PathBuf};

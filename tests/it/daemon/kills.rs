@@ -134,7 +134,9 @@ fn begun(logs: &[String]) -> Vec<String> {
 #[test]
 fn a_daemon_that_is_killed_at_any_moment_loses_no_alert_tells_nobody_twice_and_runs_no_schedule_twice() {
     let kills: usize = std::env::var("RMM_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(4);
-    let hook = Hook::new(Duration::from_millis(60));
+    // How long the receiver takes: whoever dies meanwhile cannot know whether the message has arrived.
+    let answer = std::env::var("RMM_ANSWER_MS").ok().and_then(|n| n.parse::<u64>().ok()).unwrap_or(60);
+    let hook = Hook::new(Duration::from_millis(answer));
     let mut play = Play::new(&hook, kills * EACH * 2 + 12);
     let (mut logs, mut late, mut unseen) = (Vec::new(), Duration::ZERO, 0);
     for life in 0..kills {

@@ -9,6 +9,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::kind::Kind;
+use super::packages::Package;
 use super::{must, write};
 use crate::sshd::keygen;
 
@@ -22,9 +24,10 @@ esac
 (sleep 0.3; kill -TERM "$(cat /run/sshd.pid)") >/dev/null 2>&1 </dev/null &
 "#;
 
-/// A Debian machine.
+/// A machine.
 pub(crate) struct Device {
     pub(crate) name: String,
+    pub(crate) kind: Kind,
     pub(crate) port: u16,
     root: PathBuf,
     state: Arc<State>,
@@ -43,10 +46,11 @@ struct State {
 }
 
 impl Device {
-    pub(super) fn start(name: &str, base: &Path, root: &Path, keys: &Path, source: &str) -> Self {
+    pub(super) fn start(name: &str, kind: Kind, base: &Path, root: &Path, keys: &Path, source: &str) -> Self {
         std::fs::create_dir_all(root).unwrap();
         copy(base, root);
         prepare(name, root, keys, source);
+        kind.prepare(root);
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         write(
             &root.join("etc/ssh/sshd_config"),
@@ -64,7 +68,7 @@ impl Device {
         *state.on.lock().unwrap() = true;
         let (kept, folder) = (Arc::clone(&state), root.to_owned());
         let keeper = std::thread::spawn(move || keep(&folder, &kept));
-        let device = Self { name: name.to_owned(), port, root: root.to_owned(), state, keeper: Some(keeper) };
+        let device = Self { name: name.to_owned(), kind, port, root: root.to_owned(), state, keeper: Some(keeper) };
         device.answers();
         device
     }
@@ -91,16 +95,20 @@ impl Device {
 
     /// The installed version of a package.
     pub(crate) fn version(&self, package: &str) -> Option<String> {
-        let show = "--showformat=${db:Status-Status} ${Version}";
-        let output = entered(&self.root).args(["dpkg-query", "--show", show, package]).output().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        text.strip_prefix("installed ").map(str::to_owned)
+        let output = entered(&self.root).args(self.kind.query(package)).output().unwrap();
+        self.kind.version(&String::from_utf8_lossy(&output.stdout))
     }
 
     /// Installs a version of a package, as somebody at its console would.
     pub(crate) fn install(&self, package: &str, version: &str) {
-        self.run(&["apt-get", "update", "-qq"]);
-        self.run(&["apt-get", "install", "-y", "-qq", "--allow-downgrades", &format!("{package}={version}")]);
+        for command in self.kind.install(package, version) {
+            self.run(&command.iter().map(String::as_str).collect::<Vec<_>>());
+        }
+    }
+
+    /// Puts a package into the repository of a device that has one of its own, which is every one that does not have apt.
+    pub(crate) fn publish(&self, package: &Package) {
+        self.kind.publish(&self.root, package, &|argv| drop(self.run(argv)));
     }
 
     /// How often it was started.

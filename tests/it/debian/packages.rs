@@ -19,12 +19,14 @@ pub(crate) struct Package {
     pub(crate) depends: String,
     /// Shell text that is run after it has been unpacked: where it fails, the installation does; what it writes, a health check sees.
     pub(crate) postinst: String,
+    /// The advisory that its publisher has written about it, in the words of RPM repositories: kind and severity.
+    pub(crate) advisory: Option<(String, String)>,
 }
 
 impl Package {
     /// One that does nothing but be there: its version stands in `/usr/share/NAME/version`.
     pub(crate) fn new(name: &str, version: &str) -> Self {
-        Self { name: name.into(), version: version.into(), depends: String::new(), postinst: String::new() }
+        Self { name: name.into(), version: version.into(), depends: String::new(), postinst: String::new(), advisory: None }
     }
 
     pub(crate) fn depends(mut self, on: &str) -> Self {
@@ -34,6 +36,11 @@ impl Package {
 
     pub(crate) fn postinst(mut self, text: &str) -> Self {
         self.postinst = text.into();
+        self
+    }
+
+    pub(crate) fn advisory(mut self, kind: &str, severity: &str) -> Self {
+        self.advisory = Some((kind.into(), severity.into()));
         self
     }
 

@@ -25,4 +25,5 @@ async fn a_device_with_windows_is_observed_over_winrm_in_one_round_trip() {
     assert_eq!(facts.value("hardware.usb").unwrap()[0]["product"], "USB-Verbundger\u{e4}t");
     let log = endpoint.log();
     assert_eq!((log.count("shell"), log.count("command"), log.count("clear")), (1, 1, 0));
+    log.assert_no_shell_is_left();
 }

@@ -1,0 +1,227 @@
+//! Updates with dnf, zypper and pacman for real, side by side in one fleet: what a device offers, what is installed, held, taken back.
+
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Value, json};
+
+use crate::debian::{Debian, Device, Kind, Package};
+
+const KINDS: [(Kind, &str); 3] = [(Kind::Dnf, "dnf-1"), (Kind::Zypper, "zypper-1"), (Kind::Pacman, "pacman-1")];
+
+/// A device of each, with version 1 of these packages, declared.
+fn fleet(packages: &[&str]) -> Option<(Debian, Vec<Device>)> {
+    let debian = Debian::with_managers()?;
+    let devices: Vec<Device> = KINDS.iter().map(|(kind, name)| debian.device_of(*kind, name)).collect();
+    for name in packages {
+        publish(&devices, &Package::new(name, "1.0-1"));
+    }
+    for device in &devices {
+        packages.iter().for_each(|name| device.install(name, "1.0-1"));
+    }
+    declare(&debian, &devices);
+    Some((debian, devices))
+}
+
+fn declare(debian: &Debian, devices: &[Device]) {
+    debian.declare(&devices.iter().map(|device| (device, &["All"][..])).collect::<Vec<_>>());
+}
+
+fn publish(devices: &[Device], package: &Package) {
+    devices.iter().for_each(|device| device.publish(package));
+}
+
+fn versions(devices: &[Device], package: &str) -> Vec<String> {
+    devices.iter().map(|device| device.version(package).unwrap_or_else(|| "-".into())).collect()
+}
+
+fn items(debian: &Debian, args: &[&str]) -> Vec<Value> {
+    debian.rmm(&[args, &["--output", "json"]].concat()).ends(0).json()["items"].as_array().unwrap().clone()
+}
+
+/// Rows of `rmm updates list --by-device` as text: device, update, versions, classification, severity, held.
+fn offers(debian: &Debian) -> Vec<String> {
+    let word = |row: &Value, key: &str| row[key].as_str().map_or_else(|| row[key].to_string(), str::to_owned);
+    let keys = ["device", "update", "installed", "offered", "class", "severity", "held", "state"];
+    items(debian, &["updates", "list", "--by-device"]).iter().map(|row| keys.map(|key| word(row, key)).join(" ")).collect()
+}
+
+fn run(debian: &Debian, action: &str, with: &[&str]) {
+    let with: Vec<&str> = with.iter().flat_map(|one| ["-p", one]).collect();
+    debian.rmm(&[&["run", action, "--on", "All", "--yes"], &with[..]].concat()).ends(0);
+}
+
+fn fact(debian: &Debian, device: &str, path: &str) -> Value {
+    debian.rmm(&["collect", device, "--category", "software", "--force"]).ends(0);
+    debian.rmm(&["facts", device, path, "--output", "json"]).ends(0).json()
+}
+
+#[test]
+fn each_manager_tells_its_updates_installs_them_and_takes_them_back() {
+    let Some((debian, devices)) = fleet(&["rmm-demo", "rmm-lib", "rmm-app"]) else { return };
+    publish(&devices, &Package::new("rmm-demo", "2.0-1").advisory("security", "Important"));
+    publish(&devices, &Package::new("rmm-lib", "2.0-1").advisory("bugfix", "None"));
+    publish(&devices, &Package::new("rmm-app", "2.0-1").depends("rmm-lib (>= 2.0-1)"));
+    debian.rmm(&["updates", "list"]).ends(0).says("not known of dnf-1 and 2 more");
+    debian.rmm(&["updates", "scan"]).ends(0).says("3 updates, 3 approved");
+    let offered = [
+        "dnf-1 rmm-app 1.0-1 2.0-1 other null false approved",
+        "dnf-1 rmm-demo 1.0-1 2.0-1 security high false approved",
+        "dnf-1 rmm-lib 1.0-1 2.0-1 bugfix null false approved",
+        "pacman-1 rmm-app 1.0-1 2.0-1 other null false approved",
+        "pacman-1 rmm-demo 1.0-1 2.0-1 other null false approved",
+        "pacman-1 rmm-lib 1.0-1 2.0-1 other null false approved",
+        "zypper-1 rmm-app 1.0-1 2.0-1 other null false approved",
+        "zypper-1 rmm-demo 1.0-1 2.0-1 security high false approved",
+        "zypper-1 rmm-lib 1.0-1 2.0-1 bugfix null false approved",
+    ];
+    assert_eq!(offers(&debian), offered);
+    // What was denied does not come by the back door.
+    debian.rmm(&["updates", "deny", "rmm-lib"]).ends(0);
+    debian.rmm(&["updates", "install", "All", "--dry-run"]).ends(0).says("rmm-app");
+    let said = debian.rmm(&["updates", "install", "All", "--yes"]).ends(0);
+    let left = said.out.lines().filter(|line| line.contains("left out rmm-app 2.0-1: it would also update rmm-lib")).count();
+    assert_eq!(left, 3, "{}", said.out);
+    assert_eq!(versions(&devices, "rmm-demo"), ["2.0-1"; 3]);
+    assert_eq!(versions(&devices, "rmm-lib"), ["1.0-1"; 3]);
+    debian.rmm(&["updates", "forget", "rmm-lib"]).ends(0);
+    let said = debian.rmm(&["updates", "install", "All", "--yes"]).ends(0);
+    assert_eq!(said.out.matches("rmm-app 1.0-1 -> 2.0-1, rmm-lib 1.0-1 -> 2.0-1").count(), 3, "{}", said.out);
+    assert_eq!(offers(&debian), Vec::<String>::new());
+    debian.rmm(&["updates", "install", "All", "--yes"]).ends(0).says("Nothing is offered that is approved");
+    for (_, name) in KINDS {
+        let said = debian.rmm(&["updates", "rollback", name, "--yes"]).ends(0);
+        said.says("rmm-app 2.0-1 -> 1.0-1").says("rmm-lib 2.0-1 -> 1.0-1");
+        let history = items(&debian, &["updates", "history", name]);
+        assert_eq!(history.len(), 5, "{history:#?}");
+    }
+    assert_eq!(versions(&devices, "rmm-lib"), ["1.0-1"; 3]);
+    assert_eq!(versions(&devices, "rmm-demo"), ["2.0-1"; 3]);
+}
+
+#[test]
+fn what_a_device_holds_back_is_told_and_left_alone() {
+    let Some((debian, devices)) = fleet(&["rmm-demo", "rmm-lib"]) else { return };
+    publish(&devices, &Package::new("rmm-demo", "2.0-1").advisory("security", "Critical"));
+    publish(&devices, &Package::new("rmm-lib", "2.0-1"));
+    run(&debian, "HoldUpdates", &["names=[\"rmm-demo\"]"]);
+    debian.rmm(&["updates", "scan"]).ends(0).says("2 updates, 2 approved");
+    let held = |rows: &[String]| rows.iter().map(|row| row.split(' ').nth(6).unwrap().to_owned()).collect::<Vec<_>>();
+    assert_eq!(held(&offers(&debian)), ["true", "false", "true", "false", "true", "false"], "{:#?}", offers(&debian));
+    assert!(offers(&debian)[0].contains("security critical"), "{:?}", offers(&debian));
+    let said = debian.rmm(&["updates", "install", "All", "--yes"]).ends(0);
+    assert_eq!(said.out.matches("left out rmm-demo 2.0-1: the device holds it back").count(), 3, "{}", said.out);
+    assert_eq!(versions(&devices, "rmm-demo"), ["1.0-1"; 3]);
+    assert_eq!(versions(&devices, "rmm-lib"), ["2.0-1"; 3]);
+    run(&debian, "HoldUpdates", &["names=[\"rmm-demo\"]", "hold=false"]);
+    debian.rmm(&["updates", "scan"]).ends(0);
+    assert_eq!(held(&offers(&debian)), ["false"; 3]);
+    debian.rmm(&["updates", "install", "All", "--yes"]).ends(0);
+    assert_eq!(versions(&devices, "rmm-demo"), ["2.0-1"; 3]);
+}
+
+#[test]
+fn a_bad_update_goes_from_every_kind_of_device_at_once_and_does_not_come_back() {
+    let Some((debian, mut devices)) = fleet(&["rmm-demo"]) else { return };
+    debian.publish("1.0-1");
+    let apt = debian.device("apt-1");
+    apt.install("rmm-demo", "1.0-1");
+    debian.publish("2.0-1");
+    publish(&devices, &Package::new("rmm-demo", "2.0-1"));
+    devices.push(apt);
+    declare(&debian, &devices);
+    debian.rmm(&["updates", "scan"]).ends(0);
+    debian.rmm(&["updates", "install", "*", "--yes"]).ends(0);
+    assert_eq!(versions(&devices, "rmm-demo"), ["2.0-1"; 4]);
+    let said = debian.rmm(&["updates", "uninstall", "rmm-demo=2.0-1", "--yes", "-m", "drops connections"]).ends(0);
+    assert_eq!(said.out.matches("rmm-demo 2.0-1 -> 1.0-1").count(), 4, "{}", said.out);
+    assert_eq!(versions(&devices, "rmm-demo"), ["1.0-1"; 4]);
+    debian.rmm(&["updates", "scan"]).ends(0);
+    let rows = offers(&debian);
+    assert_eq!(rows.len(), 4, "{rows:#?}");
+    assert!(rows.iter().all(|row| row.ends_with("true denied")), "{rows:#?}");
+    debian.rmm(&["updates", "install", "*", "--yes"]).ends(0).says("Nothing is offered that is approved");
+    // Nobody is known to have it: the same again does nothing.
+    debian.rmm(&["updates", "uninstall", "rmm-demo=2.0-1", "--yes"]).ends(0).says("No device is known to have it");
+    // And the device's own updates do not bring it.
+    for (device, words) in
+        devices.iter().zip(["dnf -y -q upgrade", "zypper -q -n update", "pacman -Su --noconfirm", "apt-get -y -qq upgrade"])
+    {
+        device.run(&words.split(' ').collect::<Vec<_>>());
+    }
+    assert_eq!(versions(&devices, "rmm-demo"), ["1.0-1"; 4]);
+    // A better one comes, and is let in.
+    publish(&devices[..3], &Package::new("rmm-demo", "3.0-1"));
+    debian.publish("3.0-1");
+    debian.rmm(&["run", "HoldUpdates", "--on", "*", "--yes", "-p", "names=[\"rmm-demo\"]", "-p", "hold=false"]).ends(0);
+    debian.rmm(&["updates", "scan"]).ends(0);
+    debian.rmm(&["updates", "install", "*", "--yes"]).ends(0);
+    assert_eq!(versions(&devices, "rmm-demo"), ["3.0-1"; 4]);
+}
+
+#[test]
+fn packages_are_as_the_policy_wants_them_with_every_manager() {
+    let Some((debian, devices)) = fleet(&["rmm-gone", "rmm-old", "rmm-lib"]) else { return };
+    for version in ["1.0-1", "2.0-1", "3.0-1"] {
+        publish(&devices, &Package::new("rmm-new", version));
+        publish(&devices, &Package::new("rmm-old", version));
+    }
+    publish(&devices, &Package::new("rmm-lib", "2.0-1"));
+    let policy = |settings: &str, targets: &str| {
+        format!("policies:\n  P:\n    targets: [{targets}]\n    remediate: true\n    settings:\n      Packages: {settings}\n")
+    };
+    let exact = "{rmm-new: {version: \"=2.0-1\"}, rmm-gone: absent, rmm-old: {version: \">=3\"}, rmm-lib: present}";
+    debian.file("policies/p.yaml", &policy(exact, "dnf-1, zypper-1"));
+    debian.file(
+        "policies/q.yaml",
+        &policy("{rmm-new: present, rmm-gone: absent, rmm-old: {version: \">=3\"}, rmm-lib: present}", "pacman-1").replace("P:", "Q:"),
+    );
+    debian.rmm(&["apply", "--auto-approve"]).ends(0);
+    assert_eq!(versions(&devices, "rmm-new"), ["2.0-1", "2.0-1", "3.0-1"]);
+    assert_eq!(versions(&devices, "rmm-gone"), ["-"; 3]);
+    assert_eq!(versions(&devices, "rmm-old"), ["3.0-1"; 3]);
+    assert_eq!(versions(&devices, "rmm-lib"), ["1.0-1"; 3], "what is there is left alone");
+    debian.rmm(&["plan", "--refresh", "always", "--detailed-exitcode"]).ends(0);
+    // Back to an older one, and gone without what others need.
+    std::fs::remove_file(debian.repo().join("policies/q.yaml")).unwrap();
+    debian.file("policies/p.yaml", &policy("{rmm-new: {version: \"=1.0-1\"}, rmm-old: absent}", "dnf-1, zypper-1"));
+    debian.rmm(&["apply", "--auto-approve"]).ends(0);
+    assert_eq!(versions(&devices[..2], "rmm-new"), ["1.0-1"; 2]);
+    assert_eq!(versions(&devices, "rmm-old"), ["-", "-", "3.0-1"]);
+    debian.rmm(&["plan", "--refresh", "always", "--detailed-exitcode"]).ends(0);
+}
+
+#[test]
+fn a_device_whose_core_was_replaced_asks_for_a_restart_until_it_was_restarted() {
+    let Some((debian, devices)) = fleet(&[]) else { return };
+    let required = |device: &Device| fact(&debian, &device.name, "software.pending_reboot");
+    for device in &devices[..2] {
+        assert_eq!(required(device), json!({"required": false, "reasons": []}), "{}", device.name);
+        device.publish(&Package::new("glibc", "2.40-1"));
+        device.install("glibc", "2.40-1");
+        assert_eq!(required(device), json!({"required": true, "reasons": ["updated since it was started: glibc"]}), "{}", device.name);
+    }
+    // dnf says the same.
+    let said = devices[0].sh("dnf -q needs-restarting -r", b"");
+    assert_eq!(said.status.code(), Some(1), "{}", String::from_utf8_lossy(&said.stdout));
+    for device in &devices[..2] {
+        started(device, SystemTime::now() + Duration::from_secs(120));
+        assert_eq!(required(device), json!({"required": false, "reasons": []}), "{}", device.name);
+    }
+    // With pacman the modules of the kernel that runs are gone.
+    let arch = &devices[2];
+    let release = std::fs::read_to_string(arch.path("proc/sys/kernel/osrelease")).unwrap();
+    let modules = arch.path("usr/lib/modules");
+    std::fs::create_dir_all(modules.join(release.trim())).unwrap();
+    assert_eq!(required(arch), json!({"required": false, "reasons": []}));
+    std::fs::rename(modules.join(release.trim()), modules.join("9.9.9-arch1-1")).unwrap();
+    assert_eq!(required(arch), json!({"required": true, "reasons": ["the kernel that runs is no longer installed"]}));
+}
+
+/// Lets the device say that it was started then.
+fn started(device: &Device, at: SystemTime) {
+    let path = device.path("proc/stat");
+    let at = at.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    let text = std::fs::read_to_string(&path).unwrap();
+    let lines = text.lines().map(|line| if line.starts_with("btime ") { format!("btime {at}\n") } else { format!("{line}\n") });
+    std::fs::write(path, lines.collect::<String>()).unwrap();
+}
