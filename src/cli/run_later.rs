@@ -23,6 +23,10 @@ use crate::workflow::{Driver, Event, Options, Which, by_hand, start};
 /// The farthest moment: what is asked for later than in a year is a mistake.
 const FARTHEST: chrono::TimeDelta = chrono::TimeDelta::days(366);
 
+/// How often it is looked whether the daemon has taken something up, and how many times at most.
+const LOOK: std::time::Duration = std::time::Duration::from_millis(100);
+const MOST_LOOKS: u32 = 50;
+
 /// The moment that `--at` or `--in` names.
 pub(super) fn moment(context: &Context, args: &RunArgs) -> Result<Option<DateTime<Utc>>, Failure> {
     let now = context.clock.now();
@@ -69,14 +73,11 @@ pub(super) fn schedule(global: &Global, parts: &Parts, call: ActionCall, options
             }
         }),
     });
-    match super::signals::block_on_changes(async |_| match driver.run().await {
+    super::signals::block_on_changes(async |_| match driver.run().await {
         // The daemon was faster.
-        Err(StoreError::Leased { .. }) => Ok(()),
+        Err(StoreError::Leased { .. }) => taken_up(parts, &run.id).await,
         ended => ended.map(drop),
-    }) {
-        Ok(()) => {}
-        Err(failure) => return Err(failure),
-    }
+    })?;
     let jobs = store.jobs(&JobFilter { run: Some(run.id.clone()), ..JobFilter::default() })?;
     let expires = jobs.iter().map(|job| job.expires_at).max();
     if global.output == Output::Table {
@@ -102,4 +103,15 @@ pub(super) fn schedule(global: &Global, parts: &Parts, call: ActionCall, options
         super::say(format!("{who}{until}\nTo see it: rmm workflow queue   To take it back: rmm workflow cancel {}", run.id));
     }
     Ok(Exit::Done)
+}
+
+/// Waits until the daemon has put the devices into the queue; not for long: it is there, and does.
+async fn taken_up(parts: &Parts, run: &str) -> Result<(), StoreError> {
+    for _ in 0..MOST_LOOKS {
+        if parts.store.workflow_steps(run)?.iter().all(|step| step.state != StepState::Pending) {
+            break;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(())
 }

@@ -76,13 +76,15 @@ pub(super) fn transferred(job: &str, device: &str, progress: JobProgress) -> Val
 /// `38% of 1.2 GB, 24 MB/s, 31 s left`
 pub(super) fn words(progress: JobProgress) -> String {
     let JobProgress { done, total, bytes_per_second } = progress;
-    // Not 100 before its end.
+    if done >= total && total > 0 {
+        return format!("all of {}, and its SHA-256 is compared", bytes(total));
+    }
     let percent = u128::from(done) * 100 / u128::from(total.max(1));
     let mut text = format!("{percent}% of {}", bytes(total));
     if let Some(rate) = bytes_per_second {
         text += &format!(", {}/s", bytes(rate));
-        if rate > 0 && done < total {
-            let left = i64::try_from((total - done).div_ceil(rate)).unwrap_or(i64::MAX);
+        if rate > 0 {
+            let left = i64::try_from(total.saturating_sub(done).div_ceil(rate)).unwrap_or(i64::MAX);
             text += &format!(", {} left", super::style::ago(left));
         }
     }
@@ -115,9 +117,10 @@ mod tests {
         assert_eq!(words(at(0, 5_000_000, None)), "0% of 5.0 MB");
         assert_eq!(words(at(380_000_000, 1_000_000_000, Some(24_000_000))), "38% of 1.0 GB, 24 MB/s, 26 s left");
         assert_eq!(words(at(999, 1000, Some(10))), "99% of 1.0 kB, 10 bytes/s, 1 s left");
-        assert_eq!(words(at(1000, 1000, Some(0))), "100% of 1.0 kB, 0 bytes/s");
+        assert_eq!(words(at(10, 1000, Some(0))), "1% of 1.0 kB, 0 bytes/s");
+        assert_eq!(words(at(1000, 1000, Some(7))), "all of 1.0 kB, and its SHA-256 is compared");
         assert_eq!(words(at(0, 0, None)), "0% of 0 bytes");
-        assert_eq!(words(at(u64::MAX, u64::MAX, Some(u64::MAX))), "100% of 18446744 TB, 18446744 TB/s");
+        assert_eq!(words(at(u64::MAX - 1, u64::MAX, Some(u64::MAX))), "99% of 18446744 TB, 18446744 TB/s, 1 s left");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::drive::{Driver, Event, State, Which};
 use crate::apply::Parts;
 use crate::model::job::{JobPart, WaitsFor};
-use crate::model::{Job, JobState};
+use crate::model::{Job, JobState, WorkflowState};
 use crate::store::{JobChange, StoreError};
 
 /// How soon a device is tried again that another run holds.
@@ -31,7 +31,8 @@ impl Driver {
         let mut lost: Vec<JobChange> = Vec::new();
         for led in state.led.values_mut() {
             let orphans = std::mem::take(&mut led.orphans);
-            if led.run.cancel.is_some() {
+            // What is undone is undone to its end.
+            if led.run.cancel.is_some() && led.run.state != WorkflowState::Undoing {
                 lost.extend(orphans.iter().map(half_done));
                 led.dirty |= !orphans.is_empty();
                 continue;

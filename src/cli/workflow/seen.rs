@@ -200,7 +200,7 @@ impl Seen {
                     _ => place,
                 }
             }
-            _ => self.run.error.clone().unwrap_or_else(|| format!("{done} of {all} steps")),
+            _ => self.run.error.clone().unwrap_or_else(|| format!("{done} of {}", crate::cli::style::count(all, "step", "steps"))),
         }
     }
 }
