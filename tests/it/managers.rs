@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::debian::{Debian, Device, Kind, Package};
 
-const KINDS: [(Kind, &str); 3] = [(Kind::Dnf, "dnf-1"), (Kind::Zypper, "zypper-1"), (Kind::Pacman, "{device: pacman-1}")];
+const KINDS: [(Kind, &str); 3] = [(Kind::Dnf, "dnf-1"), (Kind::Zypper, "zypper-1"), (Kind::Pacman, "pacman-1")];
 
 /// A device of each, with version 1 of these packages, declared.
 fn fleet(packages: &[&str]) -> Option<(Debian, Vec<Device>)> {
