@@ -113,7 +113,11 @@ fn updates_are_installed_by_the_devices_own_manager_in_the_versions_that_were_ap
         (
             os("arch", "systemd", "pacman", "none"),
             &given,
-            vec!["pacman --sync --print --print-format '%n %v' -- openssl".to_owned(), "pacman --sync --noconfirm -- openssl".to_owned()],
+            vec![
+                "pacman --query --upgrades".to_owned(),
+                "pacman --sync --print --print-format '%n %v' -- openssl".to_owned(),
+                "pacman --sync --noconfirm -- openssl".to_owned(),
+            ],
         ),
     ] {
         // Before and after the package manager is asked which versions there are.

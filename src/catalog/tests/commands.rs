@@ -18,17 +18,14 @@ fn packages_are_installed_and_removed_by_the_devices_own_manager() {
         ["env DEBIAN_FRONTEND=noninteractive apt-get remove --yes --quiet -- nginx"]
     );
     assert_eq!(on(fedora(), json!({"version": "1.24-1"}), None), ["dnf --assumeyes install -- nginx-1.24-1"]);
-    assert_eq!(on(fedora(), json!({"version": ">=1.24"}), Some(json!("1.20"))), ["dnf --assumeyes upgrade -- nginx"]);
+    assert_eq!(on(fedora(), json!({"version": ">=1.24"}), Some(json!("1.20"))), ["dnf --assumeyes --refresh upgrade -- nginx"]);
     assert_eq!(on(alpine(), json!("present"), None), ["apk add --no-progress --update-cache --quiet -- nginx"]);
     assert_eq!(on(alpine(), json!("absent"), Some(json!("1"))), ["apk del --no-progress -- nginx"]);
     assert_eq!(
         on(os("suse", "systemd", "zypper", "none"), json!("present"), None),
         ["zypper --non-interactive install --no-recommends -- nginx"]
     );
-    assert_eq!(
-        on(os("arch", "systemd", "pacman", "none"), json!("present"), None),
-        ["pacman --sync --refresh --noconfirm --needed -- nginx"]
-    );
+    assert_eq!(on(os("arch", "systemd", "pacman", "none"), json!("present"), None), ["pacman --sync --noconfirm --needed -- nginx"]);
     assert_eq!(on(os("centos", "sysv", "yum", "none"), json!("absent"), Some(json!("1"))), ["yum --assumeyes remove -- nginx"]);
     assert_eq!(undoing(fedora(), "Packages", Some("nginx"), None), ["dnf --assumeyes remove -- nginx"]);
     assert_eq!(undoing(fedora(), "Packages", Some("nginx"), Some(json!("1.20-3"))), ["dnf --assumeyes install -- nginx-1.20-3"]);

@@ -81,7 +81,7 @@ fn zypper_tells_kind_by_the_patches_that_need_a_package() {
 
 #[test]
 fn what_is_locked_is_told_as_held() {
-    let list = dnf("=lock curl-0:8.8-1.fc42.*\n=lock vim-*-9*.*\n=lock bash\n=up curl 0:8.9-2.fc42 x86_64 updates\n\
+    let list = dnf("=lock curl-0:8.8-1.fc42.*\n=lock vim-*-0:9.1*-*.*\n=lock bash\n=up curl 0:8.9-2.fc42 x86_64 updates\n\
          =up vim-minimal 0:9.1.0-1.fc42 x86_64 updates\n=up bash 0:5-1 x86_64 updates\n=up curl-minimal 0:8.9-2 x86_64 updates\n");
     let held: Vec<_> = list.iter().map(|(name, one)| (name.as_str(), one.held == Some(true))).collect();
     assert_eq!(held, [("bash", true), ("curl", true), ("curl-minimal", false), ("vim-minimal", true)]);
