@@ -116,28 +116,37 @@ impl Sessions {
                 connection.close().await;
             }
         }
-        self.inner.close_places().await;
+        self.inner.close_places(None).await;
     }
 }
 
 /// All that were made in this process.
 static MADE: Mutex<Vec<Weak<Inner>>> = Mutex::new(Vec::new());
-/// How long a command that has done its work waits for devices to end what it had open there.
+/// How long a command that has done its work waits for the next device to end what it had open there.
 const GOOD_BYE: Duration = Duration::from_secs(5);
+/// Devices that are asked at the same time to end what is open there.
+const MOST_GOOD_BYES: usize = 64;
 
 /// Ends what this process has open on devices and what would go on there by itself for a while: called when it ends.
 pub async fn close_everything() {
     let all: Vec<Arc<Inner>> = lock(&MADE).drain(..).filter_map(|one| one.upgrade()).collect();
     for inner in all {
-        inner.tasks.close();
-        let _ = tokio::time::timeout(GOOD_BYE, async {
-            inner.tasks.wait().await;
-            inner.close_places().await;
-        })
-        .await;
-        inner.tasks.reopen();
+        while_it_gets_less(&inner.tasks).await;
+        inner.close_places(Some(GOOD_BYE)).await;
     }
-    let _ = tokio::time::timeout(GOOD_BYE, winrm::farewells()).await;
+    while_it_gets_less(winrm::farewells()).await;
+}
+
+/// Waits for tasks as long as some of them end.
+async fn while_it_gets_less(tasks: &TaskTracker) {
+    tasks.close();
+    loop {
+        let left = tasks.len();
+        if tokio::time::timeout(GOOD_BYE, tasks.wait()).await.is_ok() || tasks.len() >= left {
+            break;
+        }
+    }
+    tasks.reopen();
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -194,14 +203,23 @@ impl Inner {
         Arc::clone(lock(&self.places).entry(key(target)).or_insert_with(make))
     }
 
-    /// Ends the shells of all WinRM devices, side by side.
-    async fn close_places(&self) {
-        let places: Vec<_> = lock(&self.places).drain().map(|(_, place)| place).collect();
+    /// Ends the shells of all WinRM devices, many side by side; where `patience` is given, as long as some device answers within it.
+    async fn close_places(&self, patience: Option<Duration>) {
+        let mut places = lock(&self.places).drain().map(|(_, place)| place).collect::<Vec<_>>().into_iter();
         let mut all = tokio::task::JoinSet::new();
-        for place in places {
-            all.spawn(async move { place.close().await });
+        loop {
+            for place in places.by_ref().take(MOST_GOOD_BYES - all.len()) {
+                all.spawn(async move { place.close().await });
+            }
+            let next = all.join_next();
+            let next = match patience {
+                Some(patience) => tokio::time::timeout(patience, next).await.ok().flatten(),
+                None => next.await,
+            };
+            if next.is_none() {
+                return;
+            }
         }
-        while all.join_next().await.is_some() {}
     }
 
     /// Drops what nobody has used for long, at most four times per lifetime.

@@ -55,11 +55,9 @@ impl Opener {
 /// Shells that are being ended though nobody waits for that.
 static FAREWELLS: LazyLock<TaskTracker> = LazyLock::new(TaskTracker::new);
 
-/// Waits until the shells are ended that were dropped in the middle of things.
-pub(super) async fn farewells() {
-    FAREWELLS.close();
-    FAREWELLS.wait().await;
-    FAREWELLS.reopen();
+/// The shells that are being ended because they were dropped in the middle of things.
+pub(super) fn farewells() -> &'static TaskTracker {
+    &FAREWELLS
 }
 
 /// Ends a shell when there is time for it.

@@ -157,7 +157,8 @@ impl SignIn<'_> {
         if key.is_none() && connection.password.is_none() {
             return Err(Failure::Final(TransportError::Setup {
                 what: "connection.password".into(),
-                reason: "Kerberos signs in with a password or with connection.keytab; a ticket cache (kinit, KRB5CCNAME) is not read".into(),
+                reason: "Kerberos signs in with a password or with connection.keytab; a ticket cache (kinit, KRB5CCNAME) is not read"
+                    .into(),
             }));
         }
         let password = if key.is_none() { Some(self.password().map_err(Failure::Final)?) } else { None };

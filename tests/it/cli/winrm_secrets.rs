@@ -16,10 +16,10 @@ const TELL: &str = r#"//! action: Tell
 //! timeout: 1m
 //! examples: [{word: x}]
 fn run(device, params) {
-    if params.among { device.run(["echo", params.word]); }
+    if params.among == true { device.run(["echo", params.word]); }
     let said = device.run_input(["cat"], params.word);
     device.run_input(["sleep", "2"], params.word);
-    if params.fail { throw "it ends with " + params.word; }
+    if params.fail == true { throw "it ends with " + params.word; }
     #{said: said.stdout, word: params.word}
 }
 "#;
