@@ -25,7 +25,7 @@ impl Sealed {
     /// what is known of them. The key that a passphrase opens is none of them: keys are the machine's.
     pub fn is_one(path: &str) -> bool {
         let Some(name) = path.strip_prefix("secrets/").filter(|name| !name.contains('/') && !name.starts_with('.')) else { return false };
-        matches!(name, "recipients.txt" | "index.toml") || (name.ends_with(".age") && name != "identity.age")
+        matches!(name, "recipients.txt" | "index.toml") || name.strip_suffix(".age").is_some_and(|stem| stem != "identity")
     }
 }
 
