@@ -12,8 +12,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::store::DeliveryResult;
 
-/// No more of the file is read; it is emptied whenever nothing waits for its record.
+/// No more of the file is read, and it is never longer for long.
 const MOST: u64 = 16 * 1024 * 1024;
+/// From here on only what still waits for its record is kept.
+const TIDY: usize = 1024 * 1024;
+/// A longer line is not written: nearly all are a few hundred bytes.
+const LONGEST: usize = 256 * 1024;
 
 #[derive(Serialize, Deserialize)]
 struct Line<T> {
@@ -24,8 +28,10 @@ struct Line<T> {
 #[derive(Default)]
 struct Open {
     file: Option<File>,
-    /// Lines whose record has not been made.
-    waiting: usize,
+    /// Bytes that were written since it was last empty.
+    length: usize,
+    /// Lines of deliveries whose record has not been made.
+    waiting: BTreeMap<String, Vec<u8>>,
 }
 
 /// The file.
@@ -45,30 +51,39 @@ impl Taken {
     /// A channel has taken this delivery. Where that cannot be written, it is as if there were no file.
     pub(super) fn note(&self, id: &str, result: &DeliveryResult) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.waiting += 1;
         if let Err(error) = self.write(&mut open, id, result) {
             tracing::warn!(delivery = id, file = %self.path.display(), "that it was taken cannot be written down at once: {error}");
         }
     }
 
     fn write(&self, open: &mut Open, id: &str, result: &DeliveryResult) -> io::Result<()> {
-        let mut line = serde_json::to_vec(&Line { id: id.to_owned(), result })?;
+        // Half a line may stand before it, of a process that died or a disk that was full.
+        let mut line = vec![b'\n'];
+        serde_json::to_writer(&mut line, &Line { id: id.to_owned(), result })?;
         line.push(b'\n');
+        if line.len() > LONGEST {
+            return Ok(());
+        }
         let file = match &mut open.file {
             Some(file) => file,
             none => none.insert(private().append(true).create(true).open(&self.path)?),
         };
-        // In one piece: whoever dies within it leaves half a line at the most, and that is not read.
-        file.write_all(&line)
+        file.write_all(&line)?;
+        open.length += line.len();
+        open.waiting.insert(id.to_owned(), line);
+        Ok(())
     }
 
     /// The database says so now.
-    pub(super) fn recorded(&self) {
+    pub(super) fn recorded(&self, id: &str) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.waiting = open.waiting.saturating_sub(1);
-        if open.waiting == 0
-            && let Some(file) = &open.file
-            && let Err(error) = file.set_len(0)
+        if open.waiting.remove(id).is_none() || !open.waiting.is_empty() && open.length < TIDY {
+            return;
+        }
+        let rest: Vec<u8> = open.waiting.values().flatten().copied().collect();
+        open.length = rest.len();
+        if let Some(file) = &mut open.file
+            && let Err(error) = file.set_len(0).and_then(|()| file.write_all(&rest))
         {
             tracing::warn!(file = %self.path.display(), "cannot be emptied: {error}");
         }
@@ -99,4 +114,48 @@ fn private() -> OpenOptions {
 #[cfg(not(unix))]
 fn private() -> OpenOptions {
     OpenOptions::new()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::DeliveryState;
+
+    fn result(receipt: &str) -> DeliveryResult {
+        let (state, receipt) = (DeliveryState::Sent, Some(receipt.to_owned()));
+        DeliveryResult { state, error: None, receipt, due_at: None, sent_at: None, rest: Vec::new() }
+    }
+
+    #[test]
+    fn the_next_process_reads_what_had_no_record_although_half_a_line_stands_before_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("rmm.db");
+        let file = folder.path().join("rmm.db-taken");
+        assert!(Taken::beside(&database).read().unwrap().is_empty());
+        std::fs::write(&file, "{\"id\":\"d-0\",\"resu").unwrap();
+        let taken = Taken::beside(&database);
+        taken.note("d-1", &result("r-1"));
+        taken.note("d-2", &result("r-2"));
+        taken.recorded("d-1");
+        let read = Taken::beside(&database).read().unwrap();
+        assert_eq!(read.get("d-2"), Some(&result("r-2")));
+        assert!(!read.contains_key("d-0"));
+        taken.recorded("d-2");
+        assert_eq!(std::fs::metadata(&file).unwrap().len(), 0);
+    }
+
+    #[test]
+    fn one_that_never_gets_its_record_does_not_let_the_file_grow() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("rmm.db");
+        let taken = Taken::beside(&database);
+        taken.note("stuck", &result("r"));
+        for i in 0..40 {
+            let id = format!("d-{i}");
+            taken.note(&id, &result(&"x".repeat(64 * 1024)));
+            taken.recorded(&id);
+        }
+        assert!(std::fs::metadata(folder.path().join("rmm.db-taken")).unwrap().len() < 2 * TIDY as u64);
+        assert_eq!(taken.read().unwrap().get("stuck"), Some(&result("r")));
+    }
 }

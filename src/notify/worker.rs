@@ -318,7 +318,7 @@ impl Worker {
         }
         let recorded = self.record(&id, outcome.clone()).await;
         if taken && recorded {
-            self.taken.recorded();
+            self.taken.recorded(&id);
         }
         self.lanes().of(&channel).end(&id);
         self.tell(&tried, &outcome);

@@ -239,7 +239,11 @@ async fn what_a_channel_had_taken_before_a_crash_does_not_go_again() {
     let (state, receipt, sent_at) = (DeliveryState::Sent, Some("r-1".to_owned()), Some(noon()));
     let result = rmm::store::DeliveryResult { state, error: None, receipt, due_at: None, sent_at, rest: Vec::new() };
     let file = house.dir.path().join("rmm.db-taken");
-    std::fs::write(&file, format!("{}\n{{\"id\":\"d-2\",\"resu", serde_json::json!({"id": "d-1", "result": result}))).unwrap();
+    std::fs::write(
+        &file,
+        format!("{{\"id\":\"d-0\",\"re\n{}\n{{\"id\":\"d-2\",\"resu", serde_json::json!({"id": "d-1", "result": result})),
+    )
+    .unwrap();
     house.clock.set(noon() + TimeDelta::minutes(11));
     assert_eq!(house.worker.recover().unwrap(), 1);
     house.worker.settle().await.unwrap();
