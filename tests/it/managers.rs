@@ -16,7 +16,9 @@ fn fleet(packages: &[&str]) -> Option<(Debian, Vec<Device>)> {
         publish(&devices, &Package::new(name, "1.0-1"));
     }
     for device in &devices {
-        packages.iter().for_each(|name| device.install(name, "1.0-1"));
+        for name in packages {
+            device.install(name, "1.0-1");
+        }
     }
     declare(&debian, &devices);
     Some((debian, devices))
@@ -27,7 +29,9 @@ fn declare(debian: &Debian, devices: &[Device]) {
 }
 
 fn publish(devices: &[Device], package: &Package) {
-    devices.iter().for_each(|device| device.publish(package));
+    for device in devices {
+        device.publish(package);
+    }
 }
 
 fn versions(devices: &[Device], package: &str) -> Vec<String> {
@@ -220,7 +224,7 @@ fn restarts(debian: &Debian, devices: &[Device]) {
     let said = devices[0].sh("dnf -q needs-restarting -r", b"");
     assert_eq!(said.status.code(), Some(1), "{}", String::from_utf8_lossy(&said.stdout));
     for device in &devices[..2] {
-        started(device, SystemTime::now() + Duration::from_secs(120));
+        started(device, SystemTime::now() + Duration::from_mins(2));
         assert_eq!(required(device), json!({"required": false, "reasons": []}), "{}", device.name);
     }
     // With pacman the modules of the kernel that runs are gone.
