@@ -182,7 +182,12 @@ pub(super) fn shares(answers: &Answers) -> Parsed {
             "special": kind & SPECIAL != 0,
         }))
     };
-    let mut list: Vec<Value> = listed(part, "items")?.iter().filter_map(one).collect();
+    let told = listed(part, "items")?;
+    if told.is_empty() {
+        // Windows has some itself wherever it has any.
+        return unknown("no share was told");
+    }
+    let mut list: Vec<Value> = told.iter().filter_map(one).collect();
     list.sort_by(|a, b| a["name"].as_str().cmp(&b["name"].as_str()));
     Ok(Value::Array(list))
 }

@@ -102,7 +102,9 @@ pub(super) fn winget(answers: &Answers) -> Parsed {
         });
         Some((text(one, "id")?, about))
     };
-    Ok(Value::Object(mapped(listed(part, "items")?.iter().filter_map(one))))
+    let found = mapped(listed(part, "items")?.iter().filter_map(one));
+    // It lists every program, not its own alone.
+    if found.is_empty() { unknown("no package was told") } else { Ok(Value::Object(found)) }
 }
 
 /// What is known of PowerShell where it lets scripts work.
@@ -165,7 +167,8 @@ pub(super) fn features(answers: &Answers) -> Parsed {
         };
         add(text(one, "name"), state, "role");
     }
-    Ok(Value::Object(mapped(found.into_iter())))
+    // What is not there counts as disabled: none at all would be all of them.
+    if found.is_empty() { unknown("no feature was told") } else { Ok(Value::Object(mapped(found.into_iter()))) }
 }
 
 pub(super) fn environment(answers: &Answers) -> Parsed {
