@@ -306,6 +306,10 @@ impl Link {
                     return Err(CallError::Broken(TransportError::Clear { address: self.address.clone(), reason }));
                 }
                 let opened = seal::read(kind, &reply.body).and_then(|pieces| {
+                    if pieces.len() > 1 && !context.counts() {
+                        // Somebody in between could put it together from pieces of several answers.
+                        return Err("it comes in pieces that are not counted".into());
+                    }
                     let pieces = pieces.into_iter().map(|sealed| {
                         let opened = context.open(sealed);
                         opened.map_err(|error| format!("{} ({:?})", error.description, error.error_type))
