@@ -21,7 +21,7 @@ use crate::model::run::{Actor, ChangeState, Run, RunChange, RunState};
 use crate::repo::PolicySet;
 use crate::store::{Owner, Step, Store, StoreError};
 use crate::time::Clock;
-use crate::transport::{Places, Sessions};
+use crate::transport::{Places, Sessions, Waiting};
 
 /// How long a lease holds without a sign of life. The process's end frees it at once on the same machine.
 pub(super) const LEASE: chrono::TimeDelta = chrono::TimeDelta::minutes(2);
@@ -294,9 +294,9 @@ impl Executor {
         let tripped = Arc::new(AtomicBool::new(false));
         let mut tasks: JoinSet<Result<(), StoreError>> = JoinSet::new();
         let mut fatal = None;
-        for (device, changes) in work {
-            let transport = self.set.devices.get(&device).map(|device| self.set.transport(device));
-            let Some(place) = places.take(transport.unwrap_or_default()).await else { break };
+        let transport = |name: &str| self.set.devices.get(name).map(|device| self.set.transport(device)).unwrap_or_default();
+        let mut waiting: Waiting<_> = work.into_iter().map(|(device, changes)| (transport(&device), (device, changes))).collect();
+        while let Some((place, (device, changes))) = places.next(&mut waiting).await {
             while let Some(done) = tasks.try_join_next() {
                 fatal = fatal.or(done.ok().and_then(Result::err));
             }

@@ -14,7 +14,7 @@ use crate::model::Platform;
 use crate::model::device::{Connection, TransportKind};
 use crate::time::SystemClock;
 use crate::transport::share::SigningKey;
-use crate::transport::{SessionOptions, Sessions, Target, TransportError};
+use crate::transport::{BEHIND_SHARES, Session, SessionOptions, Sessions, Target, TransportError};
 
 /// The key that signs jobs, whatever is asked for.
 struct OneKey(SecretString);
@@ -66,7 +66,8 @@ async fn five_hundred_devices_of_which_two_hundred_are_off_keep_nobody_else_wait
     };
     let transport = |name: &String| if name.starts_with("direct-") { TransportKind::Winrm } else { TransportKind::Share };
     let (sender, mut receiver) = tokio::sync::mpsc::channel(16);
-    let round = Round { concurrency: 1, limits: Limits::default(), visit: Visit::First, name: |name: &String| name };
+    let round =
+        Round { concurrency: 1, behind_shares: BEHIND_SHARES, limits: Limits::default(), visit: Visit::First, name: |name: &String| name };
     let begun = Instant::now();
     let work = collect_fleet(devices, (open, transport), Arc::new(SystemClock), round, CancellationToken::new(), sender);
     let read = async {
@@ -87,4 +88,36 @@ async fn five_hundred_devices_of_which_two_hundred_are_off_keep_nobody_else_wait
     assert!(begun.elapsed() < Duration::from_mins(7), "{:?}", begun.elapsed());
     let direct = seen.iter().filter(|(name, ..)| name.starts_with("direct-")).map(|(_, at, _)| *at).max().unwrap();
     assert!(direct < Duration::from_secs(5), "those that are reached directly waited {direct:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_devices_behind_shares_than_there_are_places_keep_nobody_else_waiting() {
+    let request = Arc::new(Request::for_paths(["software.os"]));
+    let names = (0..6).map(|n| format!("share-{n}")).chain((0..3).map(|n| format!("direct-{n}")));
+    let devices = names.map(move |name| (name, Arc::clone(&request)));
+    let open = |name: &String| {
+        let wait = if name.starts_with("share-") { Duration::from_mins(5) } else { Duration::from_secs(1) };
+        async move {
+            tokio::time::sleep(wait).await;
+            Err::<Arc<dyn Session>, _>(TransportError::Unreachable { address: "192.0.2.1".into(), reason: "no route".into() })
+        }
+    };
+    let transport = |name: &String| if name.starts_with("share-") { TransportKind::Share } else { TransportKind::Winrm };
+    let (sender, mut receiver) = tokio::sync::mpsc::channel(16);
+    let round = Round { concurrency: 1, behind_shares: 2, limits: Limits::default(), visit: Visit::First, name: |name: &String| name };
+    let begun = Instant::now();
+    let work = collect_fleet(devices, (open, transport), Arc::new(SystemClock), round, CancellationToken::new(), sender);
+    let read = async {
+        let mut seen = Vec::new();
+        while let Some(one) = receiver.recv().await {
+            seen.push((one.device, begun.elapsed()));
+        }
+        seen
+    };
+    let ((), seen) = tokio::join!(work, read);
+    assert_eq!(seen.len(), 9);
+    let direct: Vec<&str> = seen[..3].iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(direct, ["direct-0", "direct-1", "direct-2"], "those that are reached directly do not wait for the others");
+    assert!(seen[2].1 < Duration::from_secs(5), "{:?}", seen[2].1);
+    assert!(begun.elapsed() < Duration::from_mins(16), "{:?}", begun.elapsed());
 }

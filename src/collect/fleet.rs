@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Collector, Kept, Limits, Observation, Request};
 use crate::model::device::TransportKind;
 use crate::time::Clock;
-use crate::transport::{BEHIND_SHARES, Places, Session, TransportError};
+use crate::transport::{Places, Session, TransportError, Waiting};
 
 /// The result of one device.
 #[derive(Debug)]
@@ -39,8 +39,10 @@ pub enum Visit {
 /// How a round of observing goes.
 #[derive(Debug, Clone)]
 pub struct Round<D> {
-    /// Devices at once; those behind a share, which wait for most of their time, have places of their own.
+    /// Devices at once that are reached directly.
     pub concurrency: usize,
+    /// Devices behind shares at once: they wait for most of their time, and have places of their own.
+    pub behind_shares: usize,
     /// Bounds of each.
     pub limits: Limits,
     /// What becomes of the sessions.
@@ -67,18 +69,13 @@ pub async fn collect_fleet<D, I, O, F>(
     O: Fn(&D) -> F,
     F: Future<Output = Result<Arc<dyn Session>, TransportError>> + Send + 'static,
 {
-    let Round { concurrency, limits, visit, name } = round;
-    let places = Places::new(concurrency, BEHIND_SHARES);
+    let Round { concurrency, behind_shares, limits, visit, name } = round;
+    let places = Places::new(concurrency, behind_shares);
     let cancel = cancel.child_token();
     let mut tasks = JoinSet::new();
-    let (waiting, direct): (Vec<_>, Vec<_>) = devices
-        .into_iter()
-        .map(|(device, request)| (transport(&device), device, request))
-        .partition(|(kind, ..)| *kind == TransportKind::Share);
-    // Those that wait for a device to look wait while the others are at work.
-    for (kind, device, request) in waiting.into_iter().chain(direct) {
-        // Waiting here, and not in the task, keeps a fleet of 10,000 from being 10,000 tasks.
-        let Some(place) = places.take(kind).await else { break };
+    let mut waiting: Waiting<_> = devices.into_iter().map(|(device, request)| (transport(&device), (device, request))).collect();
+    // Waiting here, and not in the task, keeps a fleet of 10,000 from being 10,000 tasks.
+    while let Some((place, (device, request))) = places.next(&mut waiting).await {
         while tasks.try_join_next().is_some() {}
         if results.is_closed() {
             cancel.cancel();

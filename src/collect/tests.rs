@@ -291,7 +291,7 @@ fn a_fleet_answers_once_per_device_and_a_device_that_is_away_costs_only_itself()
                 if away { Err(unreachable) } else { Ok(Arc::new(Here) as Arc<dyn Session>) }
             }
         };
-        let round = Round { concurrency: 4, limits: Limits::default(), visit: Visit::Once, name: |_| "" };
+        let round = Round { concurrency: 4, behind_shares: 4, limits: Limits::default(), visit: Visit::Once, name: |_| "" };
         let work = collect_fleet(
             devices,
             (open, |_: &u32| TransportKind::Ssh),

@@ -17,7 +17,7 @@ mod winrm;
 mod wrapper;
 
 pub use look::{ShownCertificate, addresses, certificate, connect};
-pub use places::{BEHIND_SHARES, Places};
+pub use places::{BEHIND_SHARES, Places, Waiting};
 pub use session::{Command, Output, Session, Shell, TransportError};
 pub use sessions::{Sessions, close_everything};
 pub use target::{SessionOptions, Target};

@@ -14,7 +14,7 @@ use crate::diagnose::{Category, Diagnose as _};
 use crate::model::Device;
 use crate::plan::Scope;
 use crate::store::{Merge, Observation, Status, StoreError};
-use crate::transport::TransportError;
+use crate::transport::{BEHIND_SHARES, TransportError};
 
 /// Results that wait to be written together: one transaction for many devices.
 const BATCH: usize = 16;
@@ -133,6 +133,7 @@ impl Survey<'_> {
         let connections = &self.set.config.connections;
         let round = Round {
             concurrency: concurrency.unwrap_or(connections.max_concurrent) as usize,
+            behind_shares: BEHIND_SHARES,
             limits: collect::Limits { timeout: connections.command_timeout.duration(), max_output: connections.max_output_bytes },
             visit: self.visit.clone(),
             name: |device: &Arc<Device>| &device.name,

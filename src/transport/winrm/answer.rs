@@ -12,6 +12,8 @@ use quick_xml::events::{BytesStart, Event};
 /// Deepest nesting, and most elements of one answer.
 const MAX_DEPTH: usize = 40;
 const MAX_ELEMENTS: usize = 20_000;
+/// Most attributes of all elements of one answer: a few bytes make one, which costs a hundred here.
+const MAX_ATTRIBUTES: usize = 3 * MAX_ELEMENTS;
 
 /// Base64 with or without its filler at the end.
 const BASE64: GeneralPurpose =
@@ -54,7 +56,7 @@ pub(super) fn parse(xml: &[u8]) -> Result<Element, String> {
     let mut reader = quick_xml::Reader::from_str(text.trim_start_matches('\u{feff}'));
     let mut open: Vec<Element> = Vec::new();
     let mut root = None;
-    let mut count = 0;
+    let (mut count, mut attributes) = (0, 0);
     loop {
         match reader.read_event().map_err(|error| error.to_string())? {
             Event::Start(tag) => {
@@ -62,14 +64,14 @@ pub(super) fn parse(xml: &[u8]) -> Result<Element, String> {
                 if open.len() >= MAX_DEPTH || count > MAX_ELEMENTS || root.is_some() {
                     return Err("it has too many elements".into());
                 }
-                open.push(element(&tag)?);
+                open.push(element(&tag, &mut attributes)?);
             }
             Event::Empty(tag) => {
                 count += 1;
                 if count > MAX_ELEMENTS || root.is_some() {
                     return Err("it has too many elements".into());
                 }
-                let new = element(&tag)?;
+                let new = element(&tag, &mut attributes)?;
                 close(new, &mut open, &mut root);
             }
             Event::End(_) => {
@@ -124,9 +126,14 @@ fn close(done: Element, open: &mut [Element], root: &mut Option<Element>) {
     }
 }
 
-fn element(tag: &BytesStart<'_>) -> Result<Element, String> {
+/// `count` is that of all attributes so far.
+fn element(tag: &BytesStart<'_>, count: &mut usize) -> Result<Element, String> {
     let mut attributes = Vec::new();
     for attribute in tag.attributes() {
+        *count += 1;
+        if *count > MAX_ATTRIBUTES {
+            return Err("it has too many attributes".into());
+        }
         let attribute = attribute.map_err(|error| error.to_string())?;
         let value = attribute.normalized_value(XmlVersion::Implicit1_0).map_err(|error| error.to_string())?;
         attributes.push((attribute.key.local_name().as_ref().to_owned(), value.into_owned()));
@@ -210,6 +217,9 @@ mod tests {
         assert!(parse(b"<a>&x;</a>").is_err());
         assert!(parse("<a>".repeat(50).as_bytes()).is_err());
         assert!(parse(format!("<a>{}</a>", "<b/>".repeat(MAX_ELEMENTS)).as_bytes()).is_err());
+        let attributes = "<b k='' l='' m='' n='' o='' p=''/>".repeat(MAX_ATTRIBUTES / 6);
+        assert!(parse(format!("<a>{attributes}</a>").as_bytes()).is_ok());
+        assert!(parse(format!("<a>{attributes}<b k=''/></a>").as_bytes()).is_err());
         assert!(parse(b"<a><b></a>").is_err());
         assert!(parse(b"<a/><a/>").is_err());
         assert!(parse(b"<a>").is_err());

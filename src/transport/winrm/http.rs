@@ -75,8 +75,10 @@ impl Http {
         }
         let mut byte = [0];
         let mut into = ReadBuf::new(&mut byte);
-        // Whatever can be read now is either the end or something that nobody asked for.
-        self.stream.poll_read(&mut Context::from_waker(Waker::noop()), &mut into).is_pending()
+        // Whatever can be read now is either the end or something that nobody asked for. It is gone from the stream: whoever looks again
+        // would find it in order.
+        self.closed = self.stream.poll_read(&mut Context::from_waker(Waker::noop()), &mut into).is_ready();
+        !self.closed
     }
 
     /// Whether a request was begun and not answered, or was given up.
@@ -339,5 +341,20 @@ mod tests {
         let (_, mut http) = told(b"SSH-2.0-x\r\n\r\n").await;
         assert!(!http.is_usable() && http.is_torn() && !http.is_over());
         assert!(http.post(&Request::default()).await.is_err());
+    }
+    #[tokio::test]
+    async fn a_connection_on_which_something_came_unasked_is_not_used_again() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut other, _) = listener.accept().await.unwrap();
+        other.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+        let mut http = Http::new(Stream::Plain(stream), "ws-1:5985".into());
+        http.post(&Request::default()).await.unwrap();
+        assert!(http.is_usable());
+        other.write_all(b"x").await.unwrap();
+        while http.is_usable() {
+            tokio::task::yield_now().await;
+        }
+        assert!(!http.is_usable() && http.is_over());
     }
 }

@@ -216,11 +216,9 @@ impl Link {
         CallError::Broken(TransportError::Lost { address: self.address.clone(), reason: reason.into() })
     }
 
-    /// One request and its answer. Where the other side has ended the connection behind its last answer, over another one.
+    /// One request and its answer, of what does no harm when it happens twice.
     async fn call(&mut self, envelope: &str) -> Result<Element, CallError> {
-        if self.http.is_over() {
-            self.renew().await.map_err(CallError::Broken)?;
-        }
+        self.reach().await?;
         let mut result = self.once(envelope).await;
         if self.answered && matches!((&result, &self.signed), (Err(CallError::Broken(TransportError::SignIn { .. })), Signed::Keys(_))) {
             // The sign-in was good and has lapsed, with its ticket or because the service was started anew. What was asked was not looked at.
@@ -231,6 +229,33 @@ impl Link {
         result
     }
 
+    /// The same of what must not happen twice. Outside of TLS anybody in between can pass it on and say then that the sign-in has lapsed:
+    /// it is not asked again, and as where a connection breaks nobody knows whether it has happened.
+    async fn call_once(&mut self, envelope: &str) -> Result<Element, CallError> {
+        if !self.sealing {
+            return self.call(envelope).await;
+        }
+        self.reach().await?;
+        match self.once(envelope).await {
+            Err(CallError::Broken(TransportError::SignIn { reason, .. })) => {
+                Err(self.broken(format!("it answers that nobody is signed in, which anybody in between could say: {reason}")))
+            }
+            result => {
+                self.answered |= matches!(result, Ok(_) | Err(CallError::Fault(_)));
+                result
+            }
+        }
+    }
+
+    /// Sees to another connection where the other side has ended this one behind its last answer.
+    async fn reach(&mut self) -> Result<(), CallError> {
+        if self.http.is_over() {
+            self.renew().await.map_err(CallError::Broken)?;
+        }
+        Ok(())
+    }
+
+    /// One request and its answer, over this connection.
     async fn once(&mut self, envelope: &str) -> Result<Element, CallError> {
         let limit = envelope::PATIENCE + SLACK;
         let result = match tokio::time::timeout(limit, self.exchange(envelope)).await {
@@ -281,6 +306,10 @@ impl Link {
                     return Err(CallError::Broken(TransportError::Clear { address: self.address.clone(), reason }));
                 }
                 let opened = seal::read(kind, &reply.body).and_then(|pieces| {
+                    if pieces.len() > 1 && !context.counts() {
+                        // Somebody in between could put it together from pieces of several answers.
+                        return Err("it comes in pieces that are not counted".into());
+                    }
                     let pieces = pieces.into_iter().map(|sealed| {
                         let opened = context.open(sealed);
                         opened.map_err(|error| format!("{} ({:?})", error.description, error.error_type))
@@ -338,7 +367,7 @@ impl Link {
     /// Starts a command line, and gives its name.
     pub(super) async fn start(&mut self, shell: &str, line: &str) -> Result<String, CallError> {
         let envelope = self.writer.command(shell, line);
-        let root = self.call(&envelope).await?;
+        let root = self.call_once(&envelope).await?;
         answer::command_id(&root).ok_or_else(|| self.senseless("it started a command and does not name it"))
     }
 
@@ -350,7 +379,7 @@ impl Link {
             first = false;
             let piece = pieces.next().unwrap_or_default();
             let envelope = self.writer.send(shell, command, piece, pieces.peek().is_none());
-            match self.call(&envelope).await {
+            match self.call_once(&envelope).await {
                 Ok(_) => {}
                 Err(CallError::Fault(fault)) if fault.keeps_input() => return Ok(Some(fault)),
                 // It ended without reading all of it, which is its own business: what it says is asked for next.

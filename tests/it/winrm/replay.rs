@@ -202,11 +202,23 @@ async fn a_sign_in_that_has_lapsed_is_made_anew_once() {
     assert_eq!(ran, Ok(meant()));
     assert_eq!((endpoint.log().count("connected"), endpoint.log().count("signed in")), (2, 2));
 
-    let lapse = json!({"action": "Command", "how": "lapse"});
-    let conversation = vec![Style::Modern.created(), lapse.clone(), lapse];
+    let lapse = json!({"action": "Receive", "how": "lapse"});
+    let conversation = vec![Style::Modern.created(), Style::Modern.started(), lapse.clone(), lapse];
     let (ran, endpoint, _sessions) = held(Given::default(), conversation, json!({})).await;
     assert_eq!(ran.unwrap_err().code(), "RMM0412");
-    assert_eq!(endpoint.log().actions("Command"), 2, "no third attempt");
+    assert_eq!(endpoint.log().actions("Receive"), 2, "no third attempt");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_must_not_happen_twice_is_not_asked_again_because_somebody_says_in_clear_that_nobody_is_signed_in() {
+    for action in ["Command", "Send"] {
+        let lapse = json!({"action": action, "how": "lapse"});
+        let conversation = vec![Style::Modern.created(), lapse, Style::Modern.started()];
+        let (ran, endpoint, _sessions) = held(Given::default(), conversation, json!({})).await;
+        let error = ran.unwrap_err();
+        assert_eq!(error.code(), "RMM0408", "whether it has happened is not known: {error}");
+        assert_eq!(endpoint.log().actions(action), 1, "{action}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
