@@ -66,6 +66,16 @@ fn an_update_of_windows_is_taken_off_and_hidden_and_comes_back_when_that_is_undo
 }
 
 #[test]
+fn what_is_not_offered_on_windows_cannot_be_held_back_and_that_is_said() {
+    let left = json!({"installed": [], "left": [{"package": "KB5034441", "version": "", "reason": "it is not offered"}], "restart": false, "touched": 1});
+    let shared: SharedHost = told(&[("hide", left.clone()), ("show", left)]);
+    let program = &action("HoldUpdates").program;
+    let said = program.run(&shared, &json!({"names": ["KB5034440", "KB5034441"]})).unwrap_err().to_string();
+    assert!(said.contains("1 cannot be held back: KB5034441: it is not offered"), "{said}");
+    program.run(&shared, &json!({"names": ["KB5034441"], "hold": false})).unwrap();
+}
+
+#[test]
 fn what_was_installed_on_windows_is_taken_off_again_as_far_as_windows_lets_it() {
     let program = &action("InstallUpdates").program;
     let given = json!({"packages": [{"name": "KB1", "version": ID}, {"name": "KB2", "version": "x:1"}]});

@@ -138,11 +138,17 @@ try {
             try { Uninstall-One $one } catch { Add-Left $one ([string]$_.Exception.Message) }
         }
     } else {
+        $found = @{}
         foreach ($update in (Search-Updates 'IsInstalled=0')) {
-            if (@($list | Where-Object { Test-Named $update $_ }).Count -eq 0) { continue }
+            $meant = @($list | Where-Object { Test-Named $update $_ })
+            if ($meant.Count -eq 0) { continue }
+            foreach ($one in $meant) { $found[[string]$one.name] = $true }
             $touched = $touched + 1
             $hide = $job.what -eq 'hide'
             if ([bool]$update.IsHidden -ne $hide) { $update.IsHidden = $hide }
+        }
+        foreach ($one in $list) {
+            if (-not $found.ContainsKey([string]$one.name)) { Add-Left $one 'it is not offered: installed already, or replaced' }
         }
     }
     $result = @{ installed = $script:installed; left = $script:left; restart = $script:restart; touched = $touched }
