@@ -256,6 +256,16 @@ fn a_bad_update_is_taken_back_in_each_managers_own_words() {
 }
 
 #[test]
+fn apk_holds_the_version_that_is_installed_now() {
+    let mut facts = alpine();
+    facts.sections.extend(self::facts(&[("software.packages", json!({"nginx": "1.26.1-r0"}))]).sections);
+    let host = Arc::new(Mutex::new(Answers { facts, versions: vec!["nginx-1.26.2-r1\n"], rules: Vec::new(), ran: Vec::new() }));
+    let shared: SharedHost = host.clone();
+    action("HoldUpdates").program.run(&shared, &json!({"names": ["nginx"]})).unwrap();
+    assert_eq!(host.lock().unwrap().ran.last().unwrap(), "apk add --no-progress -- nginx=1.26.2-r1");
+}
+
+#[test]
 fn devices_are_restarted_and_turned_off_with_a_warning() {
     assert_eq!(ran(debian(), "Reboot", json!({})), ["shutdown -r -- +1 'Restart asked for by the administrators'"]);
     assert_eq!(ran(debian(), "Reboot", json!({"delay": 5, "message": "it's time; $(x)"})), ["shutdown -r -- +5 'it'\\''s time; $(x)'"]);
