@@ -53,6 +53,11 @@ fn an_update_of_windows_is_taken_off_and_hidden_and_comes_back_when_that_is_undo
     assert_eq!(undone["restored"][0]["to"], ID);
     let updates = format!(r#"[{{"name":"KB5034441","id":"{ID}"}}]"#);
     assert_eq!(host.lock().unwrap().asked, [format!("show {updates}"), format!("install {updates}")]);
+    // Of a package of the image the agent may know nothing: its article comes back.
+    host.lock().unwrap().asked.clear();
+    let result = json!({"installed": [{"package": "KB5034441", "from": "KB5034441", "to": null}], "held": false, "restart": true});
+    program.undo(&shared, &given, &result).unwrap();
+    assert_eq!(host.lock().unwrap().asked, [r#"install [{"name":"KB5034441","id":"KB5034441"}]"#]);
     // What is not there needs nothing, and undoing that needs nothing either.
     let nothing = json!({"installed": [], "left": [], "restart": false, "touched": 0});
     let shared: SharedHost = told(&[("uninstall", nothing.clone()), ("hide", nothing)]);

@@ -33,6 +33,15 @@ function Get-Package($number) {
         }
     }
 }
+# Which one an update of the agent is: by its number and revision. One that the agent did not know when it was taken off is known by
+# its article alone.
+function Get-Wanted($update, $wanted) {
+    $id = Get-Id $update
+    if ($wanted.ContainsKey($id)) { return $wanted[$id] }
+    foreach ($known in $wanted.Keys) {
+        if ($known -match '^KB[0-9]+$' -and (Test-Named $update $wanted[$known])) { return $wanted[$known] }
+    }
+}
 function Install-All($list) {
     $wanted = @{}
     foreach ($one in $list) { $wanted[[string]$one.id] = $one }
@@ -40,10 +49,9 @@ function Install-All($list) {
     $ready = New-Object -ComObject Microsoft.Update.UpdateColl
     $seen = @{}
     foreach ($update in (Search-Updates 'IsInstalled=0')) {
-        $id = Get-Id $update
-        if (-not $wanted.ContainsKey($id)) { continue }
-        $seen[$id] = $true
-        $one = $wanted[$id]
+        $one = Get-Wanted $update $wanted
+        if ($null -eq $one) { continue }
+        $seen[[string]$one.id] = $true
         if ($update.IsHidden) { Add-Left $one 'the device holds it back'; continue }
         if ($update.InstallationBehavior.CanRequestUserInput) { Add-Left $one 'it would ask a question'; continue }
         if (-not $update.EulaAccepted) { $update.AcceptEula() }
@@ -55,7 +63,7 @@ function Install-All($list) {
         [void]$downloader.Download()
     }
     foreach ($update in $todo) {
-        $one = $wanted[(Get-Id $update)]
+        $one = Get-Wanted $update $wanted
         if ($update.IsDownloaded) { [void]$ready.Add($update) } else { Add-Left $one 'it could not be fetched' }
     }
     if ($ready.Count -gt 0) {
@@ -65,7 +73,7 @@ function Install-All($list) {
         $script:restart = [bool]$done.RebootRequired
         for ($i = 0; $i -lt $ready.Count; $i++) {
             $id = Get-Id $ready.Item($i)
-            $one = $wanted[$id]
+            $one = Get-Wanted $ready.Item($i) $wanted
             $answer = $done.GetUpdateResult($i)
             # 2 succeeded, 3 with errors that do not matter.
             if (@(2, 3) -contains [int]$answer.ResultCode) {
