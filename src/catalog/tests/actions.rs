@@ -256,6 +256,17 @@ fn a_bad_update_is_taken_back_in_each_managers_own_words() {
 }
 
 #[test]
+fn zypper_installs_from_the_other_repositories_where_one_cannot_be_fetched() {
+    let facts = os("suse", "systemd", "zypper", "none");
+    let rules = vec![("zypper --non-interactive refresh", 4, "")];
+    let host = Arc::new(Mutex::new(Answers { facts, versions: vec![""], rules, ran: Vec::new() }));
+    let shared: SharedHost = host.clone();
+    setting("Packages").program.apply(&shared, Some("nginx"), &json!({"version": ">=1.26"}), Some(&json!("1.24-1"))).unwrap();
+    let expected = ["zypper --non-interactive refresh", "zypper --non-interactive install --no-recommends -- nginx"];
+    assert_eq!(host.lock().unwrap().ran, expected);
+}
+
+#[test]
 fn apk_holds_the_version_that_is_installed_now() {
     let mut facts = alpine();
     facts.sections.extend(self::facts(&[("software.packages", json!({"nginx": "1.26.1-r0"}))]).sections);
