@@ -277,6 +277,18 @@ fn apk_holds_the_version_that_is_installed_now() {
 }
 
 #[test]
+fn apk_lets_go_of_what_the_collector_tells_as_held() {
+    let world = "musl\nnginx~1.26\nopenssl<3.4\nzlib=1.3-r2\nbash>=5\nbash-doc=5\n";
+    let rules = vec![("cat /etc/apk/world", 0, world)];
+    let host = Arc::new(Mutex::new(Answers { facts: alpine(), versions: vec![""], rules, ran: Vec::new() }));
+    let shared: SharedHost = host.clone();
+    let given = json!({"names": ["musl", "nginx", "openssl", "zlib", "bash"], "hold": false});
+    action("HoldUpdates").program.run(&shared, &given).unwrap();
+    let add = |name: &str| format!("apk add --no-progress -- {name}");
+    assert_eq!(host.lock().unwrap().ran[1..], [add("nginx"), add("openssl"), add("zlib")]);
+}
+
+#[test]
 fn devices_are_restarted_and_turned_off_with_a_warning() {
     assert_eq!(ran(debian(), "Reboot", json!({})), ["shutdown -r -- +1 'Restart asked for by the administrators'"]);
     assert_eq!(ran(debian(), "Reboot", json!({"delay": 5, "message": "it's time; $(x)"})), ["shutdown -r -- +5 'it'\\''s time; $(x)'"]);
