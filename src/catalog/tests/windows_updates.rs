@@ -44,6 +44,9 @@ fn an_update_of_windows_is_taken_off_and_hidden_and_comes_back_when_that_is_undo
     let given = json!({"name": "KB5034441"});
     assert_eq!(action("UninstallUpdate").check(&given), []);
     assert!(!action("UninstallUpdate").check(&json!({"name": "nginx"})).is_empty(), "a package needs its bad version");
+    assert!(!action("UninstallUpdate").check(&json!({"name": "KB5034441x"})).is_empty());
+    let second = format!("KB5034441:{}", &ID[..36]);
+    assert_eq!(action("UninstallUpdate").check(&json!({"name": second})), []);
     let result = program.run(&shared, &given).unwrap();
     assert_eq!(result, json!({"installed": [{"package": "KB5034441", "from": ID, "to": null}], "held": true, "restart": true}));
     let updates = r#"[{"name":"KB5034441","id":""}]"#;
@@ -64,6 +67,12 @@ fn an_update_of_windows_is_taken_off_and_hidden_and_comes_back_when_that_is_undo
     let result = program.run(&shared, &given).unwrap();
     assert_eq!((&result["installed"], &result["held"]), (&json!([]), &json!(false)));
     assert_eq!(program.undo(&shared, &given, &result).unwrap(), json!({"restored": []}));
+    // Another name is not taken for the article that it begins with.
+    for name in ["KB5034441x", "KB", "KB5034441:1", "nginx"] {
+        let said = program.run(&shared, &json!({"name": name, "bad": "1"})).unwrap_err().to_string();
+        assert!(said.contains("named by the number of its article"), "{name}: {said}");
+    }
+    assert!(program.run(&shared, &json!({"name": second})).is_ok());
     // What cannot be taken off is said.
     let left = json!({"installed": [], "left": [{"package": "KB5034441", "version": "", "reason": "it is permanent"}], "restart": false});
     let shared: SharedHost = told(&[("uninstall", left)]);

@@ -7,7 +7,7 @@ $script:left = @()
 $script:restart = $false
 function Get-Id($update) { [string]$update.Identity.UpdateID + ':' + [string]$update.Identity.RevisionNumber }
 function Add-Left($one, $reason) { $script:left += @{ package = [string]$one.name; version = [string]$one.id; reason = $reason } }
-function Get-Number($one) { if ([string]$one.name -match '^KB([0-9]+)') { $Matches[1] } else { '' } }
+function Get-Number($one) { if ([string]$one.name -match '^KB([0-9]+)(:|$)') { $Matches[1] } else { '' } }
 # Whether an update of the agent is the one that is named: by its number, or by the number of its article.
 function Test-Named($update, $one) {
     $number = Get-Number $one
