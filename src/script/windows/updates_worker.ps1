@@ -39,7 +39,8 @@ function Get-Wanted($update, $wanted) {
     $id = Get-Id $update
     if ($wanted.ContainsKey($id)) { return $wanted[$id] }
     foreach ($known in $wanted.Keys) {
-        if ($known -match '^KB[0-9]+$' -and (Test-Named $update $wanted[$known])) { return $wanted[$known] }
+        $one = $wanted[$known]
+        if ($known -match '^KB[0-9]+$' -and (Test-Named $update $one)) { return $one }
     }
 }
 function Install-All($list) {
@@ -72,8 +73,9 @@ function Install-All($list) {
         $done = $installer.Install()
         $script:restart = [bool]$done.RebootRequired
         for ($i = 0; $i -lt $ready.Count; $i++) {
-            $id = Get-Id $ready.Item($i)
-            $one = Get-Wanted $ready.Item($i) $wanted
+            $update = $ready.Item($i)
+            $id = Get-Id $update
+            $one = Get-Wanted $update $wanted
             $answer = $done.GetUpdateResult($i)
             # 2 succeeded, 3 with errors that do not matter.
             if (@(2, 3) -contains [int]$answer.ResultCode) {
