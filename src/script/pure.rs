@@ -1,6 +1,6 @@
 //! Functions of scripts that compute and reach nowhere.
 
-use rhai::{Dynamic, Engine, EvalAltResult, ImmutableString};
+use rhai::{Array, Dynamic, Engine, EvalAltResult, ImmutableString};
 use sha2::{Digest, Sha256};
 
 use super::failure::{HostFailure, thrown};
@@ -14,6 +14,9 @@ pub(super) fn register(engine: &mut Engine) {
     engine.register_fn("byte_count", |text: &str| text.len() as i64);
     engine.register_fn("ere", ere);
     engine.register_fn("one_line", one_line);
+    engine.register_fn("last_line", last_line);
+    engine.register_fn("apk_holds", apk_holds);
+    engine.register_fn("pacman_ignore", pacman_ignore);
     engine.register_fn("version_matches", |version: &str, range: &str| -> Fallible<bool> {
         super::version::version_matches(version, range).map_err(thrown)
     });
@@ -35,6 +38,29 @@ fn ere(text: &str) -> String {
         out.push(c);
     }
     out
+}
+
+/// The last line that is not empty: what a program says when it gives up.
+fn last_line(text: &str) -> String {
+    text.lines().rfind(|line| !line.is_empty()).unwrap_or_default().to_owned()
+}
+
+/// Whether the packages wanted of apk (`/etc/apk/world`) have this one in certain versions only, which keeps it from being updated
+/// beyond them. The collector of updates goes by the same signs.
+fn apk_holds(world: &str, name: &str) -> bool {
+    world.lines().any(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['=', '<', '~'])))
+}
+
+/// The command that has pacman ignore updates of a package, or no longer ignore them.
+fn pacman_ignore(name: &str, ignored: bool) -> Array {
+    let edit = if ignored {
+        format!(r"/^\[options\]/a IgnorePkg = {name}")
+    } else {
+        // Others may stand in the same line.
+        let word = format!(r"s/([[:space:]=]){}([[:space:]]|$)/\1\2/g", ere(name));
+        [r"/^[[:space:]]*IgnorePkg[[:space:]]*=/{", &word, r";/=[[:space:]]*$/d}"].concat()
+    };
+    ["sed", "-i", "-E", "--follow-symlinks", &edit, "/etc/pacman.conf"].into_iter().map(Into::into).collect()
 }
 
 /// The value as text, where it has no line break or other control character in it: for files in which a line is one entry.

@@ -114,6 +114,7 @@ fn facts_are_read_by_path_and_by_a_member_with_dots() {
     assert_eq!(body("if device.fact(\"security.users\", \"a.b\").uid != 7 || device.fact(\"x\") != () { throw \"no\"; }"), Ok(()));
     assert_eq!(body("if sha256(\"\").len() != 64 || ere(\"a.b\") != \"a\\\\.b\" { throw \"no\"; }"), Ok(()));
     assert!(body("one_line(\"a\\nb\")").is_err());
+    assert_eq!(body("if last_line(\"a\\nb\\n\\n\") != \"b\" || last_line(\"\") != \"\" { throw \"no\"; }"), Ok(()));
 }
 
 #[test]

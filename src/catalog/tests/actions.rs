@@ -256,6 +256,39 @@ fn a_bad_update_is_taken_back_in_each_managers_own_words() {
 }
 
 #[test]
+fn zypper_installs_from_the_other_repositories_where_one_cannot_be_fetched() {
+    let facts = os("suse", "systemd", "zypper", "none");
+    let rules = vec![("zypper --non-interactive refresh", 4, "")];
+    let host = Arc::new(Mutex::new(Answers { facts, versions: vec![""], rules, ran: Vec::new() }));
+    let shared: SharedHost = host.clone();
+    setting("Packages").program.apply(&shared, Some("nginx"), &json!({"version": ">=1.26"}), Some(&json!("1.24-1"))).unwrap();
+    let expected = ["zypper --non-interactive refresh", "zypper --non-interactive install --no-recommends -- nginx"];
+    assert_eq!(host.lock().unwrap().ran, expected);
+}
+
+#[test]
+fn apk_holds_the_version_that_is_installed_now() {
+    let mut facts = alpine();
+    facts.sections.extend(self::facts(&[("software.packages", json!({"nginx": "1.26.1-r0"}))]).sections);
+    let host = Arc::new(Mutex::new(Answers { facts, versions: vec!["nginx-1.26.2-r1\n"], rules: Vec::new(), ran: Vec::new() }));
+    let shared: SharedHost = host.clone();
+    action("HoldUpdates").program.run(&shared, &json!({"names": ["nginx"]})).unwrap();
+    assert_eq!(host.lock().unwrap().ran.last().unwrap(), "apk add --no-progress -- nginx=1.26.2-r1");
+}
+
+#[test]
+fn apk_lets_go_of_what_the_collector_tells_as_held() {
+    let world = "musl\nnginx~1.26\nopenssl<3.4\nzlib=1.3-r2\nbash>=5\nbash-doc=5\n";
+    let rules = vec![("cat /etc/apk/world", 0, world)];
+    let host = Arc::new(Mutex::new(Answers { facts: alpine(), versions: vec![""], rules, ran: Vec::new() }));
+    let shared: SharedHost = host.clone();
+    let given = json!({"names": ["musl", "nginx", "openssl", "zlib", "bash"], "hold": false});
+    action("HoldUpdates").program.run(&shared, &given).unwrap();
+    let add = |name: &str| format!("apk add --no-progress -- {name}");
+    assert_eq!(host.lock().unwrap().ran[1..], [add("nginx"), add("openssl"), add("zlib")]);
+}
+
+#[test]
 fn devices_are_restarted_and_turned_off_with_a_warning() {
     assert_eq!(ran(debian(), "Reboot", json!({})), ["shutdown -r -- +1 'Restart asked for by the administrators'"]);
     assert_eq!(ran(debian(), "Reboot", json!({"delay": 5, "message": "it's time; $(x)"})), ["shutdown -r -- +5 'it'\\''s time; $(x)'"]);

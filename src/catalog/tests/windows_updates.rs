@@ -44,6 +44,9 @@ fn an_update_of_windows_is_taken_off_and_hidden_and_comes_back_when_that_is_undo
     let given = json!({"name": "KB5034441"});
     assert_eq!(action("UninstallUpdate").check(&given), []);
     assert!(!action("UninstallUpdate").check(&json!({"name": "nginx"})).is_empty(), "a package needs its bad version");
+    assert!(!action("UninstallUpdate").check(&json!({"name": "KB5034441x"})).is_empty());
+    let second = format!("KB5034441:{}", &ID[..36]);
+    assert_eq!(action("UninstallUpdate").check(&json!({"name": second})), []);
     let result = program.run(&shared, &given).unwrap();
     assert_eq!(result, json!({"installed": [{"package": "KB5034441", "from": ID, "to": null}], "held": true, "restart": true}));
     let updates = r#"[{"name":"KB5034441","id":""}]"#;
@@ -53,16 +56,37 @@ fn an_update_of_windows_is_taken_off_and_hidden_and_comes_back_when_that_is_undo
     assert_eq!(undone["restored"][0]["to"], ID);
     let updates = format!(r#"[{{"name":"KB5034441","id":"{ID}"}}]"#);
     assert_eq!(host.lock().unwrap().asked, [format!("show {updates}"), format!("install {updates}")]);
+    // Of a package of the image the agent may know nothing: its article comes back.
+    host.lock().unwrap().asked.clear();
+    let result = json!({"installed": [{"package": "KB5034441", "from": "KB5034441", "to": null}], "held": false, "restart": true});
+    program.undo(&shared, &given, &result).unwrap();
+    assert_eq!(host.lock().unwrap().asked, [r#"install [{"name":"KB5034441","id":"KB5034441"}]"#]);
     // What is not there needs nothing, and undoing that needs nothing either.
     let nothing = json!({"installed": [], "left": [], "restart": false, "touched": 0});
     let shared: SharedHost = told(&[("uninstall", nothing.clone()), ("hide", nothing)]);
     let result = program.run(&shared, &given).unwrap();
     assert_eq!((&result["installed"], &result["held"]), (&json!([]), &json!(false)));
     assert_eq!(program.undo(&shared, &given, &result).unwrap(), json!({"restored": []}));
+    // Another name is not taken for the article that it begins with.
+    for name in ["KB5034441x", "KB", "KB5034441:1", "nginx"] {
+        let said = program.run(&shared, &json!({"name": name, "bad": "1"})).unwrap_err().to_string();
+        assert!(said.contains("named by the number of its article"), "{name}: {said}");
+    }
+    assert!(program.run(&shared, &json!({"name": second})).is_ok());
     // What cannot be taken off is said.
     let left = json!({"installed": [], "left": [{"package": "KB5034441", "version": "", "reason": "it is permanent"}], "restart": false});
     let shared: SharedHost = told(&[("uninstall", left)]);
     assert!(program.run(&shared, &given).unwrap_err().to_string().contains("it is permanent"));
+}
+
+#[test]
+fn what_is_not_offered_on_windows_cannot_be_held_back_and_that_is_said() {
+    let left = json!({"installed": [], "left": [{"package": "KB5034441", "version": "", "reason": "it is not offered"}], "restart": false, "touched": 1});
+    let shared: SharedHost = told(&[("hide", left.clone()), ("show", left)]);
+    let program = &action("HoldUpdates").program;
+    let said = program.run(&shared, &json!({"names": ["KB5034440", "KB5034441"]})).unwrap_err().to_string();
+    assert!(said.contains("1 cannot be held back: KB5034441: it is not offered"), "{said}");
+    program.run(&shared, &json!({"names": ["KB5034441"], "hold": false})).unwrap();
 }
 
 #[test]

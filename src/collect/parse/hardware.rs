@@ -52,11 +52,14 @@ pub(in crate::collect) fn chassis(number: &str) -> &'static str {
     }
 }
 
-fn virtualization(raw: &Raw<'_>) -> &'static str {
-    let marks = marks::all(raw);
-    if ["/.dockerenv", "/run/.containerenv", "/run/systemd/container"].iter().any(|m| marks.contains(m))
+/// Whether the marks are those of a container.
+pub(super) fn contained(marks: &BTreeSet<&str>) -> bool {
+    ["/.dockerenv", "/run/.containerenv", "/run/systemd/container"].iter().any(|m| marks.contains(m))
         || (marks.contains("/proc/vz") && !marks.contains("/proc/bc"))
-    {
+}
+
+fn virtualization(raw: &Raw<'_>) -> &'static str {
+    if contained(&marks::all(raw)) {
         return "container";
     }
     let text = ["sys_vendor", "product_name", "bios_vendor", "board_vendor"]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{links, marks};
+use super::{hardware, links, marks};
 use crate::collect::raw::{Parsed, Raw, unknown};
 
 /// `KEY=value` lines with shell quoting, as in os-release.
@@ -162,7 +162,9 @@ pub(in crate::collect) fn pending_reboot(raw: &Raw<'_>) -> Parsed {
         }
         reasons.extend(packages.iter().map(|p| format!("updated package: {p}")));
     }
-    reasons.extend(renewed(raw).into_iter().map(|package| format!("updated since it was started: {package}")));
+    // What a container takes for its start is that of its host: it may well be younger, with all of its packages.
+    let renewed = if hardware::contained(&marks) { BTreeSet::new() } else { renewed(raw) };
+    reasons.extend(renewed.into_iter().map(|package| format!("updated since it was started: {package}")));
     // A container has no modules, and the kernel of its host. Arch keeps those of the installed kernels only.
     let kernels: Vec<&&str> = marks.iter().filter(|mark| mark.starts_with("/usr/lib/modules/")).collect();
     let running = format!("/usr/lib/modules/{}/pkgbase", raw.uname[1]);

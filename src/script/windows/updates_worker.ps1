@@ -7,7 +7,7 @@ $script:left = @()
 $script:restart = $false
 function Get-Id($update) { [string]$update.Identity.UpdateID + ':' + [string]$update.Identity.RevisionNumber }
 function Add-Left($one, $reason) { $script:left += @{ package = [string]$one.name; version = [string]$one.id; reason = $reason } }
-function Get-Number($one) { if ([string]$one.name -match '^KB([0-9]+)') { $Matches[1] } else { '' } }
+function Get-Number($one) { if ([string]$one.name -match '^KB([0-9]+)(:|$)') { $Matches[1] } else { '' } }
 # Whether an update of the agent is the one that is named: by its number, or by the number of its article.
 function Test-Named($update, $one) {
     $number = Get-Number $one
@@ -33,6 +33,16 @@ function Get-Package($number) {
         }
     }
 }
+# Which one an update of the agent is: by its number and revision. One that the agent did not know when it was taken off is known by
+# its article alone.
+function Get-Wanted($update, $wanted) {
+    $id = Get-Id $update
+    if ($wanted.ContainsKey($id)) { return $wanted[$id] }
+    foreach ($known in $wanted.Keys) {
+        $one = $wanted[$known]
+        if ($known -match '^KB[0-9]+$' -and (Test-Named $update $one)) { return $one }
+    }
+}
 function Install-All($list) {
     $wanted = @{}
     foreach ($one in $list) { $wanted[[string]$one.id] = $one }
@@ -40,10 +50,9 @@ function Install-All($list) {
     $ready = New-Object -ComObject Microsoft.Update.UpdateColl
     $seen = @{}
     foreach ($update in (Search-Updates 'IsInstalled=0')) {
-        $id = Get-Id $update
-        if (-not $wanted.ContainsKey($id)) { continue }
-        $seen[$id] = $true
-        $one = $wanted[$id]
+        $one = Get-Wanted $update $wanted
+        if ($null -eq $one) { continue }
+        $seen[[string]$one.id] = $true
         if ($update.IsHidden) { Add-Left $one 'the device holds it back'; continue }
         if ($update.InstallationBehavior.CanRequestUserInput) { Add-Left $one 'it would ask a question'; continue }
         if (-not $update.EulaAccepted) { $update.AcceptEula() }
@@ -55,7 +64,7 @@ function Install-All($list) {
         [void]$downloader.Download()
     }
     foreach ($update in $todo) {
-        $one = $wanted[(Get-Id $update)]
+        $one = Get-Wanted $update $wanted
         if ($update.IsDownloaded) { [void]$ready.Add($update) } else { Add-Left $one 'it could not be fetched' }
     }
     if ($ready.Count -gt 0) {
@@ -64,8 +73,9 @@ function Install-All($list) {
         $done = $installer.Install()
         $script:restart = [bool]$done.RebootRequired
         for ($i = 0; $i -lt $ready.Count; $i++) {
-            $id = Get-Id $ready.Item($i)
-            $one = $wanted[$id]
+            $update = $ready.Item($i)
+            $id = Get-Id $update
+            $one = Get-Wanted $update $wanted
             $answer = $done.GetUpdateResult($i)
             # 2 succeeded, 3 with errors that do not matter.
             if (@(2, 3) -contains [int]$answer.ResultCode) {
@@ -138,11 +148,17 @@ try {
             try { Uninstall-One $one } catch { Add-Left $one ([string]$_.Exception.Message) }
         }
     } else {
+        $found = @{}
         foreach ($update in (Search-Updates 'IsInstalled=0')) {
-            if (@($list | Where-Object { Test-Named $update $_ }).Count -eq 0) { continue }
+            $meant = @($list | Where-Object { Test-Named $update $_ })
+            if ($meant.Count -eq 0) { continue }
+            foreach ($one in $meant) { $found[[string]$one.name] = $true }
             $touched = $touched + 1
             $hide = $job.what -eq 'hide'
             if ([bool]$update.IsHidden -ne $hide) { $update.IsHidden = $hide }
+        }
+        foreach ($one in $list) {
+            if (-not $found.ContainsKey([string]$one.name)) { Add-Left $one 'it is not offered: installed already, or replaced' }
         }
     }
     $result = @{ installed = $script:installed; left = $script:left; restart = $script:restart; touched = $touched }
