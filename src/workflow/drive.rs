@@ -219,8 +219,9 @@ impl Driver {
     fn turn(&self, state: &mut State, results: Vec<Done>) -> Result<(), StoreError> {
         let parts = (self.parts)();
         let store = &parts.store;
-        self.tell_progress(store, state)?;
+        // What came of devices first: nothing that only shows how far others are may come between it and the database.
         self.keep(&parts, state, results)?;
+        self.tell_progress(store, state);
         if state.beaten.elapsed() >= BEAT {
             state.beaten = tokio::time::Instant::now();
             let held = store.heartbeat(&state.owner, LEASE)?;
@@ -323,15 +324,16 @@ impl Driver {
         Ok(())
     }
 
-    /// Tells and writes down how far files have got, every few seconds.
-    fn tell_progress(&self, store: &Store, state: &State) -> Result<(), StoreError> {
+    /// Tells and writes down how far files have got, every few seconds. No work ends because this cannot be written.
+    fn tell_progress(&self, store: &Store, state: &State) {
         let moved = state.moving.due();
         let rows: Vec<_> = moved.iter().map(|moved| (&*moved.job, moved.progress)).collect();
-        store.note_progress(&rows)?;
+        if let Err(error) = store.note_progress(&rows) {
+            tracing::warn!(%error, "how far files have got cannot be written down");
+        }
         for Moved { run, job, device, progress } in moved {
             (self.on)(Event::Progress { run, job, device, progress });
         }
-        Ok(())
     }
 
     /// Gives back runs that have ended and have nothing in the queue.
