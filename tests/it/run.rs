@@ -240,6 +240,9 @@ fn roles_permit_or_refuse_and_a_refusal_is_in_the_audit() {
     };
     let sign_off = "W:\n  steps:\n    - {name: Sign-off, approval: {role: Admin}}\n    - {name: Note it, action: Note, on: ['*'], with: {text: x, dir: '{{ vars.dir }}'}}\n";
     house.fleet.file("workflows/w.yaml", sign_off);
+    let off = "Off:\n  steps:\n    - {name: Off, action: Shutdown, on: ['*']}\n";
+    let careful = "Careful:\n  steps:\n    - {name: Sign-off, approval: {role: Operator}, onFailure: 'run: Off'}\n";
+    house.fleet.file("workflows/careful.yaml", &format!("{careful}{off}"));
     house.fleet.rmm(&["workflow", "run", "W", "--yes", "--detach"]).ends(0);
     house.fleet.rmm(&["workflow", "resume", "last", "--detach"]).ends(0);
     as_role("Viewer");
@@ -250,9 +253,13 @@ fn roles_permit_or_refuse_and_a_refusal_is_in_the_audit() {
     house.fleet.rmm(&["workflow", "cancel", "last"]).ends(6).says("RMM0730");
     house.fleet.rmm(&["exec", "dev-01", "--", "true"]).ends(6).says("takes an Admin");
     house.fleet.rmm(&["updates", "approve", "x"]).ends(6).says("RMM0730");
+    house.fleet.rmm(&["reconcile", "--once"]).ends(6).says("to reconcile takes an Operator");
+    house.fleet.rmm(&["notify", "retry", "--all-dead"]).ends(6).says("RMM0730");
     house.fleet.rmm(&["workflow", "status", "last"]).ends(0);
     assert_eq!(house.fleet.sshd.sign_ins(), 0);
     as_role("Operator");
+    house.fleet.rmm(&["workflow", "run", "Careful", "--yes"]).ends(6).says("to run Careful takes an Admin");
+    house.fleet.rmm(&["restore", "copy.db", "--yes"]).ends(6).says("to restore the database takes an Admin");
     // Until somebody drives it, it does not wait for approval.
     until("it waits for approval", || {
         house.fleet.rmm(&["reconcile", "--once"]);
