@@ -87,7 +87,8 @@ pub(super) struct RunArgs {
 
 /// How often the queue is looked at where nothing is under way.
 const LOOK: std::time::Duration = std::time::Duration::from_millis(500);
-/// Up to so many devices are named one by one to the run: exactly those that were confirmed.
+/// Up to so many devices are named one by one to a run that begins now; the selectors of more mean the same a moment later. One that
+/// begins later names all of them.
 const NAMED: usize = 500;
 
 pub(super) fn run(global: &Global, args: &RunArgs) -> Result<Exit, Failure> {
@@ -110,7 +111,8 @@ pub(super) fn run(global: &Global, args: &RunArgs) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     let named = |name: &String| Selector::Match(Match { device: Some(name.clone()), ..Match::default() });
-    let on = if devices.len() <= NAMED { devices.iter().map(named).collect() } else { scope.selectors };
+    let later = args.at.is_some() || args.r#in.is_some();
+    let on = if later || devices.len() <= NAMED { devices.iter().map(named).collect() } else { scope.selectors };
     let call = ActionCall { action: Arc::clone(&def.name), with, on };
     if args.dry_run {
         return preview(global, &parts, &call, &devices);
@@ -131,7 +133,7 @@ pub(super) fn run(global: &Global, args: &RunArgs) -> Result<Exit, Failure> {
         not_before: at,
     };
     if let Some(at) = at {
-        return run_later::schedule(global, &parts, call, &options, at);
+        return run_later::schedule(global, &parts, call, &options, at, &devices);
     }
     let total = if crate::workflow::together(&def) { 1 } else { devices.len() };
     carry_out(global, &parts, call, &options, total)

@@ -228,6 +228,11 @@ fn an_action_is_asked_for_ahead_of_its_time_listed_and_taken_back() {
         house.fleet.read(2, "note").is_some()
     });
     assert_eq!(house.fleet.read(1, "note"), Some("later\n".into()));
+    // What is carried out once for all of them has one job, and is no less on both.
+    let health = ["TestGroupHealth", "--on", "*", "--in", "2h", "--yes"];
+    house.run(&health).ends(0).says("TestGroupHealth on 2 devices");
+    let json = house.run(&[&health[..], &["--output", "json"]].concat()).ends(0).json();
+    assert_eq!((&json["devices"], &json["queued"]), (&serde_json::json!(["dev-01", "dev-02"]), &Value::from(true)));
 }
 
 #[test]
