@@ -245,8 +245,8 @@ fn roles_permit_or_refuse_and_a_refusal_is_in_the_audit() {
     };
     let sign_off = "W:\n  steps:\n    - {name: Sign-off, approval: {role: Admin}}\n    - {name: Note it, action: Note, on: ['*'], with: {text: x, dir: '{{ vars.dir }}'}}\n";
     house.fleet.file("workflows/w.yaml", sign_off);
-    let off = "Off:\n  steps:\n    - {name: Off, action: Shutdown, on: ['*']}\n";
-    let careful = "Careful:\n  steps:\n    - {name: Sign-off, approval: {role: Operator}, onFailure: 'run: Off'}\n";
+    let off = "TurnOff:\n  steps:\n    - {name: Turn it off, action: Shutdown, on: ['*']}\n";
+    let careful = "Careful:\n  steps:\n    - {name: Sign-off, approval: {role: Operator}, onFailure: 'run: TurnOff'}\n";
     house.fleet.file("workflows/careful.yaml", &format!("{careful}{off}"));
     house.fleet.rmm(&["workflow", "run", "W", "--yes", "--detach"]).ends(0);
     house.fleet.rmm(&["workflow", "resume", "last", "--detach"]).ends(0);
