@@ -306,13 +306,17 @@ impl Driver {
     /// Results into the database.
     fn keep(&self, parts: &Parts, state: &mut State, results: Vec<Done>) -> Result<(), StoreError> {
         let mut changes = Vec::with_capacity(results.len());
+        let mut failed = None;
         for (id, worked) in results {
             let Some(flight) = state.flights.remove(&id) else { continue };
             state.moving.forget(&id);
             if let Some(led) = state.led.get_mut(&flight.run) {
                 led.dirty = true;
             }
-            changes.extend(worked?);
+            match worked {
+                Ok(change) => changes.extend(change),
+                Err(error) => failed = Some(error),
+            }
         }
         let batch = parts.store.move_jobs(&changes, &state.owner, &parts.actor)?;
         for job in batch.changed {
@@ -321,7 +325,7 @@ impl Driver {
         for job in batch.refused {
             tracing::warn!(job = job.id.as_str(), state = %job.state, "what came of a job was not kept: it stands elsewhere by now");
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 
     /// Tells and writes down how far files have got, every few seconds. No work ends because this cannot be written.
