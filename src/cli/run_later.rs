@@ -99,7 +99,10 @@ pub(super) fn schedule(
         super::print(&document(&value, global.output)?)?;
     }
     if !queued {
-        super::say(format!("Nothing of it stands in the queue yet: the daemon has not come to it. To see it: rmm workflow status {}", run.id));
+        super::say(format!(
+            "Nothing of it stands in the queue yet: the daemon has not come to it. To see it: rmm workflow status {}",
+            run.id
+        ));
     }
     if !global.quiet {
         let who = match store.daemon()? {
