@@ -13,6 +13,7 @@ use super::failure::Failure;
 use super::style::{Tone, clean, count, paint};
 use super::table::{Output, Table, document};
 use crate::diagnose::{Diagnose as _, Diagnostic, did_you_mean};
+use crate::model::action::Role;
 use crate::model::channel::Options;
 use crate::model::config::Channel;
 use crate::model::delivery::{Message, Occasion};
@@ -266,6 +267,7 @@ fn retry(
     all_dead: bool,
     channel: Option<String>,
 ) -> Result<Exit, Failure> {
+    context.may(store, Role::Operator, "have messages sent again", None)?;
     let ids = if all_dead {
         let filter = DeliveryFilter { states: vec![DeliveryState::Dead], channel, alert: None, limit: 0 };
         // In the order in which they were decided.

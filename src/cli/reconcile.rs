@@ -14,6 +14,7 @@ use super::progress::Progress;
 use super::style::count;
 use super::table::Output;
 use crate::apply::{ApplyError, Parts, Task, limits};
+use crate::model::action::Role;
 use crate::model::plan::{Plan, State};
 use crate::model::run::Actor;
 use crate::plan::{PlanOptions, Scope, Unattended};
@@ -64,6 +65,10 @@ pub(super) fn run(global: &Global, args: &ReconcileArgs) -> Result<Exit, Failure
     }
     let mut context = Context::open_for_daemon(global)?;
     let mut store = context.daemon_store(!args.once)?;
+    if args.once {
+        // Asked of the person, before it is done in the name of the product.
+        context.may(&store, Role::Operator, "reconcile", None)?;
+    }
     context.actor = Actor { user: "rmm".into(), from: context.actor.from.replacen("cli@", "reconcile@", 1) };
     let sets = sets(global, &context, args)?;
     context.take(sets.current());

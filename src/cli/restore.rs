@@ -1,6 +1,6 @@
 //! `rmm restore`: put a copy in the place of the database. What was there is kept beside it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
@@ -8,10 +8,12 @@ use serde_json::json;
 
 use super::args::Global;
 use super::backup::{database, described, in_words};
+use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::table::{Output, document};
 use crate::diagnose::Diagnostic;
+use crate::model::action::Role;
 use crate::store::{AuditEvent, Store, StoreError};
 use crate::time::{Clock, SystemClock};
 
@@ -31,6 +33,7 @@ pub(super) struct RestoreArgs {
 
 pub(super) fn run(global: &Global, args: &RestoreArgs) -> Result<Exit, Failure> {
     let db = database(global)?;
+    permit(global, &db)?;
     let same = std::fs::canonicalize(&args.file).ok().is_some_and(|file| std::fs::canonicalize(&db).is_ok_and(|db| db == file));
     if same {
         return Err(Failure::usage(format!("{} is the database itself", db.display()), "name a copy that `rmm backup` has made"));
@@ -78,4 +81,21 @@ pub(super) fn run(global: &Global, args: &RestoreArgs) -> Result<Exit, Failure> 
         super::print(&document(&value, global.output)?)?;
     }
     Ok(Exit::Done)
+}
+
+/// Refuses whom the repository does not permit it. Without a repository nobody is named.
+fn permit(global: &Global, db: &Path) -> Result<(), Failure> {
+    const WHAT: &str = "restore the database";
+    if super::context::root(global).is_err() {
+        return Ok(());
+    }
+    // What has been fetched may be what was lost.
+    let context = Context::open_for_daemon(global)?;
+    let roles = &context.set.config.security.roles;
+    let Err(denied) = crate::access::require(roles, &context.actor.user, Role::Admin, WHAT) else { return Ok(()) };
+    // One that is damaged, or of another version, is left as it is.
+    if Store::is_current(db).unwrap_or(false) {
+        context.may(&Store::open(db, Arc::new(SystemClock))?, Role::Admin, WHAT, None)?;
+    }
+    Err(denied.into())
 }

@@ -87,8 +87,11 @@ pub(super) struct RunArgs {
 
 /// How often the queue is looked at where nothing is under way.
 const LOOK: std::time::Duration = std::time::Duration::from_millis(500);
-/// Up to so many devices are named one by one to the run: exactly those that were confirmed.
+/// Up to so many devices are named one by one to a run that begins now; the selectors of more mean the same a moment later. One that
+/// begins later names all of them.
 const NAMED: usize = 500;
+/// How often it is tried to have it written down that a run is cancelled.
+const MOST_ASKS: u32 = 10;
 
 pub(super) fn run(global: &Global, args: &RunArgs) -> Result<Exit, Failure> {
     let context = Context::open(global)?;
@@ -110,7 +113,8 @@ pub(super) fn run(global: &Global, args: &RunArgs) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     let named = |name: &String| Selector::Match(Match { device: Some(name.clone()), ..Match::default() });
-    let on = if devices.len() <= NAMED { devices.iter().map(named).collect() } else { scope.selectors };
+    let later = args.at.is_some() || args.r#in.is_some();
+    let on = if later || devices.len() <= NAMED { devices.iter().map(named).collect() } else { scope.selectors };
     let call = ActionCall { action: Arc::clone(&def.name), with, on };
     if args.dry_run {
         return preview(global, &parts, &call, &devices);
@@ -131,7 +135,7 @@ pub(super) fn run(global: &Global, args: &RunArgs) -> Result<Exit, Failure> {
         not_before: at,
     };
     if let Some(at) = at {
-        return run_later::schedule(global, &parts, call, &options, at);
+        return run_later::schedule(global, &parts, call, &options, at, &devices);
     }
     let total = if crate::workflow::together(&def) { 1 } else { devices.len() };
     carry_out(global, &parts, call, &options, total)
@@ -243,6 +247,10 @@ fn carry_out(global: &Global, parts: &Parts, call: ActionCall, options: &Options
             () = stopped => Ok(None),
             () = looks => Ok(None),
         };
+        if signals.stop.is_cancelled() {
+            // Before anybody takes it up again, the last driver of this process too.
+            call_off(parts, &run.id).await?;
+        }
         driven?;
         if signals.abort.is_cancelled() {
             // What was under way is written down as what it is, and nobody goes on with it.
@@ -266,6 +274,24 @@ fn carry_out(global: &Global, parts: &Parts, call: ActionCall, options: &Options
     // What was cancelled all at once was not told one by one.
     let jobs = parts.store.jobs(&JobFilter { run: Some(run.id.clone()), ..JobFilter::default() })?;
     conclude(global, &parts.store, Ended { run: &run.id, jobs: &jobs, interrupted })
+}
+
+/// Sees to it that the database has a run as cancelled. One that has ended needs nothing.
+async fn call_off(parts: &Parts, run: &str) -> Result<(), StoreError> {
+    let ask = || match parts.store.workflow_run(run)? {
+        Some(row) if row.cancel.is_none() => parts.store.ask_to_cancel(run, "stopped by hand", &parts.actor),
+        _ => Ok(()),
+    };
+    let mut asked = 1;
+    loop {
+        match ask() {
+            Err(StoreError::Step { .. }) => return Ok(()),
+            Err(error) if asked < MOST_ASKS => tracing::warn!(%error, "the run cannot be cancelled yet"),
+            ended => return ended,
+        }
+        asked += 1;
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 /// How many jobs are where.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::args::Global;
@@ -16,7 +16,7 @@ use super::style::{Tone, ago, clean, count, paint};
 use super::table::{Output, document};
 use crate::apply::Parts;
 use crate::model::workflow::Concurrency;
-use crate::model::{ActionCall, StepState};
+use crate::model::{ActionCall, Job, StepState};
 use crate::store::{JobFilter, StoreError};
 use crate::workflow::{Driver, Event, Options, Which, by_hand, start};
 
@@ -51,8 +51,15 @@ pub(super) fn words(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
     format!("{} (in {})", at.format("%F %H:%M UTC"), ago((at - now).num_seconds()))
 }
 
-/// Puts the action into the queue and leaves it there.
-pub(super) fn schedule(global: &Global, parts: &Parts, call: ActionCall, options: &Options, at: DateTime<Utc>) -> Result<Exit, Failure> {
+/// Puts the action into the queue and leaves it there. `confirmed` are its devices by name.
+pub(super) fn schedule(
+    global: &Global,
+    parts: &Parts,
+    call: ActionCall,
+    options: &Options,
+    at: DateTime<Utc>,
+    confirmed: &[String],
+) -> Result<Exit, Failure> {
     let (store, now) = (&parts.store, parts.clock.now());
     let action = Arc::clone(&call.action);
     let run = by_hand(&parts.set, call, options, &parts.actor, now, rand::random());
@@ -80,19 +87,22 @@ pub(super) fn schedule(global: &Global, parts: &Parts, call: ActionCall, options
     })?;
     let jobs = store.jobs(&JobFilter { run: Some(run.id.clone()), ..JobFilter::default() })?;
     let expires = jobs.iter().map(|job| job.expires_at).max();
+    let queued = !jobs.is_empty();
+    let devices: Vec<&str> = if queued { devices(&jobs) } else { confirmed.iter().map(String::as_str).collect() };
     if global.output == Output::Table {
-        super::print(&format!(
-            "{} on {}: {}   {}\n",
-            paint(Tone::Strong, clean(&action)),
-            count(jobs.len(), "device", "devices"),
-            words(at, now),
-            run.id
-        ))?;
+        let on = if confirmed.is_empty() { String::new() } else { format!(" on {}", count(devices.len(), "device", "devices")) };
+        super::print(&format!("{}{on}: {}   {}\n", paint(Tone::Strong, clean(&action)), words(at, now), run.id))?;
     } else {
-        let devices: Vec<_> = jobs.iter().map(|job| &job.device).filter(|name| !name.is_empty()).collect();
-        let value =
-            json!({ "schema": "rmm.scheduled/1", "run": run.id, "action": action, "at": at, "expiresAt": expires, "devices": devices });
+        let value = json!({
+            "schema": "rmm.scheduled/1", "run": run.id, "action": action, "at": at, "expiresAt": expires, "devices": devices, "queued": queued,
+        });
         super::print(&document(&value, global.output)?)?;
+    }
+    if !queued {
+        super::say(format!(
+            "Nothing of it stands in the queue yet: the daemon has not come to it. To see it: rmm workflow status {}",
+            run.id
+        ));
     }
     if !global.quiet {
         let who = match store.daemon()? {
@@ -103,6 +113,19 @@ pub(super) fn schedule(global: &Global, parts: &Parts, call: ActionCall, options
         super::say(format!("{who}{until}\nTo see it: rmm workflow queue   To take it back: rmm workflow cancel {}", run.id));
     }
     Ok(Exit::Done)
+}
+
+/// The devices of jobs. What is carried out once for several has one job, which remembers them.
+fn devices(jobs: &[Job]) -> Vec<&str> {
+    let mut devices = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        match job.memo["devices"].as_array().filter(|_| job.device.is_empty()) {
+            Some(names) => devices.extend(names.iter().filter_map(Value::as_str)),
+            None => devices.push(&*job.device),
+        }
+    }
+    devices.retain(|name| !name.is_empty());
+    devices
 }
 
 /// Waits until the daemon has put the devices into the queue; not for long: it is there, and does.

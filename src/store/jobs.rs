@@ -190,9 +190,10 @@ impl Store {
         })
     }
 
-    /// Gives up jobs of a run whose device did not return in time, those that stand behind one, and those that were to begin at a
-    /// moment at which nobody was there to carry them out. Returns how many.
-    pub fn expire_jobs(&self, run: &str, actor: &Actor) -> Result<usize, StoreError> {
+    /// Gives up jobs of a run whose device did not return in time, those that stand behind one, and those of the steps in `timed`,
+    /// which a person has asked for at a moment, that have not begun in time. Everything else only waits for its turn: it is not
+    /// late because others take long. Returns how many.
+    pub fn expire_jobs(&self, run: &str, timed: &[u32], actor: &Actor) -> Result<usize, StoreError> {
         let over = self.read(|c| {
             let over = "SELECT EXISTS (SELECT 1 FROM Jobs WHERE Run = ?1 AND State IN ('pending', 'waiting') AND ExpiresAt <= ?2)";
             Ok(c.prepare_cached(over)?.query_row([run, &moment::text(self.now())], |row| row.get::<_, bool>(0))?)
@@ -202,9 +203,11 @@ impl Store {
         }
         let away = format!("ExpiresAt <= ?5 AND ?3 IS NULL AND (WaitsFor = 'device' OR {BEHIND})");
         let away = self.end_waiting(run, JobState::Expired, &away, None, "the device did not return in time", actor)?;
-        let missed = "ExpiresAt <= ?5 AND ?3 IS NULL AND State = 'pending' AND WakeAt IS NOT NULL";
-        let missed = self.end_waiting(run, JobState::Expired, missed, None, "its time was over before anybody carried it out", actor)?;
-        Ok(away + missed)
+        let missed = "ExpiresAt <= ?5 AND Step = ?3 AND State = 'pending' AND WakeAt IS NOT NULL";
+        timed.iter().try_fold(away, |sum, step| {
+            let why = "its time was over before anybody carried it out";
+            Ok(sum + self.end_waiting(run, JobState::Expired, missed, Some(*step), why, actor)?)
+        })
     }
 
     fn end_waiting(

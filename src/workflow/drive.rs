@@ -219,8 +219,9 @@ impl Driver {
     fn turn(&self, state: &mut State, results: Vec<Done>) -> Result<(), StoreError> {
         let parts = (self.parts)();
         let store = &parts.store;
-        self.tell_progress(store, state)?;
+        // What came of devices first: nothing that only shows how far others are may come between it and the database.
         self.keep(&parts, state, results)?;
+        self.tell_progress(store, state);
         if state.beaten.elapsed() >= BEAT {
             state.beaten = tokio::time::Instant::now();
             let held = store.heartbeat(&state.owner, LEASE)?;
@@ -305,13 +306,17 @@ impl Driver {
     /// Results into the database.
     fn keep(&self, parts: &Parts, state: &mut State, results: Vec<Done>) -> Result<(), StoreError> {
         let mut changes = Vec::with_capacity(results.len());
+        let mut failed = None;
         for (id, worked) in results {
             let Some(flight) = state.flights.remove(&id) else { continue };
             state.moving.forget(&id);
             if let Some(led) = state.led.get_mut(&flight.run) {
                 led.dirty = true;
             }
-            changes.extend(worked?);
+            match worked {
+                Ok(change) => changes.extend(change),
+                Err(error) => failed = Some(error),
+            }
         }
         let batch = parts.store.move_jobs(&changes, &state.owner, &parts.actor)?;
         for job in batch.changed {
@@ -320,18 +325,19 @@ impl Driver {
         for job in batch.refused {
             tracing::warn!(job = job.id.as_str(), state = %job.state, "what came of a job was not kept: it stands elsewhere by now");
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 
-    /// Tells and writes down how far files have got, every few seconds.
-    fn tell_progress(&self, store: &Store, state: &State) -> Result<(), StoreError> {
+    /// Tells and writes down how far files have got, every few seconds. No work ends because this cannot be written.
+    fn tell_progress(&self, store: &Store, state: &State) {
         let moved = state.moving.due();
         let rows: Vec<_> = moved.iter().map(|moved| (&*moved.job, moved.progress)).collect();
-        store.note_progress(&rows)?;
+        if let Err(error) = store.note_progress(&rows) {
+            tracing::warn!(%error, "how far files have got cannot be written down");
+        }
         for Moved { run, job, device, progress } in moved {
             (self.on)(Event::Progress { run, job, device, progress });
         }
-        Ok(())
     }
 
     /// Gives back runs that have ended and have nothing in the queue.

@@ -87,8 +87,9 @@ impl Led {
     /// Does all that follows from the rows, until nothing more does before some moment.
     pub(super) fn advance(&mut self, parts: &Parts, on: &dyn Fn(Event), aside: &mut Aside) -> Result<(), StoreError> {
         let (store, id) = (&parts.store, self.run.id.clone());
+        let timed: Vec<u32> = (0..).zip(&self.run.steps).filter(|(_, step)| step.not_before.is_some()).map(|(n, _)| n).collect();
         for _ in 0..MOST_STEPS {
-            if store.expire_jobs(&id, &parts.actor)? > 0 {
+            if store.expire_jobs(&id, &timed, &parts.actor)? > 0 {
                 tracing::info!(run = id.as_str(), "devices did not return in time");
             }
             self.refresh(store)?;

@@ -20,6 +20,6 @@ mod tests;
 
 pub use decide::approval_is_open;
 pub use drive::{Driver, Event, OnEvent, Which};
-pub use preview::{Alike, StepPreview, What, preview};
+pub use preview::{Alike, DEEPEST, StepPreview, What, preview};
 pub use start::{Options, by_hand, new_run, rule, start};
 pub use targets::{devices_of, together};

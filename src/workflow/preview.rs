@@ -18,7 +18,7 @@ use crate::script::StepCondition;
 use crate::store::StoreError;
 
 /// Workflows within workflows that are followed. `rmm validate` refuses circles; this is for what was not validated.
-const DEEPEST: usize = 8;
+pub const DEEPEST: usize = 8;
 
 /// What a step would do.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -228,6 +228,11 @@ fn an_action_is_asked_for_ahead_of_its_time_listed_and_taken_back() {
         house.fleet.read(2, "note").is_some()
     });
     assert_eq!(house.fleet.read(1, "note"), Some("later\n".into()));
+    // What is carried out once for all of them has one job, and is no less on both.
+    let health = ["TestGroupHealth", "--on", "*", "--in", "2h", "--yes"];
+    house.run(&health).ends(0).says("TestGroupHealth on 2 devices");
+    let json = house.run(&[&health[..], &["--output", "json"]].concat()).ends(0).json();
+    assert_eq!((&json["devices"], &json["queued"]), (&serde_json::json!(["dev-01", "dev-02"]), &Value::from(true)));
 }
 
 #[test]
@@ -240,6 +245,9 @@ fn roles_permit_or_refuse_and_a_refusal_is_in_the_audit() {
     };
     let sign_off = "W:\n  steps:\n    - {name: Sign-off, approval: {role: Admin}}\n    - {name: Note it, action: Note, on: ['*'], with: {text: x, dir: '{{ vars.dir }}'}}\n";
     house.fleet.file("workflows/w.yaml", sign_off);
+    let off = "TurnOff:\n  steps:\n    - {name: Turn it off, action: Shutdown, on: ['*']}\n";
+    let careful = "Careful:\n  steps:\n    - {name: Sign-off, approval: {role: Operator}, onFailure: 'run: TurnOff'}\n";
+    house.fleet.file("workflows/careful.yaml", &format!("{careful}{off}"));
     house.fleet.rmm(&["workflow", "run", "W", "--yes", "--detach"]).ends(0);
     house.fleet.rmm(&["workflow", "resume", "last", "--detach"]).ends(0);
     as_role("Viewer");
@@ -250,9 +258,13 @@ fn roles_permit_or_refuse_and_a_refusal_is_in_the_audit() {
     house.fleet.rmm(&["workflow", "cancel", "last"]).ends(6).says("RMM0730");
     house.fleet.rmm(&["exec", "dev-01", "--", "true"]).ends(6).says("takes an Admin");
     house.fleet.rmm(&["updates", "approve", "x"]).ends(6).says("RMM0730");
+    house.fleet.rmm(&["reconcile", "--once"]).ends(6).says("to reconcile takes an Operator");
+    house.fleet.rmm(&["notify", "retry", "--all-dead"]).ends(6).says("RMM0730");
     house.fleet.rmm(&["workflow", "status", "last"]).ends(0);
     assert_eq!(house.fleet.sshd.sign_ins(), 0);
     as_role("Operator");
+    house.fleet.rmm(&["workflow", "run", "Careful", "--yes"]).ends(6).says("to run Careful takes an Admin");
+    house.fleet.rmm(&["restore", "copy.db", "--yes"]).ends(6).says("to restore the database takes an Admin");
     // Until somebody drives it, it does not wait for approval.
     until("it waits for approval", || {
         house.fleet.rmm(&["reconcile", "--once"]);

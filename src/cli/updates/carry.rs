@@ -33,6 +33,14 @@ pub(super) struct Outcome {
     pub(super) acted: Acted,
 }
 
+/// Refuses an action whose head asks for a higher role.
+pub(super) fn may(context: &Context, store: &Store, action: &str) -> Result<(), Failure> {
+    match context.set.catalog.action(action) {
+        Some(def) => context.may(store, def.role, &format!("run {}", def.name), None),
+        None => Ok(()),
+    }
+}
+
 /// A name for what is done together: it stands in the history.
 pub(super) fn new_run(context: &Context) -> String {
     let random: u16 = rand::random();

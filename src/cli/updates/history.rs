@@ -159,6 +159,9 @@ pub(super) fn rollback(global: &Global, context: &Context, store: &Store, args: 
     if args.dry_run {
         return Ok(Exit::Done);
     }
+    for action in orders.iter().map(|order| &*order.call.action).collect::<BTreeSet<_>>() {
+        carry::may(context, store, action)?;
+    }
     let names: Vec<String> = orders.iter().map(|order| order.device.clone()).collect();
     if !args.yes {
         let what = format!("bring former versions back on {}", count(names.len(), "device", "devices"));

@@ -173,6 +173,7 @@ pub(super) fn install(global: &Global, context: &Context, store: &Store, args: &
     if args.dry_run {
         return Ok(Exit::Done);
     }
+    carry::may(context, store, "InstallUpdates")?;
     if !args.yes {
         let what = format!("install {} on {}", count(different.len(), "update", "updates"), count(names.len(), "device", "devices"));
         crate::cli::confirm::ask(&what, &names, "--yes")?;
@@ -242,6 +243,7 @@ pub(super) fn uninstall(global: &Global, context: &Context, store: &Store, args:
         }
     })?;
     orders.sort_by(|a, b| a.device.cmp(&b.device));
+    carry::may(context, store, "UninstallUpdate")?;
     let having: Vec<String> = orders.iter().map(|order| order.device.clone()).collect();
     if !args.yes {
         let deny = if args.no_deny { "" } else { " and deny it from now on" };

@@ -71,7 +71,7 @@ enum Action {
 pub(super) fn run(global: &Global, args: UpdatesArgs) -> Result<Exit, Failure> {
     let context = Context::open(global)?;
     let store = context.store()?;
-    // What is installed, and taken back again, is asked for by the action itself too.
+    // What is carried out on devices takes the role of its action too.
     if !matches!(args.action, Action::Scan(_) | Action::List(_) | Action::Decisions | Action::History(_)) {
         context.may(&store, Role::Operator, "decide about updates", None)?;
     }

@@ -12,6 +12,7 @@ use crate::cli::failure::Failure;
 use crate::cli::style::{Tone, clean, paint};
 use crate::cli::table::{Output, document};
 use crate::model::StepRun;
+use crate::model::action::Role;
 use crate::model::workflow::Work;
 use crate::store::Store;
 use crate::workflow::approval_is_open;
@@ -59,11 +60,13 @@ pub(super) fn run(global: &Global, context: &Context, store: &Store, args: &Appr
             return Err(nothing(format!("{} steps wait for approval", several.len()), Some(advice)).into());
         }
     };
-    // Who may reject is who may approve.
-    if let Some(Work::Approval { role, .. }) = run.steps.get(step.step as usize).map(|step| &step.work) {
-        let what = format!("{} the step '{}'", if args.reject { "reject" } else { "approve" }, step.name);
-        context.may(store, *role, &clean(&what), Some(&run.id))?;
-    }
+    // Who may reject is who may approve. Where the run does not tell, an Admin.
+    let needs = match run.steps.get(step.step as usize).map(|step| &step.work) {
+        Some(Work::Approval { role, .. }) => *role,
+        _ => Role::Admin,
+    };
+    let what = format!("{} the step '{}'", if args.reject { "reject" } else { "approve" }, step.name);
+    context.may(store, needs, &clean(&what), Some(&run.id))?;
     let word = if args.reject { "rejected" } else { "approved" };
     let reason = args.reason.clone().filter(|text| !text.trim().is_empty());
     let kept = match &reason {

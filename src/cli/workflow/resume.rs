@@ -32,7 +32,7 @@ pub(super) struct ResumeArgs {
 
 pub(super) fn run(global: &Global, context: &Context, store: &Store, args: &ResumeArgs) -> Result<Exit, Failure> {
     let run = super::find::run(store, &args.run)?;
-    let needs = super::run::role(&context.set, &run.steps, 0);
+    let needs = super::run::role(&context.set, &run.steps);
     context.may(store, needs, &format!("resume {}", clean(&run.workflow)), Some(&run.id))?;
     let parts = context.parts(store);
     let refuse = |why: String| Problem::NotResumable { run: run.id.clone(), why };

@@ -19,15 +19,12 @@ use crate::cli::table::{Output, document};
 use crate::diagnose::did_you_mean;
 use crate::model::action::ActsOn;
 use crate::model::action::Role;
-use crate::model::workflow::Work;
+use crate::model::workflow::{OnFailure, Work};
 use crate::model::workflow_run::Cause;
 use crate::model::{Reboot, Risk, Step, WorkflowState};
 use crate::repo::PolicySet;
 use crate::store::{Started, Store, StoreError};
-use crate::workflow::{StepPreview, devices_of};
-
-/// Workflows within workflows that are looked at.
-const DEEPEST: usize = 8;
+use crate::workflow::{DEEPEST, StepPreview, devices_of};
 
 /// Arguments of `rmm workflow run`.
 #[derive(Debug, Args)]
@@ -76,7 +73,7 @@ pub(super) fn run(global: &Global, context: &Context, store: &Store, args: &RunA
     if args.dry_run {
         return dry_run::show(global, &parts, &workflow, &cause);
     }
-    let needs = role(&context.set, &workflow.steps, 0);
+    let needs = role(&context.set, &workflow.steps);
     context.may(store, needs, &format!("run {}", clean(&workflow.name)), None)?;
     if !args.yes {
         confirm(&parts, &workflow.name, &workflow.steps, args.device.as_deref())?;
@@ -95,16 +92,34 @@ pub(super) fn run(global: &Global, context: &Context, store: &Store, args: &RunA
     live::follow(global, &parts, &run.id, live::usual(store)?)
 }
 
-/// The role that steps take together: what their actions take, those of workflows within them too.
-pub(super) fn role(set: &PolicySet, steps: &[Step], depth: usize) -> Role {
-    let of = |step: &Step| match &step.work {
-        Work::Action(call) => set.catalog.actions.get(&call.action).map_or(Role::Operator, |def| def.role),
-        Work::Workflow { name, .. } if depth < DEEPEST => {
-            set.workflows.get(&**name).map_or(Role::Operator, |inner| role(set, &inner.steps, depth + 1))
+/// The role that steps take together: what their actions take, also those of workflows within them, and of workflows that are
+/// started where a step fails. Each is looked at once, however deep it stands.
+pub(super) fn role(set: &PolicySet, steps: &[Step]) -> Role {
+    let mut needs: Option<Role> = None;
+    let mut seen = BTreeSet::new();
+    let mut open: Vec<&[Step]> = vec![steps];
+    while let Some(steps) = open.pop() {
+        for step in steps {
+            let within = match &step.work {
+                Work::Action(call) => {
+                    needs = needs.max(Some(set.catalog.actions.get(&call.action).map_or(Role::Operator, |def| def.role)));
+                    None
+                }
+                Work::Workflow { name, .. } => Some(&**name),
+                Work::Approval { .. } | Work::End(_) => {
+                    needs = needs.max(Some(Role::Operator));
+                    None
+                }
+            };
+            let after = if let OnFailure::Run(name) = &step.on_failure { Some(&**name) } else { None };
+            for name in within.into_iter().chain(after) {
+                if let Some(workflow) = set.workflows.get(name).filter(|_| seen.insert(name)) {
+                    open.push(&workflow.steps);
+                }
+            }
         }
-        _ => Role::Operator,
-    };
-    steps.iter().map(of).max().unwrap_or(Role::Operator)
+    }
+    needs.unwrap_or(Role::Operator)
 }
 
 fn detached(global: &Global, store: &Store, id: &str, state: WorkflowState) -> Result<Exit, Failure> {

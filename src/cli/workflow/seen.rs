@@ -10,9 +10,8 @@ use crate::model::workflow::Work;
 use crate::model::workflow_run::JobCounts;
 use crate::model::{Job, JobState, StepRun, StepState, WorkflowRun, WorkflowState};
 use crate::store::{JobFilter, Lease, Store, StoreError};
+use crate::workflow::DEEPEST;
 
-/// Runs within runs that are followed.
-const DEEPEST: usize = 8;
 /// Jobs of a step that are named while it goes on.
 const NAMED: usize = 3;
 /// Failures of a step that are told while the run goes on, the latest.

@@ -78,6 +78,21 @@ async fn what_nobody_carried_out_in_its_time_is_given_up_and_what_is_cancelled_n
 }
 
 #[tokio::test]
+async fn what_only_waits_for_its_turn_does_not_expire() {
+    let house = House::new(2, "");
+    let half_an_hour = Some("30m".parse().unwrap());
+    let options = Options { stagger: half_an_hour, expires: half_an_hour, max_parallel: Some(1), ..Options::default() };
+    let run = ask(&house, ActionCall { on: vec![Selector::Name("*".into())], ..note("one") }, &options);
+    house.drive(Which::One(run.clone()), begins).await;
+    let jobs = house.store.jobs(&JobFilter { run: Some(run.clone()), ..JobFilter::default() }).unwrap();
+    assert!(jobs.iter().any(|job| job.wake_at.is_some()), "{jobs:#?}");
+    // Others took so long.
+    house.later(TimeDelta::hours(2));
+    ended(&house.to_the_end(&run).await, WorkflowState::Succeeded, "");
+    assert_eq!((house.log("d1"), house.log("d2")), (vec!["one".to_owned()], vec!["one".to_owned()]));
+}
+
+#[tokio::test]
 async fn a_run_within_a_run_has_its_priority() {
     let one = count("one", "All");
     let house = House::new(1, &format!("W:\n  steps:\n    - {{name: Inner, workflow: V}}\nV:\n  steps:\n    - {{name: One, {one}}}\n"));
