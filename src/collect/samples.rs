@@ -95,7 +95,7 @@ fn a_rocky_machine_without_root_is_read_and_what_needs_root_is_unknown() {
 #[test]
 fn a_container_is_not_to_be_restarted_for_packages_that_are_newer_than_the_start_of_its_host() {
     let pending = |marks: &str| {
-        let head = "@@ host 0\nLinux a 6.1.0 x86_64 0\n@@ files-proc 2\n/proc/stat:btime 1780000000\n@@ exists 0\n+dnf\n";
+        let head = "@@ host 0\nLinux a 6.1.0 x86_64 0\n@@ files-proc 2\n/proc/stat:btime 1780000000\n@@ files-etc 2\n@@ exists 0\n+dnf\n";
         let text = [head, marks, "@@ renewed 0\n=at 1780000001 glibc\n=at 1779999999 systemd\n"].concat();
         observe(&text, &["software.pending_reboot"]).value("software.pending_reboot").cloned().unwrap()
     };

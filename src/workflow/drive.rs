@@ -219,9 +219,9 @@ impl Driver {
     fn turn(&self, state: &mut State, results: Vec<Done>) -> Result<(), StoreError> {
         let parts = (self.parts)();
         let store = &parts.store;
-        // What came of devices first: nothing that only shows how far others are may come between it and the database.
-        self.keep(&parts, state, results)?;
+        // While those that have just ended are still known. Where it cannot be written, only that is missing.
         self.tell_progress(store, state);
+        self.keep(&parts, state, results)?;
         if state.beaten.elapsed() >= BEAT {
             state.beaten = tokio::time::Instant::now();
             let held = store.heartbeat(&state.owner, LEASE)?;
