@@ -193,6 +193,9 @@ pub struct Connection {
     /// Keytab to sign in with in place of a password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keytab: Option<String>,
+    /// Ticket cache of `kinit` to sign in with in place of a password; without one of the three that of `KRB5CCNAME`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket_cache: Option<String>,
     /// Directory of the share, as this machine has mounted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<String>,
@@ -207,7 +210,7 @@ impl Connection {
     pub fn or(mut self, farther: &Self) -> Self {
         macro_rules! fill { ($($f:ident),+) => {$( if self.$f.is_none() { self.$f.clone_from(&farther.$f); } )+}; }
         fill!(transport, user, port, passphrase, password, elevate, sudo_password, host_key, known_hosts, share, simulation);
-        fill!(auth, scheme, ca_file, certificate_fingerprint, certificate, certificate_key, realm, kdc, keytab);
+        fill!(auth, scheme, ca_file, certificate_fingerprint, certificate, certificate_key, realm, kdc, keytab, ticket_cache);
         if self.identity_files.is_empty() {
             self.identity_files.clone_from(&farther.identity_files);
         }

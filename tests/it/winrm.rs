@@ -4,6 +4,7 @@ mod collect;
 pub(crate) mod endpoint;
 mod kerberos;
 mod replay;
+mod tickets;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

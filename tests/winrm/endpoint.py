@@ -47,7 +47,7 @@ class Config:
         # clear: answers in clear; tamper: changes sealed answers; hang: never answers; html: is no WinRM; cut: closes the connection
         # when a command has ended; forget: loses the shell when a command has ended; stumble: breaks the connection that follows one
         # that broke; busy: does not end a shell at once, and breaks the connection of the second attempt; again: answers with the bytes
-        # of its first answer
+        # of its first answer; elsewhere: takes itself for the end of another TLS channel
         self.mode = given.get("mode", "")
         self.ways = given.get("ways", ["Negotiate", "Basic"])
         self.hostname = given.get("hostname", "localhost")
@@ -83,21 +83,23 @@ class Kerberos:
 
     negotiated_protocol = "kerberos"
 
-    def __init__(self):
+    def __init__(self, channel):
         import gssapi  # Only there where a test of Kerberos runs.
 
-        self.gssapi = gssapi
-        self.context = gssapi.SecurityContext(creds=gssapi.Credentials(usage="accept"), usage="accept")
+        self.gssapi, self.complete, self.refusal = gssapi, False, b""
+        binding = gssapi.raw.ChannelBindings(application_data=channel) if channel else None
+        self.context = gssapi.SecurityContext(creds=gssapi.Credentials(usage="accept"), usage="accept", channel_bindings=binding)
 
     def step(self, token):
+        answer = b""
         try:
-            return self.context.step(token) or b""
+            answer = self.context.step(token) or b""
+            # An error that has a token for the other side shows only here.
+            self.complete = self.context.complete
         except self.gssapi.exceptions.GSSError as error:
+            self.refusal = answer
             raise spnego.exceptions.InvalidTokenError(context_msg=str(error)) from error
-
-    @property
-    def complete(self):
-        return self.context.complete
+        return answer
 
     @property
     def client_principal(self):
@@ -372,8 +374,10 @@ class Connection:
         if how in ("close", "to the end"):
             raise Drop
 
-    def refuse(self):
+    def refuse(self, token=b""):
         lines = ["HTTP/1.1 401", "Server: Microsoft-HTTPAPI/2.0", "Content-Length: 0"]
+        if token:
+            lines.append("WWW-Authenticate: Negotiate " + base64.b64encode(token).decode())
         lines += ["WWW-Authenticate: " + ('Basic realm="WSMAN"' if way == "Basic" else way) for way in self.config.ways]
         self.stream.sendall("\r\n".join(lines).encode() + b"\r\n\r\n")
 
@@ -434,13 +438,14 @@ class Connection:
                     channel_bindings=self.endpoint.binding,
                 )
             else:
-                self.context = Kerberos()
+                channel = self.endpoint.binding.application_data if self.endpoint.binding else b""
+                self.context = Kerberos(channel + b"!" if self.config.mode == "elsewhere" else channel)
         try:
             answer = self.context.step(token)
         except spnego.exceptions.SpnegoError as error:
             self.log("refused", why=str(error))
+            self.refuse(getattr(self.context, "refusal", b""))
             self.context = None
-            self.refuse()
             return False
         if not self.context.complete:
             self.reply("401", WWW_Authenticate="Negotiate " + base64.b64encode(answer).decode())

@@ -5,12 +5,14 @@ use sspi::generator::GeneratorState;
 use sspi::{
     AuthIdentity, AuthIdentityBuffers, BufferType, ClientRequestFlags, CredentialUse, Credentials, CredentialsBuffers, DataRepresentation,
     EncryptionFlags, Error, KerberosConfig, KeytabIdentity, Negotiate, NegotiateConfig, Ntlm, SecurityBuffer, SecurityBufferRef,
-    SecurityStatus, Sspi as _, SspiImpl as _, Username,
+    SecurityStatus, Sspi, SspiImpl as _, Username,
 };
 
 use super::kdc;
+use super::kerberos::{Credential, Exchange};
 use super::keytab::Key;
 use super::seal::Sealed;
+use crate::time::{Clock as _, SystemClock};
 
 /// How this machine is called where a name has to be given.
 const WORKSTATION: &str = "rmm";
@@ -42,6 +44,7 @@ pub(super) struct Context {
 enum Kind {
     Ntlm(Box<Ntlm>, Option<AuthIdentityBuffers>),
     Kerberos(Box<Negotiate>, Option<CredentialsBuffers>),
+    Ticket(Exchange),
 }
 
 /// What comes next.
@@ -90,6 +93,11 @@ impl Context {
         Ok(Self { kind: Kind::Kerberos(Box::new(negotiate), credentials), service, binding })
     }
 
+    /// Kerberos with a ticket for the device.
+    pub(super) fn ticket(ticket: Credential, service: String, binding: Option<Vec<u8>>) -> Self {
+        Self { kind: Kind::Ticket(Exchange::new(ticket, binding)), service, binding: None }
+    }
+
     /// Takes the other side's token, empty at the beginning, and gives the next.
     pub(super) async fn step(&mut self, token: Vec<u8>) -> Result<Step, Error> {
         let mut input = vec![SecurityBuffer::new(token, BufferType::Token)];
@@ -98,6 +106,10 @@ impl Context {
         }
         let mut output = vec![SecurityBuffer::new(Vec::new(), BufferType::Token)];
         let result = match &mut self.kind {
+            Kind::Ticket(exchange) => {
+                let next = exchange.step(&input[0].buffer, SystemClock.now())?;
+                return Ok(Step { done: next.is_none(), token: next.unwrap_or_default() });
+            }
             Kind::Ntlm(ntlm, credentials) => {
                 let mut builder = ntlm
                     .initialize_security_context()
@@ -136,46 +148,47 @@ impl Context {
     /// Whether sealed messages are counted, so that one that comes once more is not opened. The count of Kerberos stands in the head of
     /// what is sealed, which `sspi` takes off and does not give; the one that stands in clear proves nothing.
     pub(super) fn counts(&self) -> bool {
-        matches!(self.kind, Kind::Ntlm(..))
+        matches!(self.kind, Kind::Ntlm(..) | Kind::Ticket(_))
     }
 
     /// Seals a message with the keys that were agreed on.
     pub(super) fn seal(&mut self, text: &[u8]) -> Result<Sealed, Error> {
-        let trailer = match &mut self.kind {
-            Kind::Ntlm(ntlm, _) => ntlm.query_context_sizes()?,
-            Kind::Kerberos(negotiate, _) => negotiate.query_context_sizes()?,
-        };
-        let mut signature = vec![0; trailer.security_trailer as usize];
-        let mut cipher = text.to_vec();
-        let mut message = [SecurityBufferRef::token_buf(&mut signature), SecurityBufferRef::data_buf(&mut cipher)];
         match &mut self.kind {
-            Kind::Ntlm(ntlm, _) => ntlm.encrypt_message(EncryptionFlags::empty(), &mut message)?,
-            Kind::Kerberos(negotiate, _) => negotiate.encrypt_message(EncryptionFlags::empty(), &mut message)?,
-        };
-        Ok(Sealed { length: text.len(), signature: message[0].data().to_vec(), cipher: message[1].data().to_vec() })
+            Kind::Ntlm(ntlm, _) => seal(&mut **ntlm, text),
+            Kind::Kerberos(negotiate, _) => seal(&mut **negotiate, text),
+            Kind::Ticket(exchange) => exchange.wrap()?.seal(text),
+        }
     }
 
     /// Opens a sealed message; what was changed on the way is refused.
-    pub(super) fn open(&mut self, mut sealed: Sealed) -> Result<Vec<u8>, Error> {
-        let well_formed = match &self.kind {
-            Kind::Ntlm(..) => is_ntlm(&sealed),
-            Kind::Kerberos(..) => is_kerberos(&sealed),
+    pub(super) fn open(&mut self, sealed: Sealed) -> Result<Vec<u8>, Error> {
+        let length = sealed.length;
+        let text = match &mut self.kind {
+            Kind::Ntlm(ntlm, _) if is_ntlm(&sealed) => open(&mut **ntlm, sealed)?,
+            Kind::Kerberos(negotiate, _) if is_kerberos(&sealed) => open(&mut **negotiate, sealed)?,
+            Kind::Ticket(exchange) => exchange.wrap()?.open(&sealed)?,
+            _ => return Err(Error::new(sspi::ErrorKind::MessageAltered, "its signature is none of this sign-in")),
         };
-        if !well_formed {
-            return Err(Error::new(sspi::ErrorKind::MessageAltered, "its signature is none of this sign-in"));
-        }
-        let mut message = [SecurityBufferRef::data_buf(&mut sealed.cipher), SecurityBufferRef::token_buf(&mut sealed.signature)];
-        match &mut self.kind {
-            Kind::Ntlm(ntlm, _) => ntlm.decrypt_message(&mut message)?,
-            Kind::Kerberos(negotiate, _) => negotiate.decrypt_message(&mut message)?,
-        };
-        let text = message[0].data().to_vec();
-        if text.len() == sealed.length {
+        if text.len() == length {
             Ok(text)
         } else {
             Err(Error::new(sspi::ErrorKind::MessageAltered, "the message is not as long as it says"))
         }
     }
+}
+
+fn seal(keys: &mut impl Sspi, text: &[u8]) -> Result<Sealed, Error> {
+    let mut signature = vec![0; keys.query_context_sizes()?.security_trailer as usize];
+    let mut cipher = text.to_vec();
+    let mut message = [SecurityBufferRef::token_buf(&mut signature), SecurityBufferRef::data_buf(&mut cipher)];
+    keys.encrypt_message(EncryptionFlags::empty(), &mut message)?;
+    Ok(Sealed { length: text.len(), signature: message[0].data().to_vec(), cipher: message[1].data().to_vec() })
+}
+
+fn open(keys: &mut impl Sspi, mut sealed: Sealed) -> Result<Vec<u8>, Error> {
+    let mut message = [SecurityBufferRef::data_buf(&mut sealed.cipher), SecurityBufferRef::token_buf(&mut sealed.signature)];
+    keys.decrypt_message(&mut message)?;
+    Ok(message[0].data().to_vec())
 }
 
 /// Whether a message has the shape of one that NTLM sealed.

@@ -2,6 +2,8 @@
 
 use zeroize::Zeroizing;
 
+use super::big_endian::Reader;
+
 /// A key, and whose it is.
 #[derive(Debug)]
 pub(super) struct Key {
@@ -25,28 +27,10 @@ pub(super) fn choose(file: &[u8], account: Option<&str>) -> Result<Key, String> 
     newest.ok_or_else(|| format!("it holds no AES key of {wanted}"))
 }
 
-/// Reads what comes next.
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
-        let (head, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(head)
-    }
-
-    fn short(&mut self) -> Option<u16> {
-        Some(u16::from_be_bytes(self.take(2)?.try_into().ok()?))
-    }
-
-    fn long(&mut self) -> Option<u32> {
-        Some(u32::from_be_bytes(self.take(4)?.try_into().ok()?))
-    }
-
-    fn text(&mut self) -> Option<String> {
-        let length = self.short()?;
-        Some(String::from_utf8_lossy(self.take(length.into())?).into_owned())
-    }
+/// A text behind its length.
+fn text(entry: &mut Reader<'_>) -> Option<String> {
+    let length = entry.short()?;
+    Some(String::from_utf8_lossy(entry.take(length.into())?).into_owned())
 }
 
 fn read(file: &[u8]) -> Option<Vec<Key>> {
@@ -68,11 +52,11 @@ fn read(file: &[u8]) -> Option<Vec<Key>> {
 
 fn one(mut entry: Reader<'_>) -> Option<Key> {
     let parts = entry.short()?;
-    let realm = entry.text()?;
-    let names: Option<Vec<String>> = (0..parts).map(|_| entry.text()).collect();
+    let realm = text(&mut entry)?;
+    let names: Option<Vec<String>> = (0..parts).map(|_| text(&mut entry)).collect();
     // Kind of name, and when it was written.
     entry.take(8)?;
-    let short_version = entry.take(1)?[0];
+    let short_version = entry.byte()?;
     let kind = entry.short()?;
     let length = entry.short()?;
     let bytes = Zeroizing::new(entry.take(length.into())?.to_vec());

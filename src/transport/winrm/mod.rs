@@ -4,12 +4,14 @@
 //! broke is ended over the next one, and by the device itself where there is none.
 
 mod answer;
+mod big_endian;
 mod clixml;
 mod context;
 mod envelope;
 mod fault;
 mod http;
 mod kdc;
+mod kerberos;
 mod keytab;
 mod link;
 mod run;

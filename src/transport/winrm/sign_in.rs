@@ -10,9 +10,13 @@ use zeroize::Zeroizing;
 use super::context::{Context, Principal};
 use super::envelope::CONTENT_TYPE;
 use super::http::{Http, Reply, Request};
+use super::kerberos::cache_file;
+use super::kerberos::ccache::Cache;
+use super::kerberos::service;
 use super::keytab;
 use crate::access::Secrets;
 use crate::model::device::{WinrmAuth, WinrmScheme};
+use crate::time::{Clock as _, SystemClock};
 use crate::transport::{SessionOptions, Target, TransportError, secret};
 
 /// What a request with a client certificate says in the place of a password.
@@ -110,11 +114,14 @@ impl SignIn<'_> {
     }
 
     fn refused(&self, reason: String) -> TransportError {
-        TransportError::SignIn {
-            address: self.address.into(),
-            user: self.target.connection.user.clone().unwrap_or_else(|| "nobody".into()),
-            reason,
-        }
+        let nobody = || if self.has_tickets() { "the user of the ticket cache" } else { "nobody" }.to_owned();
+        TransportError::SignIn { address: self.address.into(), user: self.target.connection.user.clone().unwrap_or_else(nobody), reason }
+    }
+
+    /// Whether it is a ticket that Kerberos signs in with: where there is nothing to get one with.
+    fn has_tickets(&self) -> bool {
+        let connection = &self.target.connection;
+        connection.keytab.is_none() && (connection.ticket_cache.is_some() || connection.password.is_none())
     }
 
     /// Kerberos needs names: of a realm, and of the device.
@@ -124,6 +131,7 @@ impl SignIn<'_> {
             && (connection.realm.is_some()
                 || connection.kdc.is_some()
                 || connection.keytab.is_some()
+                || self.has_tickets()
                 || connection.user.as_deref().is_some_and(|user| user.contains('@') && !user.contains('\\')))
     }
 
@@ -134,42 +142,77 @@ impl SignIn<'_> {
         connection.realm.is_some()
             || connection.kdc.is_some()
             || connection.keytab.is_some()
+            || connection.ticket_cache.is_some()
             || connection.scheme.unwrap_or_default() == WinrmScheme::Http
     }
 
     async fn kerberos(&self, http: &mut Http) -> Result<Context, Failure> {
+        let context = if self.has_tickets() { self.with_ticket().await? } else { self.with_secret()? };
+        self.exchange(http, context, "Kerberos").await
+    }
+
+    /// With a password or the key of a keytab, for which `sspi` gets the tickets.
+    fn with_secret(&self) -> Result<Context, Failure> {
         let connection = &self.target.connection;
-        let key = match &connection.keytab {
-            Some(file) => Some(self.key(file).map_err(Failure::Final)?),
-            None => None,
+        let (key, password);
+        let (who, user, of_key) = if let Some(file) = &connection.keytab {
+            key = self.key(file).map_err(Failure::Final)?;
+            (Principal::Keytab(&key), connection.user.as_deref().unwrap_or_default(), Some(key.realm.as_str()))
+        } else {
+            let user = self.user().map_err(Failure::Final)?;
+            password = self.password().map_err(Failure::Final)?;
+            (Principal::Password { user, realm: connection.realm.as_deref(), password: &password }, user, None)
         };
-        let user = if key.is_some() { connection.user.as_deref().unwrap_or_default() } else { self.user().map_err(Failure::Final)? };
         let behind = user.rsplit_once('@').map(|(_, realm)| realm);
-        let of_key = key.as_ref().map(|key| key.realm.as_str());
         let realm = connection.realm.as_deref().or(of_key).or(behind);
         let Some(realm) = realm.map(str::to_uppercase) else {
             return Err(Failure::Elsewhere("no realm is known (connection.realm)".into()));
         };
-        let kdc = match &connection.kdc {
-            Some(kdc) => format!("tcp://{kdc}"),
-            None => sspi::detect_kdc_url(&realm).map_or_else(|| format!("tcp://{}:88", realm.to_lowercase()), |url| url.to_string()),
+        let who = match who {
+            Principal::Password { user, realm: Some(_), password } => Principal::Password { user, realm: Some(&realm), password },
+            who => who,
         };
-        if key.is_none() && connection.password.is_none() {
-            return Err(Failure::Final(TransportError::Setup {
-                what: "connection.password".into(),
-                reason: "Kerberos signs in with a password or with connection.keytab; a ticket cache (kinit, KRB5CCNAME) is not read"
-                    .into(),
-            }));
+        let context = Context::kerberos(who, &self.place(&realm, true), self.service(), self.binding.clone());
+        context.map_err(|error| Failure::Elsewhere(error.description))
+    }
+
+    /// With a ticket of the cache, or one that is got with it.
+    async fn with_ticket(&self) -> Result<Context, Failure> {
+        let connection = &self.target.connection;
+        let name = connection.ticket_cache.clone().unwrap_or_else(cache_file::usual);
+        let wrong = |what: &str, reason: String| {
+            let advice = if connection.ticket_cache.is_some() {
+                ""
+            } else {
+                "; it is looked for because there is neither connection.password nor connection.keytab; klist shows the one there is"
+            };
+            Failure::Final(TransportError::Setup { what: format!("ticket cache {what}"), reason: format!("{reason}{advice}") })
+        };
+        let path = self.options.expand(&cache_file::path(&name).map_err(|why| wrong(&name, why))?);
+        let name = path.display().to_string();
+        let cache = cache_file::read(&path).and_then(|bytes| Cache::read(&bytes)).map_err(|why| wrong(&name, why))?;
+        let whose = &cache.user;
+        let realm = whose.realm.clone();
+        let other_realm = connection.realm.as_ref().is_some_and(|wanted| !wanted.eq_ignore_ascii_case(&realm));
+        let user = connection.user.as_deref().map(super::context::account);
+        if other_realm || user.is_some_and(|user| !user.eq_ignore_ascii_case(&whose.parts.join("/"))) {
+            return Err(wrong(&name, format!("it is of {whose}, which is not who is to sign in (connection.user, connection.realm)")));
         }
-        let password = if key.is_none() { Some(self.password().map_err(Failure::Final)?) } else { None };
-        let who = match (&key, &password) {
-            (Some(key), _) => Principal::Keytab(key),
-            (None, Some(password)) => Principal::Password { user, realm: connection.realm.as_ref().map(|_| realm.as_str()), password },
-            (None, None) => return Err(Failure::Elsewhere("there is neither a password nor a keytab".into())),
-        };
-        let context = Context::kerberos(who, &kdc, self.service(), self.binding.clone());
-        let context = context.map_err(|error| Failure::Elsewhere(error.description))?;
-        self.exchange(http, context, "Kerberos").await
+        let now = SystemClock.now();
+        let host = &self.target.address;
+        let ticket =
+            cache.choose(host, now).map_err(|why| Failure::Final(self.refused(format!("Kerberos: ticket cache {name}: {why}"))))?;
+        let place = |asked: &str| self.place(asked, asked == realm);
+        let ticket = service::ticket(ticket, host, place, now).await.map_err(|error| self.of_sspi(&error, "Kerberos", false))?;
+        Ok(Context::ticket(ticket, self.service(), self.binding.clone()))
+    }
+
+    /// Where a realm is asked for tickets: where the connection says for that of the user, else where `krb5.conf` says.
+    fn place(&self, realm: &str, of_user: bool) -> String {
+        match &self.target.connection.kdc {
+            Some(kdc) if of_user => format!("tcp://{kdc}"),
+            _ => sspi::detect_kdc_url(realm).map_or_else(|| format!("tcp://{}:88", realm.to_lowercase()), |url| url.to_string()),
+        }
     }
 
     fn key(&self, file: &str) -> Result<keytab::Key, TransportError> {

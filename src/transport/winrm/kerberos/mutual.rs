@@ -1,0 +1,116 @@
+//! A device is shown a ticket, and shows that it could open it (RFC 4121, 4.1), in the tokens of SPNEGO (RFC 4178).
+
+use chrono::{DateTime, Utc};
+use md5::{Digest as _, Md5};
+use sspi::{Error, ErrorKind};
+
+use super::der::{self, FIELD, element, field, integer, message, text};
+use super::key::{Key, Use};
+use super::wrap::Wrap;
+use super::{Credential, refusal};
+
+const SPNEGO: &[u8] = &[0x2b, 6, 1, 5, 5, 2];
+const KERBEROS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 1, 2, 2];
+/// The same as Windows has called it since 2000, by mistake.
+const KERBEROS_OF_WINDOWS: &[u8] = &[0x2a, 0x86, 0x48, 0x82, 0xf7, 0x12, 1, 2, 2];
+
+/// The device shows who it is (RFC 4120, 5.5.1).
+const MUTUAL_REQUIRED: u32 = 1 << 29;
+/// That, and replays, order, sealing and signing (RFC 4121, 4.1.1.1).
+const WANTED: u32 = 2 | 4 | 8 | 16 | 32;
+/// A checksum that holds the flags and the channel (RFC 4121, 4.1.1).
+const GSS_CHECKSUM: u32 = 0x8003;
+
+/// What was asked, until the device has answered.
+pub(in crate::transport::winrm) struct Asked {
+    ticket: Credential,
+    own_key: Key,
+    sequence: u32,
+    now: DateTime<Utc>,
+}
+
+/// The first token, for the device.
+pub(super) fn ask(ticket: Credential, binding: Option<&[u8]>, now: DateTime<Utc>) -> Result<(Asked, Vec<u8>), Error> {
+    let own_key = ticket.key.another();
+    // Some take it for a number with a sign.
+    let sequence = rand::random::<u32>() >> 2;
+    let checksum = [16_u32.to_le_bytes().as_slice(), &channel(binding), &WANTED.to_le_bytes()].concat();
+    let authenticator = message(
+        2,
+        &[
+            field(0, &integer(5)),
+            field(1, &text(&ticket.client.realm)),
+            field(2, &ticket.client.written()),
+            field(3, &der::sequence(&[field(0, &integer(GSS_CHECKSUM)), field(1, &element(der::OCTETS, &checksum))])),
+            field(4, &integer(now.timestamp_subsec_micros())),
+            field(5, &der::time(now)),
+            field(6, &own_key.written()),
+            field(7, &integer(sequence)),
+        ],
+    );
+    let shown = ticket.shown(MUTUAL_REQUIRED, Use::Authenticator, &authenticator)?;
+    let token = element(der::APPLICATION, &[element(der::OBJECT, KERBEROS), vec![1, 0], shown].concat());
+    let offer = der::sequence(&[field(0, &ways()), field(2, &element(der::OCTETS, &token))]);
+    let token = element(der::APPLICATION, &[element(der::OBJECT, SPNEGO), field(0, &offer)].concat());
+    Ok((Asked { ticket, own_key, sequence, now }, token))
+}
+
+/// `MechTypeList`: the one way that is offered.
+fn ways() -> Vec<u8> {
+    der::sequence(&[element(der::OBJECT, KERBEROS)])
+}
+
+/// The hash of a channel that is bound (RFC 4121, 4.1.1.2): addresses that are none, and the name of the channel.
+fn channel(binding: Option<&[u8]>) -> [u8; 16] {
+    binding.map_or([0; 16], |binding| {
+        let numbers = [0, 0, 0, 0, binding.len() as u32].map(u32::to_le_bytes).concat();
+        Md5::new().chain_update(numbers).chain_update(binding).finalize().into()
+    })
+}
+
+impl Asked {
+    /// Takes the device's answer; afterwards it is known who it is.
+    pub(super) fn agree(self, token: &[u8]) -> Result<Wrap, Error> {
+        let odd = || Error::new(ErrorKind::InvalidToken, "the device's answer cannot be read");
+        let fields = der::only(FIELD | 1, token).and_then(|resp| der::only(der::SEQUENCE, resp)).ok_or_else(odd)?;
+        let inner = der::find(fields, 2).and_then(der::as_octets);
+        if let Some((id, rest)) = inner.and_then(kerberos)
+            && id == [3, 0]
+            && let Some(error) = refusal::read(rest, &self.ticket.server.to_string())
+        {
+            return Err(error);
+        }
+        let state = der::find(fields, 0).and_then(|state| der::only(der::ENUMERATED, state));
+        let way = der::find(fields, 1).map(|way| der::only(der::OBJECT, way));
+        let is_kerberos = way.is_none_or(|way| way == Some(KERBEROS) || way == Some(KERBEROS_OF_WINDOWS));
+        if state != Some([0].as_slice()) || !is_kerberos {
+            return Err(Error::new(ErrorKind::LogonDenied, "the device does not take the ticket"));
+        }
+        let (id, rest) = inner.and_then(kerberos).ok_or_else(odd)?;
+        let fields_of_proof = der::fields_of(15, rest).filter(|_| id == [2, 0]).ok_or_else(odd)?;
+        let proof = self.ticket.key.opened(Use::Proof, der::find(fields_of_proof, 2).ok_or_else(odd)?)?;
+        let proof = der::fields_of(27, &proof).ok_or_else(odd)?;
+        let second = der::find(proof, 0).and_then(der::as_time).map(|time| time.timestamp());
+        let fraction = der::find(proof, 1).and_then(der::as_integer);
+        if second != Some(self.now.timestamp()) || fraction != Some(self.now.timestamp_subsec_micros().into()) {
+            return Err(Error::new(ErrorKind::MutualAuthFailed, "the device answers somebody else"));
+        }
+        // Without a number it counts from zero.
+        let sequence = der::find(proof, 3).map_or(Some(0), der::as_integer).ok_or_else(odd)? as u32;
+        let of_device = der::find(proof, 2).map(|key| Key::read(key).ok_or_else(odd)).transpose()?;
+        let by_device = of_device.is_some();
+        let mut wrap = Wrap::new(of_device.unwrap_or(self.own_key), by_device, self.sequence, sequence);
+        if let Some(signature) = der::find(fields, 3) {
+            // Not needed where one way was offered, but it counts.
+            wrap.verify(der::as_octets(signature).ok_or_else(odd)?, &ways())?;
+        }
+        Ok(wrap)
+    }
+}
+
+/// The kind of a token of Kerberos, and its message (RFC 4121, 4.1).
+fn kerberos(token: &[u8]) -> Option<([u8; 2], &[u8])> {
+    let (tag, way, rest) = der::first(der::only(der::APPLICATION, token)?)?;
+    let (id, rest) = rest.split_first_chunk::<2>()?;
+    (tag == der::OBJECT && way == KERBEROS).then_some((*id, rest))
+}
