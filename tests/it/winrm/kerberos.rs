@@ -30,7 +30,7 @@ impl Realm {
         Self::start_with(false)
     }
 
-    /// The service is in the realm EXAMPLE.ORG, where the users of this one are let in.
+    /// The service, on 127.1, is in the realm EXAMPLE.ORG, where the users of this one are let in.
     pub(super) fn with_a_neighbour() -> Self {
         Self::start_with(true)
     }
@@ -39,13 +39,15 @@ impl Realm {
         let folder = tempfile::tempdir().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let path = |name: &str| folder.path().join(name).display().to_string();
+        // A name without a dot leads to no other realm.
+        let host = if neighbour { "127.1" } else { "localhost" };
         let names: &[&str] = if neighbour { &["EXAMPLE.COM", "EXAMPLE.ORG"] } else { &["EXAMPLE.COM"] };
         let kdcs: String = names.iter().map(|name| format!(" {name} = {{\n  kdc = 127.0.0.1:{port}\n }}\n")).collect();
         std::fs::write(
             path("krb5.conf"),
             format!(
                 "[libdefaults]\n default_realm = EXAMPLE.COM\n dns_lookup_kdc = false\n dns_canonicalize_hostname = false\n\
-                 [realms]\n{kdcs}[domain_realm]\n localhost = {}\n",
+                 [realms]\n{kdcs}[domain_realm]\n {host} = {}\n",
                 names.last().unwrap()
             ),
         )
@@ -69,7 +71,7 @@ impl Realm {
                 ask(folder.path(), "kadmin.local", &["-r", name, "-q", shared]);
             }
         }
-        for question in ["addprinc -randkey HTTP/localhost", &format!("ktadd -k {} HTTP/localhost", path("http.keytab"))] {
+        for question in [&format!("addprinc -randkey HTTP/{host}"), &format!("ktadd -k {} HTTP/{host}", path("http.keytab"))] {
             ask(folder.path(), "kadmin.local", &["-r", names.last().unwrap(), "-q", question]);
         }
         for question in [

@@ -142,7 +142,7 @@ fn the_usual_tickets_lead_to_a_device_in_a_realm_that_trusts() {
     let endpoint = realm.endpoint(Given::default());
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("rmm.toml"), "").unwrap();
-    let device = format!("{{os: windows, address: localhost, connection: {{auth: kerberos, scheme: http, port: {}}}}}", endpoint.port);
+    let device = format!("{{os: windows, address: '127.1', connection: {{auth: kerberos, scheme: http, port: {}}}}}", endpoint.port);
     std::fs::write(folder.path().join("devices.yaml"), format!("devices:\n  ws-1: {device}\n")).unwrap();
     let rmm = |cache: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rmm"));
