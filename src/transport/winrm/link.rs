@@ -152,7 +152,7 @@ impl Link {
             answered: false,
             writer: Writer::new(format!("{}://{address}/wsman", if secure { "https" } else { "http" })),
             address,
-            user: origin.target.connection.user.clone().unwrap_or_else(|| "the client certificate".into()),
+            user: origin.target.connection.user.clone().unwrap_or_else(|| "the user of a certificate or a ticket".into()),
             shell: None,
             opened: now,
             used: now,

@@ -114,3 +114,82 @@ fn kerberos(token: &[u8]) -> Option<([u8; 2], &[u8])> {
     let (id, rest) = rest.split_first_chunk::<2>()?;
     (tag == der::OBJECT && way == KERBEROS).then_some((*id, rest))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Name;
+    use super::*;
+
+    fn now() -> DateTime<Utc> {
+        DateTime::from_timestamp_micros(1_800_000_000_123_456).unwrap()
+    }
+
+    fn name(kind: u32, parts: &[&str]) -> Name {
+        Name { kind, parts: parts.iter().map(ToString::to_string).collect(), realm: "EXAMPLE.COM".into() }
+    }
+
+    fn key(byte: u8) -> Key {
+        Key::new(18, &[byte; 32]).unwrap()
+    }
+
+    fn asked() -> Asked {
+        let ticket = message(1, &[field(0, &integer(5))]);
+        let ticket = Credential { client: name(1, &["kim"]), server: name(3, &["HTTP", "ws-1"]), key: key(1), ends: now(), ticket };
+        ask(ticket, None, now()).unwrap().0
+    }
+
+    fn token(state: u8, way: &[u8], id: [u8; 2], message: &[u8]) -> Vec<u8> {
+        let inner = element(der::APPLICATION, &[&element(der::OBJECT, KERBEROS), id.as_slice(), message].concat());
+        let fields = [element(der::ENUMERATED, &[state]), element(der::OBJECT, way), element(der::OCTETS, &inner)];
+        let fields: Vec<_> = fields.iter().zip(0..).map(|(value, number)| field(number, value)).collect();
+        element(FIELD | 1, &der::sequence(&fields))
+    }
+
+    /// `AP-REP` under this key, for a question of this time.
+    fn proof(under: &Key, time: DateTime<Utc>) -> Vec<u8> {
+        let micros = integer(time.timestamp_subsec_micros());
+        let proof = message(27, &[field(0, &der::time(time)), field(1, &micros), field(2, &key(2).written()), field(3, &integer(77))]);
+        message(15, &[field(0, &integer(5)), field(1, &integer(15)), field(2, &under.sealed(Use::Proof, &proof).unwrap())])
+    }
+
+    fn why(token: &[u8]) -> Error {
+        asked().agree(token).err().unwrap()
+    }
+
+    #[test]
+    fn a_device_that_opened_the_ticket_is_believed_and_nobody_else() {
+        let good = proof(&key(1), now());
+        for way in [KERBEROS, KERBEROS_OF_WINDOWS] {
+            assert_eq!(asked().agree(&token(0, way, [2, 0], &good)).unwrap().seal(b"x").unwrap().signature[2], 6);
+        }
+        assert_eq!(why(&token(0, KERBEROS, [2, 0], &proof(&key(3), now()))).error_type, ErrorKind::MessageAltered);
+        for other in [now() + chrono::TimeDelta::seconds(1), now() + chrono::TimeDelta::microseconds(1)] {
+            assert_eq!(why(&token(0, KERBEROS, [2, 0], &proof(&key(1), other))).error_type, ErrorKind::MutualAuthFailed);
+        }
+        assert_eq!(why(&token(1, KERBEROS, [2, 0], &good)).error_type, ErrorKind::LogonDenied);
+        assert_eq!(why(&token(0, SPNEGO, [2, 0], &good)).error_type, ErrorKind::LogonDenied);
+        assert_eq!(why(&token(0, KERBEROS, [1, 0], &good)).error_type, ErrorKind::InvalidToken);
+        let expired = message(30, &[field(6, &integer(32))]);
+        assert_eq!(why(&token(2, KERBEROS, [3, 0], &expired)).description, "the ticket has expired: run kinit");
+    }
+
+    #[test]
+    fn an_answer_that_is_cut_off_or_changed_makes_nothing_fall() {
+        let whole = token(0, KERBEROS, [2, 0], &proof(&key(1), now()));
+        for at in 0..whole.len() {
+            assert!(asked().agree(&whole[..at]).is_err(), "{at}");
+            for bit in 0..8 {
+                let mut changed = whole.clone();
+                changed[at] ^= 1 << bit;
+                let _ = asked().agree(&changed);
+            }
+        }
+    }
+
+    #[test]
+    fn the_hash_of_a_channel_is_that_of_other_programs() {
+        assert_eq!(channel(None), [0; 16]);
+        // Python: md5(struct.pack("<5I", 0, 0, 0, 0, 22) + b"tls-server-end-point:x")
+        assert_eq!(hex::encode(channel(Some(b"tls-server-end-point:x"))), "940f5f81c8639abc45436f7fdd8b216d");
+    }
+}

@@ -109,3 +109,74 @@ impl Credential {
         ))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now() -> DateTime<Utc> {
+        DateTime::from_timestamp(1_800_000_000, 0).unwrap()
+    }
+
+    fn name(name: &str) -> Name {
+        let (parts, realm) = name.split_once('@').unwrap();
+        Name { kind: 1, parts: parts.split('/').map(str::to_owned).collect(), realm: realm.into() }
+    }
+
+    fn key(kind: i64) -> Key {
+        Key::new(kind, &vec![1; if kind == 17 { 16 } else { 32 }]).unwrap()
+    }
+
+    fn granting() -> Credential {
+        let ticket = message(1, &[field(0, &integer(5))]);
+        Credential { client: name("kim@EXAMPLE.COM"), server: name("krbtgt/EXAMPLE.COM@EXAMPLE.COM"), key: key(18), ends: now(), ticket }
+    }
+
+    /// `TGS-REP` for a client, with a ticket for a server.
+    fn answer(client: &str, server: &str, nonce: u32, under: &Key) -> Vec<u8> {
+        let (client, server) = (name(client), name(server));
+        let part = [(0, key(17).written()), (2, integer(nonce)), (7, der::time(now())), (9, text(&server.realm)), (10, server.written())];
+        let part = message(26, &part.map(|(number, value)| field(number, &value)));
+        let sealed = under.sealed(Use::Reply, &part).unwrap();
+        let ticket = message(1, &[integer(9)]);
+        let fields = [(0, integer(5)), (1, integer(13)), (3, text(&client.realm)), (4, client.written()), (5, ticket), (6, sealed)];
+        message(13, &fields.map(|(number, value)| field(number, &value)))
+    }
+
+    fn taken(answer: &[u8]) -> Result<Credential, Error> {
+        read(answer, &granting(), &name("HTTP/ws-1@EXAMPLE.COM"), 5)
+    }
+
+    #[test]
+    fn only_the_ticket_that_was_asked_for_is_taken_or_one_that_leads_on() {
+        const KIM: &str = "kim@EXAMPLE.COM";
+        for server in ["HTTP/ws-1@EXAMPLE.COM", "HTTP/WS-1@EXAMPLE.ORG", "krbtgt/EXAMPLE.ORG@EXAMPLE.COM"] {
+            let taken = taken(&answer(KIM, server, 5, &key(18))).unwrap();
+            assert_eq!((taken.server.to_string(), taken.ticket), (server.to_owned(), message(1, &[integer(9)])));
+        }
+        for (client, server, nonce) in [
+            (KIM, "HTTP/ws-2@EXAMPLE.COM", 5),
+            (KIM, "krbtgt/EXAMPLE.COM@EXAMPLE.COM", 5),
+            (KIM, "HTTP/ws-1@EXAMPLE.COM", 6),
+            ("lee@EXAMPLE.COM", "HTTP/ws-1@EXAMPLE.COM", 5),
+            ("kim@EXAMPLE.ORG", "HTTP/ws-1@EXAMPLE.COM", 5),
+        ] {
+            assert_eq!(taken(&answer(client, server, nonce, &key(18))).err().unwrap().error_type, ErrorKind::InvalidToken);
+        }
+        let of_another = Key::new(18, &[2; 32]).unwrap();
+        assert_eq!(taken(&answer(KIM, "HTTP/ws-1@EXAMPLE.COM", 5, &of_another)).err().unwrap().error_type, ErrorKind::MessageAltered);
+    }
+
+    #[test]
+    fn an_answer_that_is_cut_off_or_changed_makes_nothing_fall() {
+        let whole = answer("kim@EXAMPLE.COM", "HTTP/ws-1@EXAMPLE.COM", 5, &key(18));
+        for at in 0..whole.len() {
+            assert!(taken(&whole[..at]).is_err(), "{at}");
+            for bit in 0..8 {
+                let mut changed = whole.clone();
+                changed[at] ^= 1 << bit;
+                let _ = taken(&changed);
+            }
+        }
+    }
+}
