@@ -44,6 +44,17 @@ pub struct JobFilter {
     pub limit: usize,
 }
 
+/// The devices that a list of jobs is about.
+#[derive(Debug, Clone, Copy)]
+pub enum Among<'a> {
+    /// All of them.
+    All,
+    /// These: a JSON array of names.
+    These(&'a str),
+    /// All but these: a JSON array of names.
+    AllBut(&'a str),
+}
+
 pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Job> {
     fn known<T: serde::de::DeserializeOwned>(column: usize, value: serde_json::Value) -> rusqlite::Result<T> {
         serde_json::from_value(value)
@@ -85,10 +96,22 @@ fn anybody_is_away(c: &Connection) -> rusqlite::Result<bool> {
 
 impl Store {
     /// Jobs of a step whose turn has come: no earlier job of their device is open, but for one that waits for its window.
-    pub fn due_jobs(&self, run: &str, step: u32, part: JobPart, now: DateTime<Utc>, limit: usize) -> Result<Vec<Job>, StoreError> {
+    pub fn due_jobs(
+        &self,
+        (run, step, part): (&str, u32, JobPart),
+        now: DateTime<Utc>,
+        among: Among<'_>,
+        limit: usize,
+    ) -> Result<Vec<Job>, StoreError> {
+        let (names, named) = match among {
+            Among::All => (None, false),
+            Among::These(names) => (Some(names), true),
+            Among::AllBut(names) => (Some(names), false),
+        };
         self.read(|c| {
             let mut statement = c.prepare_cached(&format!(
                 "{JOB} WHERE Run = ?1 AND Part = ?4 AND Step = ?5 AND State IN ('pending', 'waiting') AND (WakeAt IS NULL OR WakeAt <= ?2)
+                   AND (?6 IS NULL OR (Device IN (SELECT value FROM json_each(?6))) = ?7)
                    AND (Device = '' OR NOT EXISTS (
                      SELECT 1 FROM Jobs e WHERE e.Device = Jobs.Device AND e.N <> Jobs.N AND e.State IN ('pending', 'waiting', 'running')
                        AND (e.State = 'running' OR e.WaitsFor = 'restart'
@@ -96,7 +119,8 @@ impl Store {
                                 AND (e.State <> 'pending' OR e.WakeAt IS NULL OR e.WakeAt <= ?2)))))
                  ORDER BY Priority, N LIMIT ?3"
             ))?;
-            let rows = statement.query_map(params![run, moment::text(now), limit.min(MOST_ROWS) as i64, part.to_string(), step], read)?;
+            let limit = limit.min(MOST_ROWS) as i64;
+            let rows = statement.query_map(params![run, moment::text(now), limit, part.to_string(), step, names, named], read)?;
             Ok(rows.collect::<Result<_, rusqlite::Error>>()?)
         })
     }

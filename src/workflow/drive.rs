@@ -14,6 +14,7 @@ use super::led::{Aside, Led};
 use super::moving::{Moved, Moving};
 use super::work::{Doing, work};
 use crate::apply::Parts;
+use crate::model::device::TransportKind;
 use crate::model::job::{JobPart, JobProgress};
 use crate::model::{Job, StepState, WorkflowRun, WorkflowState};
 use crate::store::{JobChange, Owner, Store, StoreError};
@@ -105,6 +106,7 @@ pub(super) struct Flight {
     pub(super) step: u32,
     pub(super) part: JobPart,
     pub(super) site: String,
+    pub(super) behind_share: bool,
     pub(super) cancel: CancellationToken,
 }
 
@@ -200,9 +202,16 @@ impl Driver {
         let Some(led) = state.led.get(&job.run) else { return };
         let Some(step) = led.run.steps.get(job.step as usize).cloned() else { return };
         let parts = (self.parts)();
-        let site = parts.set.devices.get(&*job.device).and_then(|d| d.site.clone()).unwrap_or_default();
-        let cancel = self.abort.child_token();
-        let flight = Flight { run: job.run.clone(), step: job.step, part: job.part, site, cancel: cancel.clone() };
+        let device = parts.set.devices.get(&*job.device);
+        let flight = Flight {
+            run: job.run.clone(),
+            step: job.step,
+            part: job.part,
+            site: device.and_then(|device| device.site.clone()).unwrap_or_default(),
+            behind_share: device.is_some_and(|device| parts.set.transport(device) == TransportKind::Share),
+            cancel: self.abort.child_token(),
+        };
+        let cancel = flight.cancel.clone();
         state.flights.insert(job.id.clone(), flight);
         let (run, about, sender, abort) = (Arc::clone(&led.run), about(led), sender.clone(), self.abort.clone());
         let moving = Arc::clone(&state.moving);

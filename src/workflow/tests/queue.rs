@@ -1,8 +1,9 @@
 //! The queue: order on a device, devices that are away, cancelling, runs of one workflow beside each other.
 
 use super::*;
+use crate::model::device::TransportKind;
 use crate::model::job::WaitsFor;
-use crate::store::{JobChange, Owner};
+use crate::store::{Among, JobChange, Owner};
 
 fn cause(kind: &str, key: Option<&str>, device: Option<&str>) -> Cause {
     Cause { kind: kind.into(), key: key.map(str::to_owned), device: device.map(Into::into), ..Cause::default() }
@@ -85,7 +86,7 @@ fn jobs_of_a_device_keep_their_order_and_the_more_important_come_first() {
         run.id
     };
     let (first, second, urgent) = (begin(5), begin(5), begin(1));
-    let due = |run: &str| house.store.due_jobs(run, 0, crate::model::job::JobPart::Run, noon(), 10).unwrap();
+    let due = |run: &str| house.store.due_jobs((run, 0, crate::model::job::JobPart::Run), noon(), Among::All, 10).unwrap();
     assert_eq!((due(&first).len(), due(&second).len(), due(&urgent).len()), (0, 0, 1));
     let owner = Owner::this_process();
     let job = due(&urgent).remove(0);
@@ -147,4 +148,61 @@ async fn what_stands_behind_a_job_that_waits_for_its_device_is_not_waited_for() 
     assert_eq!((house.log("d1").len(), house.log("d2")), (0, vec!["one".to_owned(), "two".to_owned()]));
     let states: Vec<_> = house.jobs(&run).into_iter().filter(|(device, _)| device == "d1").map(|(_, state)| state).collect();
     assert_eq!(states, [JobState::Waiting, JobState::Pending], "it has its turn when it returns");
+}
+
+/// The key that signs jobs for shares, whatever is asked for.
+struct OneKey(secrecy::SecretString);
+
+impl crate::access::Secrets for OneKey {
+    fn resolve(&self, _: &str) -> Result<secrecy::SecretString, crate::access::SecretError> {
+        Ok(self.0.clone())
+    }
+}
+
+#[tokio::test]
+async fn devices_behind_a_share_that_are_off_hold_up_nobody_who_is_reached_directly() {
+    let one = count("one", "All");
+    let mut house = House::new(6, &format!("W:\n  steps:\n    - {{name: One, {one}}}\n"));
+    let share = house.path("share");
+    std::fs::create_dir_all(share.join("devices")).unwrap();
+    let set = Arc::get_mut(&mut house.set).unwrap();
+    set.config.connections.max_concurrent = 1;
+    // Nobody looks into the share. These come first in the queue, and there is one place.
+    for name in ["d1", "d2", "d3", "d4"] {
+        let device = Arc::make_mut(set.devices.get_mut(name).unwrap());
+        device.connection.transport = Some(TransportKind::Share);
+        device.connection.share = Some(share.display().to_string());
+    }
+    let key = OneKey(crate::transport::share::SigningKey::generate().unwrap());
+    let sessions = crate::transport::Sessions::new(crate::transport::SessionOptions::default(), Arc::new(key));
+    let parts = Parts { sessions: Arc::new(sessions), ..house.parts() };
+    let run = house.by_hand("W");
+    let (sender, mut receiver) = mpsc::unbounded_channel();
+    let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
+    let driver = Driver {
+        parts: Box::new(move || parts.clone()),
+        which: Which::One(run.clone()),
+        stop: stop.clone(),
+        abort: abort.clone(),
+        on: Box::new(move |event| drop(sender.send(event))),
+    };
+    let driving = tokio::spawn(Arc::new(driver).run());
+    let mut done = Vec::new();
+    while let Some(event) = receiver.recv().await {
+        if let Event::Job(job) = event
+            && !matches!(job.state, JobState::Pending | JobState::Running)
+        {
+            done.push((job.device.to_string(), job.state));
+            if done.len() == 2 {
+                stop.cancel();
+                abort.cancel();
+            }
+        }
+    }
+    driving.await.unwrap().unwrap();
+    let direct = ["d5", "d6"].map(|name| (name.to_owned(), JobState::Succeeded));
+    assert_eq!(done[..2], direct);
+    assert_eq!((house.log("d5"), house.log("d6")), (vec!["one".to_owned()], vec!["one".to_owned()]));
+    let waiting = house.jobs(&run).into_iter().filter(|(_, state)| *state == JobState::Pending).count();
+    assert_eq!(waiting, 3, "one of those behind the share has the one place that there is for them");
 }
