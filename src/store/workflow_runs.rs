@@ -163,6 +163,23 @@ impl Store {
         self.read(|c| Ok(c.prepare_cached(&format!("{RUN} WHERE Id = ?1"))?.query_row([id], read).optional()?))
     }
 
+    /// A run that was read before, as it stands now; the same one where nothing has changed. Of its row only what changes is read: the
+    /// steps of a run over many devices are long.
+    pub fn workflow_run_now(&self, known: &Arc<WorkflowRun>) -> Result<Arc<WorkflowRun>, StoreError> {
+        self.read(|c| {
+            let sql = "SELECT StartedAt, FinishedAt, State, Error, Cancel FROM WorkflowRuns WHERE Id = ?1";
+            let row = c.prepare_cached(sql)?.query_row([&known.id], |row| {
+                Ok((column::time_or_null(row, 0)?, column::time_or_null(row, 1)?, state(row, 2)?, row.get(3)?, row.get(4)?))
+            });
+            let Some((started_at, finished_at, state, error, cancel)) = row.optional()? else { return Ok(Arc::clone(known)) };
+            let then = (known.started_at, known.finished_at, known.state, &known.error, &known.cancel);
+            if then == (started_at, finished_at, state, &error, &cancel) {
+                return Ok(Arc::clone(known));
+            }
+            Ok(Arc::new(WorkflowRun { started_at, finished_at, state, error, cancel, ..WorkflowRun::clone(known) }))
+        })
+    }
+
     /// The run that a step of another one waits for.
     pub fn child_run(&self, parent: &str, step: u32) -> Result<Option<WorkflowRun>, StoreError> {
         self.read(|c| {

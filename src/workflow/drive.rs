@@ -1,7 +1,7 @@
 //! Drives runs: looks at those that something has happened to, begins what is due within all limits, and writes down what came
 //! of it. One transaction for many devices; a process that ends anywhere leaves rows from which the next one goes on.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -119,6 +119,8 @@ pub(super) struct State {
     pub(super) wake: Option<DateTime<Utc>>,
     /// Jobs that begin now.
     pub(super) begun: Vec<Job>,
+    /// Places that were given so far.
+    pub(super) served: u64,
     /// How far files have got.
     pub(super) moving: Arc<Moving>,
     /// Nobody has written anything since the runs were looked at.
@@ -149,6 +151,7 @@ impl Driver {
             beaten: tokio::time::Instant::now(),
             wake: None,
             begun: Vec::new(),
+            served: 0,
             moving: Arc::default(),
             read: false,
             over: false,
@@ -200,7 +203,11 @@ impl Driver {
 
     fn begin(self: &Arc<Self>, state: &mut State, job: Job, sender: &mpsc::Sender<Done>, tasks: &mut JoinSet<()>) {
         let Some(led) = state.led.get(&job.run) else { return };
-        let Some(step) = led.run.steps.get(job.step as usize).cloned() else { return };
+        // Steps may name thousands of devices: one copy of them serves all jobs.
+        let n = job.step as usize;
+        if led.run.steps.get(n).is_none() {
+            return;
+        }
         let parts = (self.parts)();
         let device = parts.set.devices.get(&*job.device);
         let flight = Flight {
@@ -217,7 +224,8 @@ impl Driver {
         let moving = Arc::clone(&state.moving);
         tasks.spawn(async move {
             let moving = &*moving;
-            let doing = Doing { parts: &parts, run: &run, step: &step, job: &job, about: &about, cancel: &cancel, abort: &abort, moving };
+            let Some(step) = run.steps.get(n) else { return };
+            let doing = Doing { parts: &parts, run: &run, step, job: &job, about: &about, cancel: &cancel, abort: &abort, moving };
             let worked = work(&doing).await;
             // Nobody listens any more only where everything ends.
             let _ = sender.send((job.id.clone(), worked)).await;
@@ -233,8 +241,11 @@ impl Driver {
         self.keep(&parts, state, results)?;
         if state.beaten.elapsed() >= BEAT {
             state.beaten = tokio::time::Instant::now();
-            let held = store.heartbeat(&state.owner, LEASE)?;
-            if held < state.led.len() {
+            store.heartbeat(&state.owner, LEASE)?;
+            let leases = store.leases()?;
+            let mine = leases.iter().filter(|lease| lease.owner == state.owner);
+            let held: BTreeSet<&str> = mine.filter_map(|lease| lease.name.strip_prefix("run ")).collect();
+            if state.led.keys().any(|id| !held.contains(&**id)) {
                 tracing::error!("a lease on a run was lost: another process has taken it over");
                 self.stop.cancel();
                 self.abort.cancel();

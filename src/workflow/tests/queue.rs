@@ -1,5 +1,7 @@
 //! The queue: order on a device, devices that are away, cancelling, runs of one workflow beside each other.
 
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::model::device::TransportKind;
 use crate::model::job::WaitsFor;
@@ -205,4 +207,47 @@ async fn devices_behind_a_share_that_are_off_hold_up_nobody_who_is_reached_direc
     assert_eq!((house.log("d5"), house.log("d6")), (vec!["one".to_owned()], vec!["one".to_owned()]));
     let waiting = house.jobs(&run).into_iter().filter(|(_, state)| *state == JobState::Pending).count();
     assert_eq!(waiting, 3, "one of those behind the share has the one place that there is for them");
+}
+
+#[tokio::test]
+async fn runs_of_one_priority_share_the_places_and_a_higher_one_goes_first() {
+    let one = count("one", "All");
+    let first = count("first", "First");
+    let workflows = format!("Fleet:\n  steps:\n    - {{name: One, {one}}}\nUrgent:\n  concurrency: parallel\n  steps:\n    - {{name: One, {first}}}\n");
+    let mut house = House::new(8, &workflows);
+    Arc::get_mut(&mut house.set).unwrap().config.connections.max_concurrent = 1;
+    let begin = |workflow: &str, priority: u8| {
+        let workflow = &house.set.workflows[workflow];
+        let mut run = new_run(&house.set, workflow, cause("manual", None, None), &kim(), noon(), rand::random());
+        run.priority = priority;
+        house.store.start_workflow(&run, rule(workflow, &run.cause)).unwrap();
+        run.id
+    };
+    let fleet = begin("Fleet", 5);
+    let begun = |events: &[Event]| -> Vec<String> {
+        let running = events.iter().filter_map(|event| match event {
+            Event::Job(job) if job.state == JobState::Running => Some(job.run.clone()),
+            _ => None,
+        });
+        running.collect()
+    };
+    // The run over the whole fleet is under way when the others come.
+    house.drive(Which::All, |event| matches!(event, Event::Job(job) if job.state == JobState::Running)).await;
+    let (equal, urgent) = (begin("Urgent", 5), begin("Urgent", 1));
+    let ended = std::cell::RefCell::new(BTreeSet::new());
+    let over = |event: &Event| {
+        if let Event::Run { run, state, .. } = event
+            && state.is_final()
+        {
+            ended.borrow_mut().insert(run.clone());
+        }
+        ended.borrow().len() == 3
+    };
+    let events = house.drive(Which::All, over).await;
+    let order = begun(&events);
+    assert_eq!(order.len(), 9, "{order:?}");
+    // The one on `d1` that waits for the urgent one on the same device is the next to have a place there.
+    assert_eq!(order[0], urgent, "{order:?}");
+    let place = order.iter().position(|run| *run == equal).unwrap();
+    assert!(place <= 3, "a run on one device waits for the whole fleet: {order:?} ({fleet})");
 }
