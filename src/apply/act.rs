@@ -87,6 +87,8 @@ struct Ready {
     parameters: Value,
     /// The values of the secrets among the parameters.
     secrets: Vec<String>,
+    /// What was taken out of the parameters.
+    left: Vec<Value>,
 }
 
 async fn attempt(parts: &Parts, ask: &Ask<'_>, cancel: &CancellationToken) -> Result<Acted, StoreError> {
@@ -158,7 +160,7 @@ async fn by_engine(
 fn ready(parts: &Parts, name: &str, call: &ActionCall, (allowed, done): (Allowed, bool)) -> Result<Result<Ready, Box<Acted>>, StoreError> {
     let action = &*call.action;
     let refused = |why: &str| Ok(Err(Box::new(Acted::refused(action, why))));
-    let Looked { device, def, facts, given, held } = match look(parts, None, name, call, allowed, done)? {
+    let Looked { device, def, facts, given, held, left } = match look(parts, None, name, call, allowed, done)? {
         Ok(looked) => looked,
         Err(why) => return refused(&why),
     };
@@ -171,7 +173,7 @@ fn ready(parts: &Parts, name: &str, call: &ActionCall, (allowed, done): (Allowed
         Ok(known) => known,
         Err(why) => return refused(&why),
     };
-    Ok(Ok(Ready { device, def, facts, parameters, secrets }))
+    Ok(Ok(Ready { device, def, facts, parameters, secrets, left }))
 }
 
 /// Parameters with their secrets resolved, and the values of those.
@@ -225,7 +227,7 @@ fn unopened(ask: &Ask<'_>, error: &TransportError) -> Acted {
 }
 
 async fn perform(parts: &Parts, ask: &Ask<'_>, ready: Ready, session: Arc<dyn Session>, cancel: &CancellationToken) -> Acted {
-    let Ready { device, def, facts, parameters, secrets } = ready;
+    let Ready { device, def, facts, parameters, secrets, left } = ready;
     let limit = ask.timeout.or(def.timeout.map(crate::time::Span::duration));
     let receipts = ask.once.filter(|_| !def.idempotent).map(|key| {
         Receipts::new(&match ask.part {
@@ -249,6 +251,7 @@ async fn perform(parts: &Parts, ask: &Ask<'_>, ready: Ready, session: Arc<dyn Se
     let ran = live.lock().unwrap_or_else(PoisonError::into_inner).take_ran();
     let acted = match done {
         Some(Ok(value)) => {
+            let value = with_left(value, left);
             let shown = if value.is_null() { String::new() } else { format!(": {value}") };
             let what = if ask.part == Part::Run { "was carried out" } else { "was undone" };
             Acted { value, ..Acted::new(End::Done, Category::Transient, format!("{} {what}{shown}", ask.call.action)) }
@@ -257,6 +260,23 @@ async fn perform(parts: &Parts, ask: &Ask<'_>, ready: Ready, session: Arc<dyn Se
         None => Acted::new(End::Failed, Category::Configuration, format!("{} ended early", ask.call.action)),
     };
     Acted { ran, ..acted }
+}
+
+/// A result that names what was left out before the script began too.
+fn with_left(mut value: Value, left: Vec<Value>) -> Value {
+    if left.is_empty() {
+        return value;
+    }
+    if value.is_null() {
+        value = json!({});
+    }
+    if let Some(members) = value.as_object_mut() {
+        match members.get_mut("left").and_then(Value::as_array_mut) {
+            Some(list) => list.extend(left),
+            None => drop(members.insert("left".to_owned(), left.into())),
+        }
+    }
+    value
 }
 
 /// How it ended where the script did not come to its end.

@@ -64,27 +64,7 @@ pub(super) fn schedule(
     let action = Arc::clone(&call.action);
     let run = by_hand(&parts.set, call, options, &parts.actor, now, rand::random());
     start(store, &run, Concurrency::Parallel)?;
-    // The devices are resolved and stand in the queue before anybody is told that they do.
-    let stop = CancellationToken::new();
-    let (queued, of) = (stop.clone(), parts.clone());
-    let driver = Arc::new(Driver {
-        parts: Box::new(move || of.clone()),
-        which: Which::One(run.id.clone()),
-        stop,
-        abort: CancellationToken::new(),
-        on: Box::new(move |event| {
-            if let Event::Step { state, .. } = event
-                && state != StepState::Pending
-            {
-                queued.cancel();
-            }
-        }),
-    });
-    super::signals::block_on_changes(async |_| match driver.run().await {
-        // The daemon was faster.
-        Err(StoreError::Leased { .. }) => taken_up(parts, &run.id).await,
-        ended => ended.map(drop),
-    })?;
+    enqueue(parts, &run.id)?;
     let jobs = store.jobs(&JobFilter { run: Some(run.id.clone()), ..JobFilter::default() })?;
     let expires = jobs.iter().map(|job| job.expires_at).max();
     let queued = !jobs.is_empty();
@@ -113,6 +93,31 @@ pub(super) fn schedule(
         super::say(format!("{who}{until}\nTo see it: rmm workflow queue   To take it back: rmm workflow cancel {}", run.id));
     }
     Ok(Exit::Done)
+}
+
+/// Resolves the devices of a run that has started: they stand in the queue before anybody is told that they do. Nothing is begun.
+pub(super) fn enqueue(parts: &Parts, run: &str) -> Result<(), Failure> {
+    let stop = CancellationToken::new();
+    let (queued, of) = (stop.clone(), parts.clone());
+    let driver = Arc::new(Driver {
+        parts: Box::new(move || of.clone()),
+        which: Which::One(run.to_owned()),
+        stop,
+        abort: CancellationToken::new(),
+        on: Box::new(move |event| {
+            // It stops before anything is chosen that is due now.
+            if let Event::Step { state, .. } = event
+                && state != StepState::Pending
+            {
+                queued.cancel();
+            }
+        }),
+    });
+    super::signals::block_on_changes(async |_| match driver.run().await {
+        // The daemon was faster.
+        Err(StoreError::Leased { .. }) => taken_up(parts, run).await,
+        ended => ended.map(drop),
+    })
 }
 
 /// The devices of jobs. What is carried out once for several has one job, which remembers them.

@@ -323,8 +323,8 @@ impl Driver {
         Ok(())
     }
 
-    /// Results into the database.
-    fn keep(&self, parts: &Parts, state: &mut State, results: Vec<Done>) -> Result<(), StoreError> {
+    /// Results into the database, in the order in which they came; an error among them is told once the others are there.
+    pub(super) fn keep(&self, parts: &Parts, state: &mut State, results: Vec<Done>) -> Result<(), StoreError> {
         let mut changes = Vec::with_capacity(results.len());
         let mut failed = None;
         for (id, worked) in results {

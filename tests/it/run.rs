@@ -259,6 +259,10 @@ fn roles_permit_or_refuse_and_a_refusal_is_in_the_audit() {
     house.fleet.rmm(&["exec", "dev-01", "--", "true"]).ends(6).says("takes an Admin");
     house.fleet.rmm(&["updates", "approve", "x"]).ends(6).says("RMM0730");
     house.fleet.rmm(&["reconcile", "--once"]).ends(6).says("to reconcile takes an Operator");
+    house.fleet.rmm(&["reconcile"]).ends(6).says("to reconcile takes an Operator");
+    let refused = "SELECT count(*) FROM AuditLog WHERE Action = 'access.refused' AND json_extract(Details, '$.what') = 'reconcile'";
+    assert_eq!(house.fleet.sql(refused), ["2"]);
+    house.fleet.rmm(&["init", "--service=-"]).ends(0).says("may not start it yet").says("[security.roles]");
     house.fleet.rmm(&["notify", "retry", "--all-dead"]).ends(6).says("RMM0730");
     house.fleet.rmm(&["workflow", "status", "last"]).ends(0);
     assert_eq!(house.fleet.sshd.sign_ins(), 0);

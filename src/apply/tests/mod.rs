@@ -4,6 +4,7 @@ mod alone;
 mod hours;
 mod journal;
 mod limits;
+mod places;
 mod restart;
 mod resumed;
 mod samples;

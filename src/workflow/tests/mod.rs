@@ -3,6 +3,7 @@
 mod later;
 mod queue;
 mod steps;
+mod stopped;
 mod time;
 mod updates;
 
