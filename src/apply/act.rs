@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -18,7 +19,7 @@ use crate::access::Secrets as _;
 use crate::catalog::ActionDef;
 use crate::diagnose::{Category, Diagnose as _};
 use crate::model::action::By;
-use crate::model::{ActionCall, Device, Facts};
+use crate::model::{ActionCall, Device, Facts, Wiped};
 use crate::plan::{holds_secret, placeholders, resolved};
 use crate::script::{HostError, Program, ScriptError, SharedHost};
 use crate::store::{AuditEvent, Owner, StoreError};
@@ -84,9 +85,9 @@ struct Ready {
     device: Arc<Device>,
     def: Arc<ActionDef>,
     facts: Arc<Facts>,
-    parameters: Value,
+    parameters: Wiped,
     /// The values of the secrets among the parameters.
-    secrets: Vec<String>,
+    secrets: Vec<SecretString>,
 }
 
 async fn attempt(parts: &Parts, ask: &Ask<'_>, cancel: &CancellationToken) -> Result<Acted, StoreError> {
@@ -175,15 +176,15 @@ fn ready(parts: &Parts, name: &str, call: &ActionCall, (allowed, done): (Allowed
 }
 
 /// Parameters with their secrets resolved, and the values of those.
-pub(super) fn parameters(parts: &Parts, def: &ActionDef, given: Value) -> Result<(Value, Vec<String>), String> {
+pub(super) fn parameters(parts: &Parts, def: &ActionDef, given: Value) -> Result<(Wiped, Vec<SecretString>), String> {
     if !holds_secret(&given) {
-        return Ok((given, Vec::new()));
+        return Ok((Wiped::new(given), Vec::new()));
     }
     let secrets = Mutex::new(Vec::new());
     let lookup = |name: &str| {
-        let value = parts.secrets.resolve(name).ok().map(|s| secrecy::ExposeSecret::expose_secret(&s).to_owned())?;
+        let value = parts.secrets.resolve(name).ok()?;
         // As with redacting: hardly any text is without every very short value.
-        if value.len() >= SHORTEST_SECRET {
+        if value.expose_secret().len() >= SHORTEST_SECRET {
             secrets.lock().unwrap_or_else(PoisonError::into_inner).push(value.clone());
         }
         Some(value)
@@ -249,7 +250,8 @@ async fn perform(parts: &Parts, ask: &Ask<'_>, ready: Ready, session: Arc<dyn Se
     let ran = live.lock().unwrap_or_else(PoisonError::into_inner).take_ran();
     let acted = match done {
         Some(Ok(value)) => {
-            let shown = if value.is_null() { String::new() } else { format!(": {value}") };
+            // Redacted before it is written as JSON: a secret that holds a quote looks different afterwards.
+            let shown = if value.is_null() { String::new() } else { format!(": {}", redacted(parts, value.clone())) };
             let what = if ask.part == Part::Run { "was carried out" } else { "was undone" };
             Acted { value, ..Acted::new(End::Done, Category::Transient, format!("{} {what}{shown}", ask.call.action)) }
         }

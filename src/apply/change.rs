@@ -17,7 +17,7 @@ use crate::diagnose::{Category, Diagnose as _};
 use crate::model::facts::Status;
 use crate::model::plan::State;
 use crate::model::run::{ChangeState, RunChange};
-use crate::model::{Device, Facts, Reboot, Section};
+use crate::model::{Device, Facts, Reboot, Section, Wiped};
 use crate::plan::{Needs, Question, Verdict, evidence, holds_secret, judge};
 use crate::script::{ScriptError, SharedHost};
 use crate::store::{Step, StoreError};
@@ -153,7 +153,7 @@ impl<'a> Work<'a> {
         &mut self,
         change: &mut RunChange,
         def: &Arc<SettingDef>,
-        desired: &Value,
+        desired: &Wiped,
         recovering: bool,
     ) -> Result<Result<After, Trouble>, StoreError> {
         let executor = Arc::clone(&self.executor);
@@ -325,14 +325,14 @@ impl<'a> Work<'a> {
     /// Judges by what was observed.
     fn judge(&self, change: &RunChange, def: &Arc<SettingDef>) -> Verdict {
         let (executor, change) = (&self.executor, &change.change);
-        let lookup = |name: &str| executor.secrets.resolve(name).ok().map(|s| secrecy::ExposeSecret::expose_secret(&s).to_owned());
+        let lookup = |name: &str| executor.secrets.resolve(name).ok();
         let platform = self.facts.platform().or(self.device.os);
         let question = Question { def, key: change.key.as_deref(), desired: &change.desired, platform };
         judge(&question, &self.facts, &lookup, chrono::DateTime::UNIX_EPOCH)
     }
 
     /// Runs the script that changes (or restarts), on a thread that may wait.
-    async fn act(&self, change: &RunChange, def: &Arc<SettingDef>, desired: &Value, observed: Option<Value>) -> Result<(), ScriptError> {
+    async fn act(&self, change: &RunChange, def: &Arc<SettingDef>, desired: &Wiped, observed: Option<Value>) -> Result<(), ScriptError> {
         let (program, key, desired, restart) = (def.program.clone(), change.change.key.clone(), desired.clone(), change.change.restart);
         self.script(move |host| {
             if restart {
@@ -358,8 +358,8 @@ impl<'a> Work<'a> {
 
     /// The desired value with its secrets, for acting. Key and value are checked once more: a secret may hold what the
     /// setting does not take, and a journal may have been written by an older version.
-    fn desired(&self, change: &RunChange, def: &SettingDef) -> Result<Value, String> {
-        let lookup = |name: &str| self.executor.secrets.resolve(name).ok().map(|s| secrecy::ExposeSecret::expose_secret(&s).to_owned());
+    fn desired(&self, change: &RunChange, def: &SettingDef) -> Result<Wiped, String> {
+        let lookup = |name: &str| self.executor.secrets.resolve(name).ok();
         let value = crate::plan::resolved(&change.change.desired, &lookup).map_err(|name| format!("the secret '{name}' is not at hand"))?;
         if def.check(change.change.key.as_deref(), &value).is_empty() {
             Ok(value)

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -36,7 +37,7 @@ pub(super) struct Doing {
     /// Receipts, where it must not happen twice.
     pub(super) receipts: Option<Receipts>,
     /// Values that must not stand among the arguments of a process.
-    pub(super) secrets: Vec<String>,
+    pub(super) secrets: Vec<SecretString>,
     /// What was carried out.
     pub(super) ran: Vec<Ran>,
 }
@@ -57,7 +58,7 @@ impl Doing {
             // Script and values go over standard input, where no list of processes shows them.
             Operation::PowerShell { .. } => Vec::new(),
         };
-        self.secrets.iter().any(|secret| words.iter().any(|word| word.contains(secret.as_str())))
+        self.secrets.iter().any(|secret| words.iter().any(|word| word.contains(secret.expose_secret())))
     }
 }
 

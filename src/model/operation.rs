@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use zeroize::Zeroize;
+
+use super::wiped::wipe;
 
 /// One changing call of a script. While planning it is recorded, while applying it is carried out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +41,20 @@ pub enum Operation {
         /// The members of `$p`, an object.
         params: Value,
     },
+}
+
+/// For `Zeroizing`, which overwrites the texts of an operation that may hold secrets when it is dropped.
+impl Zeroize for Operation {
+    fn zeroize(&mut self) {
+        match self {
+            Self::Run { argv, input } => {
+                argv.zeroize();
+                input.zeroize();
+            }
+            Self::WriteFile { content, .. } => content.zeroize(),
+            Self::PowerShell { params, .. } => wipe(params),
+        }
+    }
 }
 
 /// What reads the command lines of a device.

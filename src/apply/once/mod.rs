@@ -160,12 +160,12 @@ fn waiting(key: &str, rendered: &Rendered, limit: Duration) -> Command {
     static PROGRAM: OnceLock<String> = OnceLock::new();
     let program =
         PROGRAM.get_or_init(|| format!("go={}\n{}", quote(&stripped(include_str!("begin.sh"))), with_common(include_str!("wait.sh"))));
-    let input = rendered.input.as_deref().unwrap_or_default();
+    let input = rendered.input.as_deref().map(Vec::as_slice).unwrap_or_default();
     let (n, m, t, b) = (rendered.line.len(), input.len(), limit.as_secs().max(1), MOST_KEPT / 512);
     let line = format!("k={} n={n} m={m} t={t} b={b}\n{program}", quote(key));
     let lengths = n.to_be_bytes();
     let hash = hash(&[key.as_bytes(), &lengths, rendered.line.as_bytes(), input]);
-    let input = [hash.as_bytes(), rendered.line.as_bytes(), input].concat();
+    let input = [hash.as_bytes(), rendered.line.as_bytes(), input].concat().into();
     Command { line, input, elevate: true, timeout: Some(limit + GRACE), max_output: Some(2 * MOST_KEPT + 4096) }
 }
 
