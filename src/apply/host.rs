@@ -146,6 +146,10 @@ impl Host for LiveHost {
         self.facts.value(path).cloned()
     }
 
+    fn shown(&self, text: &str) -> String {
+        self.redactor.redact(text).into_owned()
+    }
+
     fn name(&self) -> String {
         self.device.clone()
     }

@@ -37,6 +37,16 @@ impl DeviceObject {
         engine::uncounted(|| self.host().perform(&operation)).map_err(host)
     }
 
+    /// What a program answered that must not fail.
+    fn must(&self, program: &str, reply: Reply) -> Fallible<Map> {
+        if reply.code == 0 {
+            return Ok(answer(reply));
+        }
+        // Redacted before it is cut: nobody knows half a secret again.
+        let stderr = ending(&self.host().shown(reply.stderr.trim()));
+        Err(host(HostError::Exit { program: program.to_owned(), code: reply.code, stderr }))
+    }
+
     fn attempt(&self, argv: &Array, input: Option<&str>) -> Fallible<Reply> {
         let argv = words(argv)?;
         if input.is_some_and(|text| text.contains('\0')) {
@@ -47,7 +57,7 @@ impl DeviceObject {
 
     fn run(&self, argv: &Array, input: Option<&str>) -> Fallible<Map> {
         let program = argv.first().map(Dynamic::to_string).unwrap_or_default();
-        must(&program, self.attempt(argv, input)?)
+        self.must(&program, self.attempt(argv, input)?)
     }
 
     fn run_env(&self, argv: &Array, variables: &Map, input: &str) -> Fallible<Map> {
@@ -57,7 +67,7 @@ impl DeviceObject {
             let [text] = <[String; 1]>::try_from(words(&vec![value.clone()])?).map_err(|_| thrown("a variable has one value"))?;
             pairs.push((name.as_str(), text.into()));
         }
-        must(&program, self.perform(with_variables(words(argv)?, &pairs, input).map_err(thrown)?)?)
+        self.must(&program, self.perform(with_variables(words(argv)?, &pairs, input).map_err(thrown)?)?)
     }
 
     fn try_powershell(&self, script: &str, params: Map) -> Fallible<Reply> {
@@ -70,13 +80,13 @@ impl DeviceObject {
     }
 
     fn powershell(&self, script: &str, params: Map) -> Fallible<Map> {
-        must("the PowerShell script", self.try_powershell(script, params)?)
+        self.must("the PowerShell script", self.try_powershell(script, params)?)
     }
 
     fn write_file(&self, path: &str, content: &str, options: &Map) -> Fallible<()> {
         let [mode, owner, group] = ownership("write_file", path, options)?;
         let operation = Operation::WriteFile { path: path.to_owned(), content: content.to_owned(), mode, owner, group };
-        must(path, self.perform(operation)?).map(drop)
+        self.must(path, self.perform(operation)?).map(drop)
     }
 
     fn own(&self, path: &str, options: &Map) -> Fallible<()> {
@@ -84,14 +94,14 @@ impl DeviceObject {
         if mode.is_none() && owner.is_none() && group.is_none() {
             return Ok(());
         }
-        must("own", self.perform(own(path, mode.as_deref(), owner.as_deref(), group.as_deref()))?).map(drop)
+        self.must("own", self.perform(own(path, mode.as_deref(), owner.as_deref(), group.as_deref()))?).map(drop)
     }
 
     /// One of the fixed scripts for Windows; what it answers in JSON, `()` where it answers nothing.
     fn windows(&self, what: &str, operation: Result<Operation, String>) -> Fallible<Dynamic> {
         let reply = self.perform(operation.map_err(thrown)?)?;
         let text = reply.stdout.clone();
-        must(what, reply)?;
+        self.must(what, reply)?;
         match text.trim() {
             "" => Ok(Dynamic::UNIT),
             text => serde_json::from_str(text)
@@ -168,13 +178,13 @@ pub(super) fn register(engine: &mut Engine) {
     });
     engine.register_fn("own", |device: &mut DeviceObject, path: &str, options: Map| device.own(path, &options));
     engine.register_fn("set_line", |device: &mut DeviceObject, path: &str, pattern: &str, line: &str| -> Fallible<()> {
-        must("set_line", device.perform(edit::set_line(path, pattern, line).map_err(thrown)?)?).map(drop)
+        device.must("set_line", device.perform(edit::set_line(path, pattern, line).map_err(thrown)?)?).map(drop)
     });
     engine.register_fn("set_first_line", |device: &mut DeviceObject, path: &str, pattern: &str, line: &str| -> Fallible<()> {
-        must("set_first_line", device.perform(edit::set_first_line(path, pattern, line).map_err(thrown)?)?).map(drop)
+        device.must("set_first_line", device.perform(edit::set_first_line(path, pattern, line).map_err(thrown)?)?).map(drop)
     });
     engine.register_fn("remove_lines", |device: &mut DeviceObject, path: &str, pattern: &str, line: &str| -> Fallible<()> {
-        must("remove_lines", device.perform(edit::remove_lines(path, pattern, line).map_err(thrown)?)?).map(drop)
+        device.must("remove_lines", device.perform(edit::remove_lines(path, pattern, line).map_err(thrown)?)?).map(drop)
     });
 }
 
@@ -234,16 +244,13 @@ fn words(argv: &Array) -> Fallible<Vec<String>> {
         .collect()
 }
 
-fn must(program: &str, reply: Reply) -> Fallible<Map> {
-    if reply.code == 0 {
-        return Ok(answer(reply));
-    }
-    let text = reply.stderr.trim();
+/// The end of what a program complained of.
+fn ending(text: &str) -> String {
     let mut start = text.len().saturating_sub(SHOWN_STDERR);
     while !text.is_char_boundary(start) {
         start += 1;
     }
-    Err(host(HostError::Exit { program: program.to_owned(), code: reply.code, stderr: text[start..].to_owned() }))
+    text[start..].to_owned()
 }
 
 fn answer(reply: Reply) -> Map {

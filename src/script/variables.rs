@@ -49,7 +49,9 @@ mod tests {
     fn the_program_gets_its_variables_its_arguments_and_its_input() {
         let value = "it's $(x)\n\u{e9} \"end\"";
         let argv = ["sh", "-c", "printf '%s|%s|' \"$A\" \"$1\"; cat", "sh", "x y"].map(str::to_owned).to_vec();
-        let Operation::Run { argv, input } = with_variables(argv, &[("A", value.to_owned().into())], "its input\n").unwrap() else { panic!() };
+        let Operation::Run { argv, input } = with_variables(argv, &[("A", value.to_owned().into())], "its input\n").unwrap() else {
+            panic!()
+        };
         assert!(!argv.iter().any(|word| word.contains("it's")));
         let mut child = Command::new(&argv[0]).args(&argv[1..]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(input.unwrap().as_bytes()).unwrap();

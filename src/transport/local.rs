@@ -83,7 +83,7 @@ async fn converse(child: &mut Child, talk: &mut Conversation) -> Result<ExitStat
                 n => match talk.on_stderr(&err[..n]) {
                     // Anew: a buffer that grows leaves its first bytes behind.
                     Ok(Some(more)) => {
-                        pending = [&pending[sent..], more.as_slice()].concat().into();
+                        pending = zeroize::Zeroizing::new([&pending[sent..], more.as_slice()].concat());
                         sent = 0;
                     }
                     Ok(None) => {}

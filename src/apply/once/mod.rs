@@ -165,7 +165,7 @@ fn waiting(key: &str, rendered: &Rendered, limit: Duration) -> Command {
     let line = format!("k={} n={n} m={m} t={t} b={b}\n{program}", quote(key));
     let lengths = n.to_be_bytes();
     let hash = hash(&[key.as_bytes(), &lengths, rendered.line.as_bytes(), input]);
-    let input = [hash.as_bytes(), rendered.line.as_bytes(), input].concat().into();
+    let input = zeroize::Zeroizing::new([hash.as_bytes(), rendered.line.as_bytes(), input].concat());
     Command { line, input, elevate: true, timeout: Some(limit + GRACE), max_output: Some(2 * MOST_KEPT + 4096) }
 }
 

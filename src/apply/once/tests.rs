@@ -16,6 +16,9 @@ fn the_program_is_short_enough_to_be_sent_in_one_piece_and_holds_nothing_of_the_
     assert!(command.line.len() < 7000, "{}", command.line.len());
     assert!(!command.line.contains("app --login") && !command.line.contains("hunter2"));
     assert!(command.input.ends_with(b"app --loginhunter2"));
+    // Neither as text nor as bytes.
+    let shown = format!("{command:?} {rendered:?}");
+    assert!(!shown.contains("hunter2") && !shown.contains("104, 117, 110"), "{shown}");
 }
 
 #[test]

@@ -105,11 +105,7 @@ impl Writer {
         let end = if last { " End=\"true\"" } else { "" };
         let command = escape(command);
         let mut body = Zeroizing::new(String::with_capacity(data.len() + command.len() + 200));
-        let _ = write!(
-            body,
-            "<rsp:Send><rsp:Stream Name=\"stdin\" CommandId=\"{command}\"{end}>{}</rsp:Stream></rsp:Send>",
-            data.as_str()
-        );
+        let _ = write!(body, "<rsp:Send><rsp:Stream Name=\"stdin\" CommandId=\"{command}\"{end}>{}</rsp:Stream></rsp:Send>", data.as_str());
         self.envelope(&head, &body)
     }
 
