@@ -75,7 +75,7 @@ fn redacted(parts: &Parts, value: Value) -> Value {
     match value {
         Value::String(text) => Value::String(parts.redactor.redact(&text).into_owned()),
         Value::Array(list) => list.into_iter().map(|v| redacted(parts, v)).collect(),
-        Value::Object(map) => map.into_iter().map(|(k, v)| (k, redacted(parts, v))).collect(),
+        Value::Object(map) => map.into_iter().map(|(k, v)| (parts.redactor.redact(&k).into_owned(), redacted(parts, v))).collect(),
         other => other,
     }
 }

@@ -74,7 +74,7 @@ impl Write for Length {
 pub fn json_text(value: &impl Serialize) -> Zeroizing<Vec<u8>> {
     let mut length = Length(0);
     let _ = serde_json::to_writer(&mut length, value);
-    let mut out = Zeroizing::new(Vec::with_capacity(length.0));
+    let mut out: Zeroizing<Vec<u8>> = Zeroizing::new(Vec::with_capacity(length.0));
     let _ = serde_json::to_writer(&mut *out, value);
     out
 }

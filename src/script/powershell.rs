@@ -77,7 +77,7 @@ pub(super) fn input(script: &str, params: &Value, told: bool) -> Zeroizing<Vec<u
     let text = std::str::from_utf8(&text).unwrap_or_default();
     // As large as it becomes: a buffer that grows leaves its first bytes behind.
     let length: usize = text.chars().map(|c| if c.is_ascii() { 1 } else { 6 * c.len_utf16() }).sum();
-    let mut out = Zeroizing::new(Vec::with_capacity(length + 1));
+    let mut out: Zeroizing<Vec<u8>> = Zeroizing::new(Vec::with_capacity(length + 1));
     for c in text.chars() {
         if let Some(byte) = u8::try_from(c).ok().filter(u8::is_ascii) {
             out.push(byte);

@@ -126,7 +126,8 @@ impl Receipts {
 fn read(output: &Output, limit: Duration) -> Result<Option<Output>, OnceError> {
     let unreadable = || {
         let text = [&output.stdout[..], &output.stderr[..]].concat();
-        OnceError::Unreadable(String::from_utf8_lossy(&text[..text.len().min(300)]).trim().to_owned())
+        // Bounded by what the command may print; it is cut for people where secrets have been taken out.
+        OnceError::Unreadable(String::from_utf8_lossy(&text).trim().to_owned())
     };
     let end = output.stdout.iter().position(|b| *b == b'\n').ok_or_else(unreadable)?;
     let (head, rest) = (&output.stdout[..end], &output.stdout[end + 1..]);

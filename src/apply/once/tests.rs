@@ -50,7 +50,7 @@ fn an_answer_is_read_exactly_or_not_at_all() {
 fn under(shell: &str, receipts: &std::path::Path, key: &str, line: &str, input: &str) -> Result<Option<Output>, OnceError> {
     use std::io::Write as _;
     let limit = Duration::from_secs(20);
-    let rendered = Rendered { line: line.into(), input: Some(input.as_bytes().to_vec().into()).filter(|_| !input.is_empty()) };
+    let rendered = Rendered { line: line.into(), input: (!input.is_empty()).then(|| input.as_bytes().to_vec().into()) };
     let command = waiting(key, &rendered, limit);
     // As the transport does it: from a file.
     let mut file = tempfile::tempfile().unwrap();
