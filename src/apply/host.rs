@@ -25,6 +25,8 @@ pub(super) struct LiveHost {
     runtime: Handle,
     abort: CancellationToken,
     redactor: Redactor,
+    /// Values that must not stand among the arguments of a process.
+    secrets: Vec<SecretString>,
     doing: Option<Doing>,
 }
 
@@ -36,8 +38,6 @@ pub(super) struct Doing {
     pub(super) each: Duration,
     /// Receipts, where it must not happen twice.
     pub(super) receipts: Option<Receipts>,
-    /// Values that must not stand among the arguments of a process.
-    pub(super) secrets: Vec<SecretString>,
     /// What was carried out.
     pub(super) ran: Vec<Ran>,
 }
@@ -48,6 +48,23 @@ const MOST_COMMANDS: usize = 200;
 impl Doing {
     fn left(&self) -> Option<Duration> {
         self.deadline.map_or(Some(self.each), |deadline| deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()))
+    }
+}
+
+impl LiveHost {
+    /// Must be made within the runtime.
+    pub(super) fn new(device: String, session: Arc<dyn Session>, facts: Arc<Facts>, abort: CancellationToken, redactor: Redactor) -> Self {
+        Self { device, session, facts, runtime: Handle::current(), abort, redactor, secrets: Vec::new(), doing: None }
+    }
+
+    /// With these secrets among what its script is given.
+    pub(super) fn with_secrets(self, secrets: Vec<SecretString>) -> Self {
+        Self { secrets, ..self }
+    }
+
+    /// For an action.
+    pub(super) fn with_doing(self, doing: Doing) -> Self {
+        Self { doing: Some(doing), ..self }
     }
 
     /// Everybody on the device can read the arguments of a process.
@@ -60,18 +77,6 @@ impl Doing {
         };
         self.secrets.iter().any(|secret| words.iter().any(|word| word.contains(secret.expose_secret())))
     }
-}
-
-impl LiveHost {
-    /// Must be made within the runtime.
-    pub(super) fn new(device: String, session: Arc<dyn Session>, facts: Arc<Facts>, abort: CancellationToken, redactor: Redactor) -> Self {
-        Self { device, session, facts, runtime: Handle::current(), abort, redactor, doing: None }
-    }
-
-    /// For an action.
-    pub(super) fn with_doing(self, doing: Doing) -> Self {
-        Self { doing: Some(doing), ..self }
-    }
 
     /// What was carried out so far.
     pub(super) fn take_ran(&mut self) -> Vec<Ran> {
@@ -79,6 +84,11 @@ impl LiveHost {
     }
 
     fn carry_out(&mut self, operation: &Operation) -> Result<Reply, HostError> {
+        if self.exposes(operation) {
+            let message = "a secret would stand among the arguments of a program, where everybody on the device can read it; send it with \
+                           device.run_input or device.run_env";
+            return Err(HostError::Transport { code: "RMM0723", category: Category::Configuration, message: message.into() });
+        }
         let shell = self.session.shell();
         let rendered = crate::script::render_told(operation, shell);
         let reply = |output: &Output| {
@@ -94,11 +104,6 @@ impl LiveHost {
             let output = self.runtime.block_on(self.session.run(command, &self.abort)).map_err(|error| told(&error))?;
             return reply(&output);
         };
-        if doing.exposes(operation) {
-            let message = "a secret would stand among the arguments of a program, where everybody on the device can read it; send it with \
-                           device.run_input or device.run_env";
-            return Err(HostError::Transport { code: "RMM0723", category: Category::Configuration, message: message.into() });
-        }
         let limit = doing.left().ok_or_else(|| told(&TransportError::Timeout { seconds: 0 }))?;
         let output = if let Some(receipts) = &mut doing.receipts {
             self.runtime.block_on(receipts.carry_out(&*self.session, rendered, limit, &self.abort)).map_err(|error| told(&error))?
