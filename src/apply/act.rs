@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -14,12 +15,12 @@ use super::engine_actions::{EngineAction, Errand, Leasing, engine_action};
 use super::host::{Doing, LiveHost};
 use super::once::Receipts;
 use super::permit::{Looked, look};
-use crate::access::Secrets as _;
+use super::revealed::{Revealed, revealed};
 use crate::catalog::ActionDef;
 use crate::diagnose::{Category, Diagnose as _};
 use crate::model::action::By;
-use crate::model::{ActionCall, Device, Facts};
-use crate::plan::{holds_secret, placeholders, resolved};
+use crate::model::{ActionCall, Device, Facts, Wiped};
+use crate::plan::{holds_secret, placeholders};
 use crate::script::{HostError, Program, ScriptError, SharedHost};
 use crate::store::{AuditEvent, Owner, StoreError};
 use crate::transport::{Session, TransportError};
@@ -74,7 +75,7 @@ fn redacted(parts: &Parts, value: Value) -> Value {
     match value {
         Value::String(text) => Value::String(parts.redactor.redact(&text).into_owned()),
         Value::Array(list) => list.into_iter().map(|v| redacted(parts, v)).collect(),
-        Value::Object(map) => map.into_iter().map(|(k, v)| (k, redacted(parts, v))).collect(),
+        Value::Object(map) => map.into_iter().map(|(k, v)| (parts.redactor.redact(&k).into_owned(), redacted(parts, v))).collect(),
         other => other,
     }
 }
@@ -84,9 +85,9 @@ struct Ready {
     device: Arc<Device>,
     def: Arc<ActionDef>,
     facts: Arc<Facts>,
-    parameters: Value,
+    parameters: Wiped,
     /// The values of the secrets among the parameters.
-    secrets: Vec<String>,
+    secrets: Vec<SecretString>,
     /// What was taken out of the parameters.
     left: Vec<Value>,
 }
@@ -177,30 +178,17 @@ fn ready(parts: &Parts, name: &str, call: &ActionCall, (allowed, done): (Allowed
 }
 
 /// Parameters with their secrets resolved, and the values of those.
-pub(super) fn parameters(parts: &Parts, def: &ActionDef, given: Value) -> Result<(Value, Vec<String>), String> {
+pub(super) fn parameters(parts: &Parts, def: &ActionDef, given: Value) -> Result<Revealed, String> {
     if !holds_secret(&given) {
-        return Ok((given, Vec::new()));
+        return Ok((Wiped::new(given), Vec::new()));
     }
-    let secrets = Mutex::new(Vec::new());
-    let lookup = |name: &str| {
-        let value = parts.secrets.resolve(name).ok().map(|s| secrecy::ExposeSecret::expose_secret(&s).to_owned())?;
-        // As with redacting: hardly any text is without every very short value.
-        if value.len() >= SHORTEST_SECRET {
-            secrets.lock().unwrap_or_else(PoisonError::into_inner).push(value.clone());
-        }
-        Some(value)
-    };
-    let value = match resolved(&given, &lookup) {
+    match revealed(&parts.secrets, &given) {
         // The words of the check could quote the secret.
-        Ok(value) if !def.check(&value).is_empty() => return Err("a secret holds a value that it does not take".into()),
-        Ok(value) => value,
-        Err(_) => return Err("a secret that it needs is not known".into()),
-    };
-    Ok((value, secrets.into_inner().unwrap_or_else(PoisonError::into_inner)))
+        Ok((value, _)) if !def.check(&value).is_empty() => Err("a secret holds a value that it does not take".into()),
+        Ok(known) => Ok(known),
+        Err(_) => Err("a secret that it needs is not known".into()),
+    }
 }
-
-/// The shortest secret that is looked for among arguments.
-const SHORTEST_SECRET: usize = 4;
 
 async fn carry_out(parts: &Parts, ask: &Ask<'_>, ready: Ready, cancel: &CancellationToken) -> Result<Acted, StoreError> {
     let target = super::survey::target(&parts.set, &ready.device);
@@ -240,10 +228,10 @@ async fn perform(parts: &Parts, ask: &Ask<'_>, ready: Ready, session: Arc<dyn Se
         deadline: limit.and_then(|limit| Instant::now().checked_add(limit)),
         each: parts.set.config.connections.command_timeout.duration(),
         receipts,
-        secrets,
         ran: Vec::new(),
     };
-    let host = LiveHost::new(device.name.clone(), session, facts, cancel.clone(), parts.redactor.clone()).with_doing(doing);
+    let host = LiveHost::new(device.name.clone(), session, facts, cancel.clone(), parts.redactor.clone());
+    let host = host.with_secrets(secrets).with_doing(doing);
     let live = Arc::new(Mutex::new(host));
     let host: SharedHost = live.clone();
     let (program, part) = (def.program.clone(), ask.part.clone());
@@ -252,7 +240,8 @@ async fn perform(parts: &Parts, ask: &Ask<'_>, ready: Ready, session: Arc<dyn Se
     let acted = match done {
         Some(Ok(value)) => {
             let value = with_left(value, left);
-            let shown = if value.is_null() { String::new() } else { format!(": {value}") };
+            // Redacted before it is written as JSON: a secret that holds a quote looks different afterwards.
+            let shown = if value.is_null() { String::new() } else { format!(": {}", redacted(parts, value.clone())) };
             let what = if ask.part == Part::Run { "was carried out" } else { "was undone" };
             Acted { value, ..Acted::new(End::Done, Category::Transient, format!("{} {what}{shown}", ask.call.action)) }
         }

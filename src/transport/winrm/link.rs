@@ -378,7 +378,7 @@ impl Link {
         while first || pieces.peek().is_some() {
             first = false;
             let piece = pieces.next().unwrap_or_default();
-            let envelope = self.writer.send(shell, command, piece, pieces.peek().is_none());
+            let envelope = zeroize::Zeroizing::new(self.writer.send(shell, command, piece, pieces.peek().is_none()));
             match self.call_once(&envelope).await {
                 Ok(_) => {}
                 Err(CallError::Fault(fault)) if fault.keeps_input() => return Ok(Some(fault)),

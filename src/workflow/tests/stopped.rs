@@ -116,7 +116,7 @@ fn results_are_written_as_they_came_and_all_of_them_before_an_error_ends_the_dri
             }
         }),
     };
-    let flight = || Flight { run: run.clone(), step: 0, part: JobPart::Run, site: String::new(), cancel: CancellationToken::new() };
+    let flight = || Flight { run: run.clone(), step: 0, part: JobPart::Run, site: String::new(), behind_share: false, cancel: CancellationToken::new() };
     let mut state = State {
         owner,
         led: BTreeMap::from([(run.clone(), led)]),
@@ -125,6 +125,7 @@ fn results_are_written_as_they_came_and_all_of_them_before_an_error_ends_the_dri
         beaten: tokio::time::Instant::now(),
         wake: None,
         begun: Vec::new(),
+        served: 0,
         moving: Arc::default(),
         read: false,
         over: false,
