@@ -12,6 +12,8 @@ mod http;
 mod kdc;
 mod keytab;
 mod link;
+#[cfg(test)]
+mod recorded;
 mod run;
 mod seal;
 mod sign_in;
