@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::audit;
 use super::jobs_read::{BEHIND, JOB, read};
+use super::leases::lease_in;
 use super::runs::state_name;
 use super::workflow_runs::{event, legal};
 use super::{Failure, Owner, Store, StoreError, column, moment};
@@ -117,7 +118,7 @@ impl Store {
     /// Moves jobs on, all in one transaction. A job that begins leases its device for `owner`; one that no longer runs, and whose
     /// device does not restart just now, gives it back.
     pub fn move_jobs(&self, changes: &[JobChange], owner: &Owner, actor: &Actor) -> Result<JobBatch, StoreError> {
-        let now = self.now();
+        let (now, hour) = (self.now(), self.hour());
         if changes.is_empty() {
             return Ok(JobBatch::default());
         }
@@ -133,8 +134,9 @@ impl Store {
                 }
                 let needs_device = !job.device.is_empty();
                 if needs_device && change.state == JobState::Running {
-                    if let Some(run) = lease(tx, &job, owner, now)? {
-                        batch.busy.push((job, run));
+                    let device = format!("device {}", job.device);
+                    if let Some(held) = lease_in(tx, hour, &device, &job.run, owner, LEASE)? {
+                        batch.busy.push((job, held.run));
                         continue;
                     }
                 } else if needs_device && change.waits_for != Some(WaitsFor::Restart) {
@@ -259,27 +261,6 @@ impl Store {
             Ok(tx.prepare_cached(&format!("UPDATE Jobs SET WakeAt = ?2 WHERE {which}"))?.execute([device, &now])?)
         })
     }
-}
-
-/// Leases the device of a job. The run that holds it, where another one does.
-fn lease(tx: &Transaction<'_>, job: &Job, owner: &Owner, now: DateTime<Utc>) -> Result<Option<String>, Failure> {
-    let name = format!("device {}", job.device);
-    let held: Option<(String, String, i64)> = tx
-        .prepare_cached("SELECT Owner, Run, ExpiresAt FROM Leases WHERE Name = ?1")?
-        .query_row([&name], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-        .optional()?;
-    if let Some((holder, run, until)) = held {
-        let mine = holder == owner.as_str() && run == job.run;
-        if !mine && until > moment::millis(now) && !Owner::named(holder).is_gone() {
-            return Ok(Some(run));
-        }
-    }
-    tx.prepare_cached(
-        "INSERT INTO Leases (Name, Owner, Run, AcquiredAt, ExpiresAt) VALUES (?1, ?2, ?3, ?4, ?5)
-         ON CONFLICT (Name) DO UPDATE SET Owner = ?2, Run = ?3, AcquiredAt = ?4, ExpiresAt = ?5",
-    )?
-    .execute(params![name, owner.as_str(), job.run, moment::millis(now), moment::millis(now + LEASE)])?;
-    Ok(None)
 }
 
 fn write(tx: &Transaction<'_>, mut job: Job, change: &JobChange, now: DateTime<Utc>, actor: &Actor) -> Result<Job, Failure> {

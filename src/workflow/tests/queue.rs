@@ -251,3 +251,40 @@ async fn runs_of_one_priority_share_the_places_and_a_higher_one_goes_first() {
     let place = order.iter().position(|run| *run == equal).unwrap();
     assert!(place <= 3, "a run on one device waits for the whole fleet: {order:?} ({fleet})");
 }
+
+/// A clock with both hands, and where they stand.
+struct Hands(DateTime<Utc>, u64);
+
+impl crate::time::Clock for Hands {
+    fn now(&self) -> DateTime<Utc> {
+        self.0
+    }
+
+    fn steady(&self) -> Option<std::time::Duration> {
+        Some(std::time::Duration::from_secs(self.1))
+    }
+}
+
+#[test]
+fn a_job_takes_its_device_by_the_clock_that_nobody_sets() {
+    let one = count("one", "All");
+    let house = House::new(1, &format!("W:\n  steps:\n    - {{name: One, {one}}}\n"));
+    let run = house.by_hand("W");
+    let mut led = super::super::led::Led::read(&house.store, &run).unwrap().unwrap();
+    led.advance(&house.parts(), &|_| {}, &mut super::super::led::Aside::default()).unwrap();
+    let id = house.store.jobs(&JobFilter { run: Some(run), ..JobFilter::default() }).unwrap().remove(0).id;
+    let at = |minutes: i64, steady: u64| {
+        let hands = Hands(noon() + TimeDelta::minutes(minutes), steady);
+        Store::open(&house.path(".rmm/rmm.db"), Arc::new(hands)).unwrap()
+    };
+    let (apply, daemon, other) = (Owner::this_process(), Owner::this_process(), Owner::this_process());
+    let ttl = TimeDelta::minutes(2);
+    at(0, 1000).lease_device("d1", "r-1", &apply, ttl).unwrap();
+    // The clock was set forward: whoever holds the device lives.
+    let begin = [JobChange::to(&id, JobState::Running)];
+    assert_eq!(at(60, 1060).move_jobs(&begin, &daemon, &kim()).unwrap().busy.len(), 1);
+    // It is over by both clocks. From then on the time of the job counts, and not the one of whoever held it before.
+    let later = at(3, 1180);
+    assert_eq!(later.move_jobs(&begin, &daemon, &kim()).unwrap().changed.len(), 1);
+    assert!(matches!(later.lease_device("d1", "r-2", &other, ttl), Err(crate::store::StoreError::Leased { .. })));
+}
