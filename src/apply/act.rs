@@ -277,7 +277,9 @@ fn failed(ask: &Ask<'_>, def: &ActionDef, lasting: bool, begun: bool, error: &Sc
             "RMM0720" => End::Interrupted,
             // Without receipts nobody can tell whether a command that was sent has run.
             "RMM0408" if begun && !lasting && !def.idempotent => End::Interrupted,
-            "RMM0401" | "RMM0408" => End::Unreachable,
+            // Behind a share it shows only here that a device is away. The command has certainly not begun; for those before it there
+            // are receipts, as where a connection that broke cannot be opened again.
+            "RMM0401" | "RMM0408" | "RMM0440" | "RMM0441" => End::Unreachable,
             _ => End::Failed,
         },
         _ => End::Failed,
