@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use serde_json::{Value, json};
 
 use super::audit;
-use super::jobs_read::{BEHIND, JOB, read};
+use super::jobs_read::{BEHIND, JOB, UNBEGUN, read};
 use super::leases::lease_in;
 use super::runs::state_name;
 use super::workflow_runs::{event, legal};
@@ -192,9 +192,9 @@ impl Store {
         })
     }
 
-    /// Gives up jobs of a run whose device did not return in time, those that stand behind one, and those of the steps in `timed`,
-    /// which a person has asked for at a moment, that have not begun in time. Everything else only waits for its turn: it is not
-    /// late because others take long. Returns how many.
+    /// Gives up jobs of a run whose device did not return in time, those that stand behind one, those that were held for too long,
+    /// and those of the steps in `timed`, which a person has asked for at a moment, that have not begun in time. Everything else only
+    /// waits for its turn: it is not late because others take long. Returns how many.
     pub fn expire_jobs(&self, run: &str, timed: &[u32], actor: &Actor) -> Result<usize, StoreError> {
         let over = self.read(|c| {
             let over = "SELECT EXISTS (SELECT 1 FROM Jobs WHERE Run = ?1 AND State IN ('pending', 'waiting') AND ExpiresAt <= ?2)";
@@ -205,10 +205,14 @@ impl Store {
         }
         let away = format!("ExpiresAt <= ?5 AND ?3 IS NULL AND (WaitsFor = 'device' OR {BEHIND})");
         let away = self.end_waiting(run, JobState::Expired, &away, None, "the device did not return in time", actor)?;
-        let missed = "ExpiresAt <= ?5 AND Step = ?3 AND State = 'pending' AND WakeAt IS NOT NULL";
-        timed.iter().try_fold(away, |sum, step| {
+        // As where it is still held when it is looked at.
+        let held = "ExpiresAt <= ?5 AND ?3 IS NULL AND WaitsFor = 'window'";
+        let why = "it was held, and its time was over before it was carried out";
+        let held = self.end_waiting(run, JobState::Skipped, held, None, why, actor)?;
+        let missed = format!("ExpiresAt <= ?5 AND Step = ?3 AND {UNBEGUN}");
+        timed.iter().try_fold(away + held, |sum, step| {
             let why = "its time was over before anybody carried it out";
-            Ok(sum + self.end_waiting(run, JobState::Expired, missed, Some(*step), why, actor)?)
+            Ok(sum + self.end_waiting(run, JobState::Expired, &missed, Some(*step), why, actor)?)
         })
     }
 
