@@ -78,6 +78,38 @@ async fn what_nobody_carried_out_in_its_time_is_given_up_and_what_is_cancelled_n
 }
 
 #[tokio::test]
+async fn what_was_taken_back_and_is_resumed_keeps_its_moment_and_its_stagger() {
+    let house = House::new(2, "");
+    let all = ActionCall { on: vec![Selector::Name("*".into())], ..note("one") };
+    let run = ask(&house, all, &Options { stagger: Some("2h".parse().unwrap()), ..at_ten() });
+    house.drive(Which::One(run.clone()), begins).await;
+    let jobs = || house.store.jobs(&JobFilter { run: Some(run.clone()), ..JobFilter::default() }).unwrap();
+    let moments = || jobs().iter().map(|job| (job.state, job.wake_at, job.expires_at)).collect::<Vec<_>>();
+    let cancelled = || async {
+        house.store.ask_to_cancel(&run, "by mistake", &kim()).unwrap();
+        ended(&house.to_the_end(&run).await, WorkflowState::Cancelled, "by mistake");
+    };
+    let hour = |n: i64| noon() + TimeDelta::hours(n);
+    cancelled().await;
+    house.later(TimeDelta::hours(1));
+    assert_eq!(house.store.resume_workflow(&run, &kim()).unwrap(), 2);
+    let planned = [(JobState::Pending, Some(hour(10)), hour(14)), (JobState::Pending, Some(hour(11)), hour(15))];
+    assert_eq!(moments(), planned);
+    house.drive(Which::Due, |_| false).await;
+    assert_eq!(moments(), planned, "the step that begins again changes nothing of it");
+    // Its moment is over: it begins now, one by one all the same.
+    cancelled().await;
+    house.later(TimeDelta::hours(19));
+    house.store.resume_workflow(&run, &kim()).unwrap();
+    assert_eq!(moments(), [(JobState::Pending, Some(hour(20)), hour(24)), (JobState::Pending, Some(hour(21)), hour(25))]);
+    house.drive(Which::Due, |_| false).await;
+    assert_eq!((house.log("d1"), house.log("d2")), (vec!["one".to_owned()], Vec::new()));
+    house.later(TimeDelta::hours(1));
+    ended(&house.to_the_end(&run).await, WorkflowState::Succeeded, "");
+    assert_eq!(house.log("d2"), ["one"]);
+}
+
+#[tokio::test]
 async fn what_another_run_held_up_until_its_time_was_over_is_given_up() {
     let house = House::new(1, "");
     let run = ask(&house, note("late"), &at_ten());
