@@ -245,7 +245,7 @@ async fn perform(parts: &Parts, ask: &Ask<'_>, ready: Ready, session: Arc<dyn Se
             let what = if ask.part == Part::Run { "was carried out" } else { "was undone" };
             Acted { value, ..Acted::new(End::Done, Category::Transient, format!("{} {what}{shown}", ask.call.action)) }
         }
-        Some(Err(error)) => failed(ask, &def, lasting, !ran.is_empty(), &error),
+        Some(Err(error)) => failed(ask, &def, lasting, ran.len(), &error),
         None => Acted::new(End::Failed, Category::Configuration, format!("{} ended early", ask.call.action)),
     };
     Acted { ran, ..acted }
@@ -268,16 +268,20 @@ fn with_left(mut value: Value, left: Vec<Value>) -> Value {
     value
 }
 
-/// How it ended where the script did not come to its end.
-fn failed(ask: &Ask<'_>, def: &ActionDef, lasting: bool, begun: bool, error: &ScriptError) -> Acted {
+/// How it ended where the script did not come to its end. `ran` commands were asked for, the last one without success.
+fn failed(ask: &Ask<'_>, def: &ActionDef, lasting: bool, ran: usize, error: &ScriptError) -> Acted {
+    // Without receipts nobody can go on where it was.
+    let lost = !lasting && !def.idempotent;
     let end = match error {
         ScriptError::Host(HostError::Transport { code, .. }) => match *code {
             "RMM0405" => End::TimedOut,
             "RMM0409" => End::Cancelled,
             "RMM0720" => End::Interrupted,
-            // Without receipts nobody can tell whether a command that was sent has run.
-            "RMM0408" if begun && !lasting && !def.idempotent => End::Interrupted,
-            "RMM0401" | "RMM0408" => End::Unreachable,
+            // Nobody can tell whether a command that was sent has run.
+            "RMM0408" if ran > 0 && lost => End::Interrupted,
+            // Behind a share it shows only here that a device is away. This command has certainly not begun, but those before it have.
+            "RMM0401" | "RMM0440" | "RMM0441" if ran > 1 && lost => End::Interrupted,
+            "RMM0401" | "RMM0408" | "RMM0440" | "RMM0441" => End::Unreachable,
             _ => End::Failed,
         },
         _ => End::Failed,

@@ -50,6 +50,7 @@ mod updates;
 mod upkeep;
 mod values;
 mod verdicts;
+mod workflow_resume;
 mod workflow_runs;
 mod workflow_steps;
 

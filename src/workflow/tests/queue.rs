@@ -6,6 +6,7 @@ use super::*;
 use crate::model::device::TransportKind;
 use crate::model::job::WaitsFor;
 use crate::store::{Among, JobChange, Owner};
+use crate::transport::SessionOptions;
 
 fn cause(kind: &str, key: Option<&str>, device: Option<&str>) -> Cause {
     Cause { kind: kind.into(), key: key.map(str::to_owned), device: device.map(Into::into), ..Cause::default() }
@@ -161,23 +162,40 @@ impl crate::access::Secrets for OneKey {
     }
 }
 
-#[tokio::test]
-async fn devices_behind_a_share_that_are_off_hold_up_nobody_who_is_reached_directly() {
-    let one = count("one", "All");
-    let mut house = House::new(6, &format!("W:\n  steps:\n    - {{name: One, {one}}}\n"));
+/// Moves devices behind a share into which nobody looks.
+fn behind_a_share(house: &mut House, names: &[&str], options: SessionOptions) -> Parts {
     let share = house.path("share");
     std::fs::create_dir_all(share.join("devices")).unwrap();
     let set = Arc::get_mut(&mut house.set).unwrap();
-    set.config.connections.max_concurrent = 1;
-    // Nobody looks into the share. These come first in the queue, and there is one place.
-    for name in ["d1", "d2", "d3", "d4"] {
-        let device = Arc::make_mut(set.devices.get_mut(name).unwrap());
+    for name in names {
+        let device = Arc::make_mut(set.devices.get_mut(*name).unwrap());
         device.connection.transport = Some(TransportKind::Share);
         device.connection.share = Some(share.display().to_string());
     }
     let key = OneKey(crate::transport::share::SigningKey::generate().unwrap());
-    let sessions = crate::transport::Sessions::new(crate::transport::SessionOptions::default(), Arc::new(key));
-    let parts = Parts { sessions: Arc::new(sessions), ..house.parts() };
+    Parts { sessions: Arc::new(crate::transport::Sessions::new(options, Arc::new(key))), ..house.parts() }
+}
+
+#[tokio::test]
+async fn a_device_behind_a_share_that_is_off_keeps_its_turn() {
+    let one = count("one", "All");
+    let mut house = House::new(2, &format!("W:\n  steps:\n    - {{name: One, {one}}}\n"));
+    let options = SessionOptions { share_timeout: std::time::Duration::from_millis(20), ..SessionOptions::default() };
+    let parts = behind_a_share(&mut house, &["d1"], options);
+    let run = house.by_hand("W");
+    House::drive_with(parts, Which::One(run.clone()), |_| false).await;
+    let job = house.store.jobs(&JobFilter { run: Some(run), ..JobFilter::default() }).unwrap().remove(0);
+    assert_eq!((&*job.device, job.state, job.waits_for), ("d1", JobState::Waiting, Some(WaitsFor::Device)), "{:?}", job.reason);
+    assert_eq!(house.log("d2"), ["one"]);
+}
+
+#[tokio::test]
+async fn devices_behind_a_share_that_are_off_hold_up_nobody_who_is_reached_directly() {
+    let one = count("one", "All");
+    let mut house = House::new(6, &format!("W:\n  steps:\n    - {{name: One, {one}}}\n"));
+    // These come first in the queue, and there is one place.
+    Arc::get_mut(&mut house.set).unwrap().config.connections.max_concurrent = 1;
+    let parts = behind_a_share(&mut house, &["d1", "d2", "d3", "d4"], SessionOptions::default());
     let run = house.by_hand("W");
     let (sender, mut receiver) = mpsc::unbounded_channel();
     let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
@@ -250,4 +268,41 @@ async fn runs_of_one_priority_share_the_places_and_a_higher_one_goes_first() {
     assert_eq!(order[0], urgent, "{order:?}");
     let place = order.iter().position(|run| *run == equal).unwrap();
     assert!(place <= 3, "a run on one device waits for the whole fleet: {order:?} ({fleet})");
+}
+
+/// A clock with both hands, and where they stand.
+struct Hands(DateTime<Utc>, u64);
+
+impl crate::time::Clock for Hands {
+    fn now(&self) -> DateTime<Utc> {
+        self.0
+    }
+
+    fn steady(&self) -> Option<std::time::Duration> {
+        Some(std::time::Duration::from_secs(self.1))
+    }
+}
+
+#[test]
+fn a_job_takes_its_device_by_the_clock_that_nobody_sets() {
+    let one = count("one", "All");
+    let house = House::new(1, &format!("W:\n  steps:\n    - {{name: One, {one}}}\n"));
+    let run = house.by_hand("W");
+    let mut led = super::super::led::Led::read(&house.store, &run).unwrap().unwrap();
+    led.advance(&house.parts(), &|_| {}, &mut super::super::led::Aside::default()).unwrap();
+    let id = house.store.jobs(&JobFilter { run: Some(run), ..JobFilter::default() }).unwrap().remove(0).id;
+    let at = |minutes: i64, steady: u64| {
+        let hands = Hands(noon() + TimeDelta::minutes(minutes), steady);
+        Store::open(&house.path(".rmm/rmm.db"), Arc::new(hands)).unwrap()
+    };
+    let (apply, daemon, other) = (Owner::this_process(), Owner::this_process(), Owner::this_process());
+    let ttl = TimeDelta::minutes(2);
+    at(0, 1000).lease_device("d1", "r-1", &apply, ttl).unwrap();
+    // The clock was set forward: whoever holds the device lives.
+    let begin = [JobChange::to(&id, JobState::Running)];
+    assert_eq!(at(60, 1060).move_jobs(&begin, &daemon, &kim()).unwrap().busy.len(), 1);
+    // It is over by both clocks. From then on the time of the job counts, and not the one of whoever held it before.
+    let later = at(3, 1180);
+    assert_eq!(later.move_jobs(&begin, &daemon, &kim()).unwrap().changed.len(), 1);
+    assert!(matches!(later.lease_device("d1", "r-2", &other, ttl), Err(crate::store::StoreError::Leased { .. })));
 }
