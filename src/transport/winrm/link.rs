@@ -205,6 +205,11 @@ impl Link {
         self.http.is_torn()
     }
 
+    /// Where it leads to, as it is shown.
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
     /// As `broken`. Whoever answers so cannot be followed any further: the connection is not used again.
     fn senseless(&mut self, reason: impl Into<String>) -> CallError {
         self.http.tear();
