@@ -236,6 +236,34 @@ fn an_action_is_asked_for_ahead_of_its_time_listed_and_taken_back() {
 }
 
 #[test]
+fn ctrl_c_before_an_action_stands_in_the_queue_takes_it_back() {
+    let house = House::new(2);
+    house.fleet.rmm(&["workflow", "queue"]);
+    // Another process takes it up first and does not come to it.
+    house.fleet.sql(
+        "CREATE TRIGGER elsewhere AFTER INSERT ON WorkflowRuns BEGIN
+             INSERT INTO Leases (Name, Owner, Run, AcquiredAt, ExpiresAt) VALUES ('run ' || NEW.Id, 'elsewhere', NEW.Id, 0, 9000000000000);
+         END",
+    );
+    let args = ["run", "Note", "--on", "*", "-p", "text=later", "-p", DIR, "--in", "2h", "--yes"];
+    let child = house.fleet.command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let listens = || {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let caught = text.lines().find_map(|line| line.strip_prefix("SigCgt:")).and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        caught.is_some_and(|mask| mask & 0b10 != 0)
+    };
+    until("Ctrl-C is listened for", listens);
+    rustix::process::kill_process(rustix::process::Pid::from_raw(child.id().cast_signed()).unwrap(), rustix::process::Signal::INT).unwrap();
+    Said::of(&child.wait_with_output().unwrap()).ends(130).says("is asked to end: whoever has taken it up ends it");
+    assert_eq!(house.fleet.sql("SELECT Cancel FROM WorkflowRuns"), ["stopped by hand"]);
+    house.fleet.sql("DELETE FROM Leases");
+    house.fleet.rmm(&["reconcile", "--once"]);
+    assert_eq!(house.fleet.sql("SELECT State FROM WorkflowRuns"), ["cancelled"]);
+    assert_eq!(house.fleet.sql("SELECT count(*) FROM Jobs WHERE State <> 'cancelled'"), ["0"]);
+}
+
+#[test]
 fn roles_permit_or_refuse_and_a_refusal_is_in_the_audit() {
     let house = House::new(1);
     let as_role = |role: &str| {
