@@ -355,6 +355,7 @@ fn upgrade(global: &Global) -> Result<Exit, Failure> {
 /// Checks what can be checked, and mends what can be mended without losing anything.
 fn repair(global: &Global) -> Result<Exit, Failure> {
     let context = Context::open(global)?;
+    super::restore::permitted(&context, context.db(), "repair the database")?;
     let store = match context.store() {
         Ok(store) => store,
         Err(failure) if failure.problems.iter().any(|p| p.code == damaged_code()) => put_aside(&context)?,

@@ -288,11 +288,18 @@ fn roles_permit_or_refuse_and_a_refusal_is_in_the_audit() {
     house.fleet.rmm(&["updates", "approve", "x"]).ends(6).says("RMM0730");
     house.fleet.rmm(&["reconcile", "--once"]).ends(6).says("to reconcile takes an Operator");
     house.fleet.rmm(&["notify", "retry", "--all-dead"]).ends(6).says("RMM0730");
+    house.fleet.rmm(&["notify", "test", "pager"]).ends(6).says("to send a test takes an Operator");
     house.fleet.rmm(&["workflow", "status", "last"]).ends(0);
     assert_eq!(house.fleet.sshd.sign_ins(), 0);
     as_role("Operator");
     house.fleet.rmm(&["workflow", "run", "Careful", "--yes"]).ends(6).says("to run Careful takes an Admin");
     house.fleet.rmm(&["restore", "copy.db", "--yes"]).ends(6).says("to restore the database takes an Admin");
+    house.fleet.rmm(&["init", "--repair"]).ends(6).says("to repair the database takes an Admin");
+    // Neither is a repository that cannot be read a way around it.
+    let refusal = "to remove the database and the audit record takes an Admin";
+    house.fleet.rmm(&["uninstall", "--yes"]).ends(6).says(refusal);
+    house.fleet.rmm(&["uninstall", "--yes", "--env", "elsewhere"]).ends(6).says(refusal);
+    assert!(house.fleet.db().exists());
     // Until somebody drives it, it does not wait for approval.
     until("it waits for approval", || {
         house.fleet.rmm(&["reconcile", "--once"]);
