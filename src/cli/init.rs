@@ -405,6 +405,12 @@ fn put_aside(context: &Context) -> Result<Store, Failure> {
             super::say(format!("{} {} is damaged and was put aside as {}", paint(Tone::Bad, "x"), from.display(), to.display()));
         }
     }
+    // What channels had taken is of messages that the new one does not know.
+    let taken = PathBuf::from(format!("{}-taken", db.display()));
+    if taken.exists() {
+        let to = PathBuf::from(format!("{}.damaged-{stamp}-taken", db.display()));
+        std::fs::rename(&taken, &to).map_err(|e| failed(&taken, &e))?;
+    }
     let store = context.store()?;
     super::say(format!(
         "{} a new database; facts come back with the next collection, runs and audit record begin anew",
