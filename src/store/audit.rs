@@ -150,9 +150,8 @@ impl Store {
                 }
             };
             let mut statement = connection.prepare_cached(&listing(filter.after.is_some(), filter.target.is_some()))?;
-            let rows = statement.query_map(
-                params![after, from, until, filter.user, filter.action, filter.target, limit as i64],
-                |row| {
+            let rows =
+                statement.query_map(params![after, from, until, filter.user, filter.action, filter.target, limit as i64], |row| {
                     let details: Option<String> = row.get(5)?;
                     Ok(AuditRow {
                         id: row.get(0)?,
@@ -167,8 +166,7 @@ impl Store {
                         },
                         hash: row.get(8)?,
                     })
-                },
-            )?;
+                })?;
             let mut rows = rows.collect::<Result<Vec<_>, rusqlite::Error>>()?;
             if filter.after.is_none() {
                 rows.reverse();
