@@ -269,18 +269,7 @@ fn carry_out(global: &Global, parts: &Parts, call: ActionCall, options: &Options
         driven?;
         if signals.abort.is_cancelled() {
             // What was under way is written down as what it is, and nobody goes on with it.
-            let parts_of = parts.clone();
-            let last = Driver {
-                parts: Box::new(move || parts_of.clone()),
-                which: Which::One(run.id.clone()),
-                stop: CancellationToken::new(),
-                abort: CancellationToken::new(),
-                on: Box::new(|_| {}),
-            };
-            match Arc::new(last).run().await {
-                Ok(_) | Err(StoreError::Leased { .. }) => {}
-                Err(error) => return Err(error),
-            }
+            wind_up(parts, &run.id).await?;
         }
         Ok(signals.stop.is_cancelled())
     });
@@ -291,8 +280,24 @@ fn carry_out(global: &Global, parts: &Parts, call: ActionCall, options: &Options
     conclude(global, &parts.store, Ended { run: &run.id, jobs: &jobs, interrupted })
 }
 
+/// Drives a run that is cancelled to its end, unless somebody else does.
+pub(super) async fn wind_up(parts: &Parts, run: &str) -> Result<(), StoreError> {
+    let parts_of = parts.clone();
+    let last = Driver {
+        parts: Box::new(move || parts_of.clone()),
+        which: Which::One(run.to_owned()),
+        stop: CancellationToken::new(),
+        abort: CancellationToken::new(),
+        on: Box::new(|_| {}),
+    };
+    match Arc::new(last).run().await {
+        Ok(_) | Err(StoreError::Leased { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// Sees to it that the database has a run as cancelled. One that has ended needs nothing.
-async fn call_off(parts: &Parts, run: &str) -> Result<(), StoreError> {
+pub(super) async fn call_off(parts: &Parts, run: &str) -> Result<(), StoreError> {
     let ask = || match parts.store.workflow_run(run)? {
         Some(row) if row.cancel.is_none() => parts.store.ask_to_cancel(run, "stopped by hand", &parts.actor),
         _ => Ok(()),

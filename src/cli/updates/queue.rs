@@ -57,7 +57,10 @@ pub(super) fn queue(
         step.on_failure = OnFailure::Continue;
     }
     start(store, &run, Concurrency::Parallel)?;
-    run_later::enqueue(&parts, &run.id)?;
+    if run_later::hand_over(&parts, &run.id)? {
+        crate::cli::say(run_later::taken_back(store, &run.id)?);
+        return Ok(None);
+    }
     for one in outcomes.iter_mut().filter(|one| one.acted.end == End::Unreachable) {
         one.acted.message += &format!("; it has its turn when the device returns ({})", run.id);
     }

@@ -205,6 +205,11 @@ impl Link {
         self.http.is_torn()
     }
 
+    /// Where it leads to, as it is shown.
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
     /// As `broken`. Whoever answers so cannot be followed any further: the connection is not used again.
     fn senseless(&mut self, reason: impl Into<String>) -> CallError {
         self.http.tear();
@@ -390,10 +395,10 @@ impl Link {
         Ok(None)
     }
 
-    /// What was printed since; nothing where nothing was.
+    /// What was printed since; nothing where nothing was. A piece is given once: asked for again, the next one would come in its place.
     pub(super) async fn receive(&mut self, shell: &str, command: &str) -> Result<Received, TransportError> {
         let envelope = self.writer.receive(shell, command);
-        match self.call(&envelope).await {
+        match self.call_once(&envelope).await {
             Ok(root) => answer::received(&root).map_err(|reason| {
                 let error = self.senseless(format!("its answer cannot be read: {reason}"));
                 self.told(error)
