@@ -271,7 +271,7 @@ fn carry_out(global: &Global, parts: &Parts, call: ActionCall, options: &Options
             // What was under way is written down as what it is, and nobody goes on with it.
             wind_up(parts, &run.id).await?;
         }
-        Ok(signals.stop.is_cancelled())
+        Ok::<bool, StoreError>(signals.stop.is_cancelled())
     });
     progress.finish();
     let interrupted = finished?;
