@@ -95,7 +95,7 @@ async fn main() -> Result<(), Failure> {
                 tokio::spawn(async move {
                     let cancel = CancellationToken::new();
                     let target = Target { name: n.to_string(), address: format!("127.0.1.{n}"), platform: None, connection };
-                    let command = Command { line, input, ..Command::default() };
+                    let command = Command { line, input: input.into(), ..Command::default() };
                     let output = sessions.open(&target, &cancel).await?.run(command, &cancel).await?;
                     Ok::<_, Failure>(output.stdout.len())
                 })

@@ -116,7 +116,8 @@ fn answer(words: &[String]) -> Result<SecretString, String> {
     let (done, answered) = mpsc::channel();
     if let Some(stdout) = child.stdout.take() {
         std::thread::spawn(move || {
-            let mut bytes = Zeroizing::new(Vec::new());
+            // As large as it may become: a buffer that grows leaves its first bytes behind.
+            let mut bytes = Zeroizing::new(Vec::with_capacity(MOST_BYTES as usize + 1));
             let read = stdout.take(MOST_BYTES + 1).read_to_end(&mut bytes).map(|_| bytes);
             let _ = done.send(read);
         });

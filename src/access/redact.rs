@@ -6,13 +6,16 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::model::wiped::json_text;
+
 /// The shortest value that is looked for: replacing every `a` of a text would hide nothing and spoil everything.
 const SHORTEST: usize = 4;
 
 /// Knows the values of the secrets that were used, and replaces them by `(secret NAME)`. Cheap to clone; clones share.
 #[derive(Clone, Default)]
 pub struct Redactor {
-    known: Arc<RwLock<BTreeMap<String, SecretString>>>,
+    /// How each of them may stand in a text.
+    known: Arc<RwLock<BTreeMap<String, Vec<SecretString>>>>,
 }
 
 impl Redactor {
@@ -23,20 +26,14 @@ impl Redactor {
 
     /// Remembers the value of a secret. An earlier value of the same name is forgotten.
     pub fn learn(&self, name: &str, value: &SecretString) {
-        self.known.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), value.clone());
+        self.known.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), forms(value.expose_secret()));
     }
 
-    /// The text without the values that are known. A value of several lines is found line by line too.
+    /// The text without the values that are known. A value of several lines is found line by line too, and each as JSON writes it.
     pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let mut values: Vec<(&str, &str)> = known
-            .iter()
-            .flat_map(|(name, value)| {
-                let value = value.expose_secret();
-                std::iter::once(value).chain(value.lines().filter(move |l| l.len() < value.len())).map(move |v| (v, name.as_str()))
-            })
-            .filter(|(value, _)| value.len() >= SHORTEST)
-            .collect();
+        let mut values: Vec<(&str, &str)> =
+            known.iter().flat_map(|(name, forms)| forms.iter().map(move |form| (form.expose_secret(), name.as_str()))).collect();
         // The longest first: a secret may contain another one.
         values.sort_by(|a, b| b.0.len().cmp(&a.0.len()).then(a.cmp(b)));
         let mut out = Cow::Borrowed(text);
@@ -47,6 +44,20 @@ impl Redactor {
         }
         out
     }
+}
+
+/// How a value may stand in a text: as it is, line by line, and each of these as JSON writes it.
+fn forms(value: &str) -> Vec<SecretString> {
+    let mut forms: Vec<SecretString> = Vec::new();
+    let lines = value.lines().filter(|line| line.len() < value.len());
+    for part in std::iter::once(value).chain(lines).filter(|part| part.len() >= SHORTEST) {
+        forms.push(part.into());
+        let written = json_text(&part);
+        let written = std::str::from_utf8(&written).unwrap_or_default();
+        let inner = written.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        forms.extend(inner.filter(|inner| *inner != part).map(SecretString::from));
+    }
+    forms
 }
 
 impl std::fmt::Debug for Redactor {
@@ -66,6 +77,14 @@ mod tests {
         redactor.learn("long", &"hunter2-and-more".into());
         assert_eq!(redactor.redact("a hunter2 b hunter2-and-more"), "a (secret db) b (secret long)");
         assert!(matches!(redactor.redact("nothing here"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn a_value_is_found_as_json_writes_it_too() {
+        let redactor = Redactor::new();
+        redactor.learn("db", &"a\"b\\c".into());
+        assert_eq!(redactor.redact(r#"{"x":"a\"b\\c"} a"b\c"#), r#"{"x":"(secret db)"} (secret db)"#);
+        assert!(!format!("{redactor:?}").contains("b\\c"));
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Who may do what: the role of an account, as `security.roles` says. Asked by the faces before anything is done; what the daemon does
-//! by itself stands in reviewed files and is asked of nobody.
+//! Who may do what: the role of an account, as `security.roles` says. Asked by the faces before anything is done, also before the daemon
+//! starts; what the daemon then does by itself stands in reviewed files and is asked of nobody.
 
 use std::collections::BTreeMap;
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use secrecy::SecretString;
+use secrecy::zeroize::Zeroizing;
 
 use super::Redactor;
 use super::commands::Commands;
@@ -291,7 +292,8 @@ impl SecretStore {
         if mode & 0o177 != 0 {
             return Err(SecretError::Mode { name: name.into(), file, mode });
         }
-        let mut text = String::new();
+        // As large as it may become: a buffer that grows leaves its first bytes behind.
+        let mut text = Zeroizing::new(String::with_capacity(MAX_BYTES as usize + 1));
         open.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(|e| unreadable(e.to_string()))?;
         if text.len() as u64 > MAX_BYTES {
             return Err(unreadable("it is too large".into()));

@@ -279,7 +279,8 @@ fn decrypt(path: &Path, bytes: &[u8], identities: &Identities) -> Result<SecretS
         }
         other => damaged(other.to_string()),
     })?;
-    let mut value = Zeroizing::new(Vec::new());
+    // As large as it may become: a buffer that grows leaves its first bytes behind.
+    let mut value = Zeroizing::new(Vec::with_capacity(MOST_BYTES as usize + 1));
     reader.take(MOST_BYTES + 1).read_to_end(&mut value).map_err(|error| damaged(error.to_string()))?;
     if value.len() as u64 > MOST_BYTES {
         return Err(damaged(format!("its value has more than {MOST_BYTES} bytes")));

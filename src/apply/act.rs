@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -14,12 +15,12 @@ use super::engine_actions::{EngineAction, Errand, Leasing, engine_action};
 use super::host::{Doing, LiveHost};
 use super::once::Receipts;
 use super::permit::{Looked, look};
-use crate::access::Secrets as _;
+use super::revealed::{Revealed, revealed};
 use crate::catalog::ActionDef;
 use crate::diagnose::{Category, Diagnose as _};
 use crate::model::action::By;
-use crate::model::{ActionCall, Device, Facts};
-use crate::plan::{holds_secret, placeholders, resolved};
+use crate::model::{ActionCall, Device, Facts, Wiped};
+use crate::plan::{holds_secret, placeholders};
 use crate::script::{HostError, Program, ScriptError, SharedHost};
 use crate::store::{AuditEvent, Owner, StoreError};
 use crate::transport::{Session, TransportError};
@@ -74,7 +75,7 @@ fn redacted(parts: &Parts, value: Value) -> Value {
     match value {
         Value::String(text) => Value::String(parts.redactor.redact(&text).into_owned()),
         Value::Array(list) => list.into_iter().map(|v| redacted(parts, v)).collect(),
-        Value::Object(map) => map.into_iter().map(|(k, v)| (k, redacted(parts, v))).collect(),
+        Value::Object(map) => map.into_iter().map(|(k, v)| (parts.redactor.redact(&k).into_owned(), redacted(parts, v))).collect(),
         other => other,
     }
 }
@@ -84,9 +85,11 @@ struct Ready {
     device: Arc<Device>,
     def: Arc<ActionDef>,
     facts: Arc<Facts>,
-    parameters: Value,
+    parameters: Wiped,
     /// The values of the secrets among the parameters.
-    secrets: Vec<String>,
+    secrets: Vec<SecretString>,
+    /// What was taken out of the parameters.
+    left: Vec<Value>,
 }
 
 async fn attempt(parts: &Parts, ask: &Ask<'_>, cancel: &CancellationToken) -> Result<Acted, StoreError> {
@@ -158,7 +161,7 @@ async fn by_engine(
 fn ready(parts: &Parts, name: &str, call: &ActionCall, (allowed, done): (Allowed, bool)) -> Result<Result<Ready, Box<Acted>>, StoreError> {
     let action = &*call.action;
     let refused = |why: &str| Ok(Err(Box::new(Acted::refused(action, why))));
-    let Looked { device, def, facts, given, held } = match look(parts, None, name, call, allowed, done)? {
+    let Looked { device, def, facts, given, held, left } = match look(parts, None, name, call, allowed, done)? {
         Ok(looked) => looked,
         Err(why) => return refused(&why),
     };
@@ -171,34 +174,21 @@ fn ready(parts: &Parts, name: &str, call: &ActionCall, (allowed, done): (Allowed
         Ok(known) => known,
         Err(why) => return refused(&why),
     };
-    Ok(Ok(Ready { device, def, facts, parameters, secrets }))
+    Ok(Ok(Ready { device, def, facts, parameters, secrets, left }))
 }
 
 /// Parameters with their secrets resolved, and the values of those.
-pub(super) fn parameters(parts: &Parts, def: &ActionDef, given: Value) -> Result<(Value, Vec<String>), String> {
+pub(super) fn parameters(parts: &Parts, def: &ActionDef, given: Value) -> Result<Revealed, String> {
     if !holds_secret(&given) {
-        return Ok((given, Vec::new()));
+        return Ok((Wiped::new(given), Vec::new()));
     }
-    let secrets = Mutex::new(Vec::new());
-    let lookup = |name: &str| {
-        let value = parts.secrets.resolve(name).ok().map(|s| secrecy::ExposeSecret::expose_secret(&s).to_owned())?;
-        // As with redacting: hardly any text is without every very short value.
-        if value.len() >= SHORTEST_SECRET {
-            secrets.lock().unwrap_or_else(PoisonError::into_inner).push(value.clone());
-        }
-        Some(value)
-    };
-    let value = match resolved(&given, &lookup) {
+    match revealed(&parts.secrets, &given) {
         // The words of the check could quote the secret.
-        Ok(value) if !def.check(&value).is_empty() => return Err("a secret holds a value that it does not take".into()),
-        Ok(value) => value,
-        Err(_) => return Err("a secret that it needs is not known".into()),
-    };
-    Ok((value, secrets.into_inner().unwrap_or_else(PoisonError::into_inner)))
+        Ok((value, _)) if !def.check(&value).is_empty() => Err("a secret holds a value that it does not take".into()),
+        Ok(known) => Ok(known),
+        Err(_) => Err("a secret that it needs is not known".into()),
+    }
 }
-
-/// The shortest secret that is looked for among arguments.
-const SHORTEST_SECRET: usize = 4;
 
 async fn carry_out(parts: &Parts, ask: &Ask<'_>, ready: Ready, cancel: &CancellationToken) -> Result<Acted, StoreError> {
     let target = super::survey::target(&parts.set, &ready.device);
@@ -225,7 +215,7 @@ fn unopened(ask: &Ask<'_>, error: &TransportError) -> Acted {
 }
 
 async fn perform(parts: &Parts, ask: &Ask<'_>, ready: Ready, session: Arc<dyn Session>, cancel: &CancellationToken) -> Acted {
-    let Ready { device, def, facts, parameters, secrets } = ready;
+    let Ready { device, def, facts, parameters, secrets, left } = ready;
     let limit = ask.timeout.or(def.timeout.map(crate::time::Span::duration));
     let receipts = ask.once.filter(|_| !def.idempotent).map(|key| {
         Receipts::new(&match ask.part {
@@ -238,10 +228,10 @@ async fn perform(parts: &Parts, ask: &Ask<'_>, ready: Ready, session: Arc<dyn Se
         deadline: limit.and_then(|limit| Instant::now().checked_add(limit)),
         each: parts.set.config.connections.command_timeout.duration(),
         receipts,
-        secrets,
         ran: Vec::new(),
     };
-    let host = LiveHost::new(device.name.clone(), session, facts, cancel.clone(), parts.redactor.clone()).with_doing(doing);
+    let host = LiveHost::new(device.name.clone(), session, facts, cancel.clone(), parts.redactor.clone());
+    let host = host.with_secrets(secrets).with_doing(doing);
     let live = Arc::new(Mutex::new(host));
     let host: SharedHost = live.clone();
     let (program, part) = (def.program.clone(), ask.part.clone());
@@ -249,26 +239,49 @@ async fn perform(parts: &Parts, ask: &Ask<'_>, ready: Ready, session: Arc<dyn Se
     let ran = live.lock().unwrap_or_else(PoisonError::into_inner).take_ran();
     let acted = match done {
         Some(Ok(value)) => {
-            let shown = if value.is_null() { String::new() } else { format!(": {value}") };
+            let value = with_left(value, left);
+            // Redacted before it is written as JSON: a secret that holds a quote looks different afterwards.
+            let shown = if value.is_null() { String::new() } else { format!(": {}", redacted(parts, value.clone())) };
             let what = if ask.part == Part::Run { "was carried out" } else { "was undone" };
             Acted { value, ..Acted::new(End::Done, Category::Transient, format!("{} {what}{shown}", ask.call.action)) }
         }
-        Some(Err(error)) => failed(ask, &def, lasting, !ran.is_empty(), &error),
+        Some(Err(error)) => failed(ask, &def, lasting, ran.len(), &error),
         None => Acted::new(End::Failed, Category::Configuration, format!("{} ended early", ask.call.action)),
     };
     Acted { ran, ..acted }
 }
 
-/// How it ended where the script did not come to its end.
-fn failed(ask: &Ask<'_>, def: &ActionDef, lasting: bool, begun: bool, error: &ScriptError) -> Acted {
+/// A result that names what was left out before the script began too.
+fn with_left(mut value: Value, left: Vec<Value>) -> Value {
+    if left.is_empty() {
+        return value;
+    }
+    if value.is_null() {
+        value = json!({});
+    }
+    if let Some(members) = value.as_object_mut() {
+        match members.get_mut("left").and_then(Value::as_array_mut) {
+            Some(list) => list.extend(left),
+            None => drop(members.insert("left".to_owned(), left.into())),
+        }
+    }
+    value
+}
+
+/// How it ended where the script did not come to its end. `ran` commands were asked for, the last one without success.
+fn failed(ask: &Ask<'_>, def: &ActionDef, lasting: bool, ran: usize, error: &ScriptError) -> Acted {
+    // Without receipts nobody can go on where it was.
+    let lost = !lasting && !def.idempotent;
     let end = match error {
         ScriptError::Host(HostError::Transport { code, .. }) => match *code {
             "RMM0405" => End::TimedOut,
             "RMM0409" => End::Cancelled,
             "RMM0720" => End::Interrupted,
-            // Without receipts nobody can tell whether a command that was sent has run.
-            "RMM0408" if begun && !lasting && !def.idempotent => End::Interrupted,
-            "RMM0401" | "RMM0408" => End::Unreachable,
+            // Nobody can tell whether a command that was sent has run.
+            "RMM0408" if ran > 0 && lost => End::Interrupted,
+            // Behind a share it shows only here that a device is away. This command has certainly not begun, but those before it have.
+            "RMM0401" | "RMM0440" | "RMM0441" if ran > 1 && lost => End::Interrupted,
+            "RMM0401" | "RMM0408" | "RMM0440" | "RMM0441" => End::Unreachable,
             _ => End::Failed,
         },
         _ => End::Failed,

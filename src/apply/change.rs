@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, Utc};
+use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::blocking;
 use super::executor::Executor;
 use super::host::LiveHost;
 use super::retry;
+use super::revealed::{Revealed, revealed};
 use crate::access::Secrets as _;
 use crate::catalog::SettingDef;
 use crate::collect::{Collector, Limits, Request};
@@ -153,7 +155,7 @@ impl<'a> Work<'a> {
         &mut self,
         change: &mut RunChange,
         def: &Arc<SettingDef>,
-        desired: &Value,
+        desired: &Revealed,
         recovering: bool,
     ) -> Result<Result<After, Trouble>, StoreError> {
         let executor = Arc::clone(&self.executor);
@@ -222,7 +224,7 @@ impl<'a> Work<'a> {
         if undo {
             let before = change.before.clone().filter(|v| !v.is_null());
             let (program, key) = (def.program.clone(), change.change.key.clone());
-            match self.script(move |host| program.rollback(host, key.as_deref(), before.as_ref())).await {
+            match self.script(Vec::new(), move |host| program.rollback(host, key.as_deref(), before.as_ref())).await {
                 Ok(()) => {
                     let seen = self.look(change, def).await.ok().map(|v| evidence(v.observed.as_ref(), false));
                     let undone = seen.as_ref() == change.before.as_ref();
@@ -325,16 +327,17 @@ impl<'a> Work<'a> {
     /// Judges by what was observed.
     fn judge(&self, change: &RunChange, def: &Arc<SettingDef>) -> Verdict {
         let (executor, change) = (&self.executor, &change.change);
-        let lookup = |name: &str| executor.secrets.resolve(name).ok().map(|s| secrecy::ExposeSecret::expose_secret(&s).to_owned());
+        let lookup = |name: &str| executor.secrets.resolve(name).ok();
         let platform = self.facts.platform().or(self.device.os);
         let question = Question { def, key: change.key.as_deref(), desired: &change.desired, platform };
         judge(&question, &self.facts, &lookup, chrono::DateTime::UNIX_EPOCH)
     }
 
     /// Runs the script that changes (or restarts), on a thread that may wait.
-    async fn act(&self, change: &RunChange, def: &Arc<SettingDef>, desired: &Value, observed: Option<Value>) -> Result<(), ScriptError> {
-        let (program, key, desired, restart) = (def.program.clone(), change.change.key.clone(), desired.clone(), change.change.restart);
-        self.script(move |host| {
+    async fn act(&self, change: &RunChange, def: &Arc<SettingDef>, desired: &Revealed, observed: Option<Value>) -> Result<(), ScriptError> {
+        let (program, key, restart) = (def.program.clone(), change.change.key.clone(), change.change.restart);
+        let (desired, secrets) = desired.clone();
+        self.script(secrets, move |host| {
             if restart {
                 program.restart(host, key.as_deref(), &desired)
             } else {
@@ -344,24 +347,29 @@ impl<'a> Work<'a> {
         .await
     }
 
-    async fn script(&self, work: impl FnOnce(&SharedHost) -> Result<(), ScriptError> + Send + 'static) -> Result<(), ScriptError> {
-        let host: SharedHost = Arc::new(Mutex::new(LiveHost::new(
+    async fn script(
+        &self,
+        secrets: Vec<SecretString>,
+        work: impl FnOnce(&SharedHost) -> Result<(), ScriptError> + Send + 'static,
+    ) -> Result<(), ScriptError> {
+        let host = LiveHost::new(
             self.device.name.clone(),
             Arc::clone(&self.session),
             Arc::clone(&self.facts),
             self.executor.abort.clone(),
             self.executor.redactor.clone(),
-        )));
+        );
+        let host: SharedHost = Arc::new(Mutex::new(host.with_secrets(secrets)));
         let done = blocking::script(move || work(&host)).await;
         done.unwrap_or_else(|| Err(ScriptError::Runtime { message: "the script broke off: this is a defect of rmm".into(), line: 0 }))
     }
 
     /// The desired value with its secrets, for acting. Key and value are checked once more: a secret may hold what the
     /// setting does not take, and a journal may have been written by an older version.
-    fn desired(&self, change: &RunChange, def: &SettingDef) -> Result<Value, String> {
-        let lookup = |name: &str| self.executor.secrets.resolve(name).ok().map(|s| secrecy::ExposeSecret::expose_secret(&s).to_owned());
-        let value = crate::plan::resolved(&change.change.desired, &lookup).map_err(|name| format!("the secret '{name}' is not at hand"))?;
-        if def.check(change.change.key.as_deref(), &value).is_empty() {
+    fn desired(&self, change: &RunChange, def: &SettingDef) -> Result<Revealed, String> {
+        let value =
+            revealed(&self.executor.secrets, &change.change.desired).map_err(|name| format!("the secret '{name}' is not at hand"))?;
+        if def.check(change.change.key.as_deref(), &value.0).is_empty() {
             Ok(value)
         } else {
             // The words of the check could quote the secret.

@@ -196,7 +196,7 @@ impl Doctor<'_> {
 
     async fn posix(&self, session: &dyn Session, cancel: &CancellationToken, steps: &mut Steps<'_>) {
         let line = "uname -srm; id -u; date -u +%s; cat".to_owned();
-        let command = Command { line, input: SAID.into(), timeout: Some(TIME), ..Command::default() };
+        let command = Command { line, input: SAID.as_bytes().to_vec().into(), timeout: Some(TIME), ..Command::default() };
         let output = match session.run(command, cancel).await {
             Ok(output) => output,
             Err(error) => return steps.failed("shell", &error),

@@ -17,6 +17,7 @@ use super::stages::Stage;
 use crate::access::{Redactor, SecretStore};
 use crate::diagnose::{Category, Diagnose};
 use crate::model::config::Amount;
+use crate::model::device::TransportKind;
 use crate::model::run::{Actor, ChangeState, Run, RunChange, RunState};
 use crate::repo::PolicySet;
 use crate::store::{Owner, Step, Store, StoreError};
@@ -285,10 +286,10 @@ impl Executor {
         finished: &mut Finished,
     ) -> Result<BTreeMap<String, DeviceOutcome>, ApplyError> {
         // As many once more behind shares: what is switched off there holds up nobody who is reached directly, and a change that
-        // does harm still meets few devices before that shows.
+        // does harm still meets few devices before that shows. The same goes for the limit of a site.
         let most = self.options.concurrency as usize;
         let places = Places::new(most, most);
-        let mut sites: HashMap<String, Arc<Semaphore>> = HashMap::new();
+        let mut sites: HashMap<(String, bool), Arc<Semaphore>> = HashMap::new();
         let failures = Arc::new(AtomicUsize::new(failures_before));
         let outcomes = Arc::new(Mutex::new(BTreeMap::new()));
         let tripped = Arc::new(AtomicBool::new(false));
@@ -308,7 +309,7 @@ impl Executor {
                 let n = failures.load(Ordering::SeqCst);
                 self.give_up(finished, format!("{n} devices failed (max_failures {})", self.options.max_failures));
             }
-            let site = self.site(&device);
+            let site = (self.site(&device), transport(&device) == TransportKind::Share);
             let at_site = self
                 .options
                 .per_site

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +25,8 @@ pub(super) struct LiveHost {
     runtime: Handle,
     abort: CancellationToken,
     redactor: Redactor,
+    /// Values that must not stand among the arguments of a process.
+    secrets: Vec<SecretString>,
     doing: Option<Doing>,
 }
 
@@ -35,8 +38,6 @@ pub(super) struct Doing {
     pub(super) each: Duration,
     /// Receipts, where it must not happen twice.
     pub(super) receipts: Option<Receipts>,
-    /// Values that must not stand among the arguments of a process.
-    pub(super) secrets: Vec<String>,
     /// What was carried out.
     pub(super) ran: Vec<Ran>,
 }
@@ -48,6 +49,23 @@ impl Doing {
     fn left(&self) -> Option<Duration> {
         self.deadline.map_or(Some(self.each), |deadline| deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()))
     }
+}
+
+impl LiveHost {
+    /// Must be made within the runtime.
+    pub(super) fn new(device: String, session: Arc<dyn Session>, facts: Arc<Facts>, abort: CancellationToken, redactor: Redactor) -> Self {
+        Self { device, session, facts, runtime: Handle::current(), abort, redactor, secrets: Vec::new(), doing: None }
+    }
+
+    /// With these secrets among what its script is given.
+    pub(super) fn with_secrets(self, secrets: Vec<SecretString>) -> Self {
+        Self { secrets, ..self }
+    }
+
+    /// For an action.
+    pub(super) fn with_doing(self, doing: Doing) -> Self {
+        Self { doing: Some(doing), ..self }
+    }
 
     /// Everybody on the device can read the arguments of a process.
     fn exposes(&self, operation: &Operation) -> bool {
@@ -57,19 +75,7 @@ impl Doing {
             // Script and values go over standard input, where no list of processes shows them.
             Operation::PowerShell { .. } => Vec::new(),
         };
-        self.secrets.iter().any(|secret| words.iter().any(|word| word.contains(secret.as_str())))
-    }
-}
-
-impl LiveHost {
-    /// Must be made within the runtime.
-    pub(super) fn new(device: String, session: Arc<dyn Session>, facts: Arc<Facts>, abort: CancellationToken, redactor: Redactor) -> Self {
-        Self { device, session, facts, runtime: Handle::current(), abort, redactor, doing: None }
-    }
-
-    /// For an action.
-    pub(super) fn with_doing(self, doing: Doing) -> Self {
-        Self { doing: Some(doing), ..self }
+        self.secrets.iter().any(|secret| words.iter().any(|word| word.contains(secret.expose_secret())))
     }
 
     /// What was carried out so far.
@@ -78,6 +84,11 @@ impl LiveHost {
     }
 
     fn carry_out(&mut self, operation: &Operation) -> Result<Reply, HostError> {
+        if self.exposes(operation) {
+            let message = "a secret would stand among the arguments of a program, where everybody on the device can read it; send it with \
+                           device.run_input or device.run_env";
+            return Err(HostError::Transport { code: "RMM0723", category: Category::Configuration, message: message.into() });
+        }
         let shell = self.session.shell();
         let rendered = crate::script::render_told(operation, shell);
         let reply = |output: &Output| {
@@ -93,11 +104,6 @@ impl LiveHost {
             let output = self.runtime.block_on(self.session.run(command, &self.abort)).map_err(|error| told(&error))?;
             return reply(&output);
         };
-        if doing.exposes(operation) {
-            let message = "a secret would stand among the arguments of a program, where everybody on the device can read it; send it with \
-                           device.run_input or device.run_env";
-            return Err(HostError::Transport { code: "RMM0723", category: Category::Configuration, message: message.into() });
-        }
         let limit = doing.left().ok_or_else(|| told(&TransportError::Timeout { seconds: 0 }))?;
         let output = if let Some(receipts) = &mut doing.receipts {
             self.runtime.block_on(receipts.carry_out(&*self.session, rendered, limit, &self.abort)).map_err(|error| told(&error))?
@@ -143,6 +149,10 @@ impl Host for LiveHost {
 
     fn fact(&self, path: &str) -> Option<Value> {
         self.facts.value(path).cloned()
+    }
+
+    fn shown(&self, text: &str) -> String {
+        self.redactor.redact(text).into_owned()
     }
 
     fn name(&self) -> String {

@@ -23,6 +23,7 @@ mod preview;
 mod refreshed;
 mod request;
 mod retry;
+mod revealed;
 pub mod sampler;
 mod saved;
 mod sessions;

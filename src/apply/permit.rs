@@ -24,12 +24,16 @@ pub(super) struct Looked {
     pub(super) given: Value,
     /// What stands in the way now.
     pub(super) held: Option<Held>,
+    /// What was taken out of the parameters: results name it as left out.
+    pub(super) left: Vec<Value>,
 }
 
 /// What looking needs, made ready once for many devices.
 pub(super) struct Ready<'a> {
     pub(super) planner: &'a Planner<'a>,
     pub(super) suspended: Arc<Suspended>,
+    /// What the product fills in was decided just now.
+    pub(super) decided: bool,
 }
 
 /// Everything that can be known before the device is asked; the reason where the action must not be carried out. Where it is to
@@ -78,16 +82,17 @@ pub(super) fn look(
         Ok(given) => given,
         Err(why) => return refused(&why),
     };
-    if done
-        && held.is_none()
-        && let Err(why) = super::approved::fill(parts, device, &facts, def, &mut given)?
-    {
-        return refused(&why);
+    let mut left = Vec::new();
+    if done && held.is_none() && !ready.is_some_and(|ready| ready.decided) {
+        match super::approved::fill(parts, device, &facts, def, &mut given)? {
+            Ok(out) => left = out,
+            Err(why) => return refused(&why),
+        }
     }
     if let Some((pointer, why)) = def.check(&given).into_iter().next() {
         return refused(format!("{} {why}", pointer.trim_start_matches('/')).trim());
     }
-    Ok(Ok(Looked { device: Arc::clone(device), def: Arc::clone(def), facts, given, held }))
+    Ok(Ok(Looked { device: Arc::clone(device), def: Arc::clone(def), facts, given, held, left }))
 }
 
 /// Whether a text in it is a template.

@@ -36,9 +36,10 @@ pub struct Preview {
 /// What an action would do on each of these devices, in their order.
 pub fn previews(parts: &Parts, devices: &[Arc<Device>], call: &ActionCall, allowed: Allowed) -> Result<Vec<Preview>, StoreError> {
     let none = |_: &str| None;
-    let ready = Ready { planner: &Planner::new(&parts.set, &none), suspended: super::suspended(&parts.set, &parts.store)? };
     // As a step that begins now has it decided.
     let filled = filled(parts, devices, call)?;
+    let suspended = super::suspended(&parts.set, &parts.store)?;
+    let ready = Ready { planner: &Planner::new(&parts.set, &none), suspended, decided: filled.is_some() };
     let mut known = HashMap::new();
     let mut all = Vec::with_capacity(devices.len());
     for device in devices {
@@ -61,7 +62,7 @@ pub fn previews(parts: &Parts, devices: &[Arc<Device>], call: &ActionCall, allow
 }
 
 fn preview(parts: &Parts, ask: &Ask<'_>, ready: &Ready<'_>, known: &mut HashMap<String, Certain>) -> Result<Preview, StoreError> {
-    let Looked { device, def, facts, given, held } = match look(parts, Some(ready), ask.device, ask.call, ask.allowed, true)? {
+    let Looked { device, def, facts, given, held, .. } = match look(parts, Some(ready), ask.device, ask.call, ask.allowed, true)? {
         Ok(looked) => looked,
         Err(why) => return Ok(Preview { refused: Some(why), ..Preview::default() }),
     };

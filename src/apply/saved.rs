@@ -39,7 +39,7 @@ pub fn reassure(
     approve: bool,
     now: DateTime<Utc>,
 ) -> Result<Plan, super::ApplyError> {
-    let lookup = |name: &str| secrets.resolve(name).ok().map(|s| secrecy::ExposeSecret::expose_secret(&s).to_owned());
+    let lookup = |name: &str| secrets.resolve(name).ok();
     let planner = Planner::new(set, &lookup);
     let options = PlanOptions { approve, compliant: true, suspended: super::suspended(set, store)?, ..PlanOptions::default() };
     for device_plan in &mut plan.devices {
@@ -108,7 +108,7 @@ pub fn held_now(
     now: DateTime<Utc>,
     changes: &[RunChange],
 ) -> Result<BTreeMap<i64, Held>, StoreError> {
-    let lookup = |name: &str| secrets.resolve(name).ok().map(|s| secrecy::ExposeSecret::expose_secret(&s).to_owned());
+    let lookup = |name: &str| secrets.resolve(name).ok();
     let planner = Planner::new(set, &lookup);
     // The run was approved when it began.
     let options = PlanOptions { approve: true, compliant: true, suspended: super::suspended(set, store)?, ..PlanOptions::default() };

@@ -355,6 +355,7 @@ fn upgrade(global: &Global) -> Result<Exit, Failure> {
 /// Checks what can be checked, and mends what can be mended without losing anything.
 fn repair(global: &Global) -> Result<Exit, Failure> {
     let context = Context::open(global)?;
+    super::restore::permitted(&context, context.db(), "repair the database")?;
     let store = match context.store() {
         Ok(store) => store,
         Err(failure) if failure.problems.iter().any(|p| p.code == damaged_code()) => put_aside(&context)?,
@@ -403,6 +404,12 @@ fn put_aside(context: &Context) -> Result<Store, Failure> {
             std::fs::rename(&from, &to).map_err(|e| failed(&from, &e))?;
             super::say(format!("{} {} is damaged and was put aside as {}", paint(Tone::Bad, "x"), from.display(), to.display()));
         }
+    }
+    // What channels had taken is of messages that the new one does not know.
+    let taken = PathBuf::from(format!("{}-taken", db.display()));
+    if taken.exists() {
+        let to = PathBuf::from(format!("{}.damaged-{stamp}-taken", db.display()));
+        std::fs::rename(&taken, &to).map_err(|e| failed(&taken, &e))?;
     }
     let store = context.store()?;
     super::say(format!(

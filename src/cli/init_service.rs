@@ -7,6 +7,7 @@ use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
 use crate::diagnose::Diagnostic;
+use crate::model::action::Role;
 
 /// Name of the unit.
 const NAME: &str = "rmm-reconcile.service";
@@ -22,6 +23,10 @@ pub(super) fn run(global: &Global, file: &str) -> Result<Exit, Failure> {
         if path.to_str().is_none_or(|path| path.chars().any(char::is_control)) {
             return Err(refuse(&format!("systemd cannot be given the path {}", path.display())));
         }
+    }
+    let (roles, user) = (&context.set.config.security.roles, super::context::actor().user);
+    if crate::access::require(roles, &user, Role::Operator, "reconcile").is_err() {
+        super::say(format!("The account {user} may not start it yet. It takes in rmm.toml: [security.roles] {user} = \"Operator\""));
     }
     let drain = context.set.config.daemon.drain.as_seconds();
     let text = unit(&program, &root, &state, global, drain);

@@ -44,6 +44,7 @@ mod run;
 mod run_later;
 mod run_parameters;
 mod run_text;
+mod run_watch;
 mod schema;
 mod secrets;
 mod share;

@@ -164,6 +164,7 @@ fn event(context: &Context, action: &str, target: &str, details: Value, success:
 }
 
 fn test(global: &Global, context: &Context, store: &Store, name: &str, to: Option<&str>) -> Result<Exit, Failure> {
+    context.may(store, Role::Operator, "send a test", Some(name))?;
     let (name, declared) = channel(context, name)?;
     let now = context.clock.now();
     let message = Message {

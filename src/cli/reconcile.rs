@@ -19,10 +19,14 @@ use crate::model::plan::{Plan, State};
 use crate::model::run::Actor;
 use crate::plan::{PlanOptions, Scope, Unattended};
 use crate::reconcile::{Breaker, Reloaded, Sets, Signals, Source, Start, Triggers};
+use crate::repo::PolicySet;
 use crate::store::{Owner, Store};
 
 /// How long a round holds the database without a sign of life; its end frees it at once.
 const LEASE: chrono::TimeDelta = chrono::TimeDelta::minutes(1);
+
+/// What takes a role, as a refusal says it.
+const WHAT: &str = "reconcile";
 
 /// Arguments of `rmm reconcile`.
 #[derive(Debug, Args)]
@@ -65,10 +69,9 @@ pub(super) fn run(global: &Global, args: &ReconcileArgs) -> Result<Exit, Failure
     }
     let mut context = Context::open_for_daemon(global)?;
     let mut store = context.daemon_store(!args.once)?;
-    if args.once {
-        // Asked of the person, before it is done in the name of the product.
-        context.may(&store, Role::Operator, "reconcile", None)?;
-    }
+    // Asked of the account that starts it, before it is done in the name of the product.
+    context.may(&store, Role::Operator, WHAT, None)?;
+    let account = std::mem::take(&mut context.actor.user);
     context.actor = Actor { user: "rmm".into(), from: context.actor.from.replacen("cli@", "reconcile@", 1) };
     let sets = sets(global, &context, args)?;
     context.take(sets.current());
@@ -88,14 +91,26 @@ pub(super) fn run(global: &Global, args: &ReconcileArgs) -> Result<Exit, Failure
         actor: context.actor.clone(),
         host: super::context::hostname(),
     };
-    let changes = start.sets.subscribe();
+    let (changes, roles) = (start.sets.subscribe(), start.sets.subscribe());
     super::signals::serve(async |asked: Signals| {
         tokio::select! {
             ended = crate::reconcile::run(start, asked) => ended,
             () = super::logs::follow(changes) => Ok(()),
+            () = watch_role(roles, account) => Ok(()),
         }
     })?;
     Ok(Exit::Done)
+}
+
+/// Says so where the account under which the daemon runs has lost its role: it goes on, and does not start again.
+async fn watch_role(mut sets: tokio::sync::watch::Receiver<Arc<PolicySet>>, account: String) {
+    while sets.changed().await.is_ok() {
+        let allowed = crate::access::require(&sets.borrow_and_update().config.security.roles, &account, Role::Operator, WHAT);
+        if let Err(error) = allowed {
+            tracing::warn!(%error, "security.roles does not let this daemon start again; the one that runs goes on");
+        }
+    }
+    std::future::pending::<()>().await;
 }
 
 /// Where policy sets come from, with the first of them in force.

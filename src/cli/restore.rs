@@ -85,17 +85,20 @@ pub(super) fn run(global: &Global, args: &RestoreArgs) -> Result<Exit, Failure> 
 
 /// Refuses whom the repository does not permit it. Without a repository nobody is named.
 fn permit(global: &Global, db: &Path) -> Result<(), Failure> {
-    const WHAT: &str = "restore the database";
     if super::context::root(global).is_err() {
         return Ok(());
     }
     // What has been fetched may be what was lost.
-    let context = Context::open_for_daemon(global)?;
+    permitted(&Context::open_for_daemon(global)?, db, "restore the database")
+}
+
+/// Refuses whoever is not an Admin what takes the database away. `what` is an infinitive.
+pub(super) fn permitted(context: &Context, db: &Path, what: &str) -> Result<(), Failure> {
     let roles = &context.set.config.security.roles;
-    let Err(denied) = crate::access::require(roles, &context.actor.user, Role::Admin, WHAT) else { return Ok(()) };
+    let Err(denied) = crate::access::require(roles, &context.actor.user, Role::Admin, what) else { return Ok(()) };
     // One that is damaged, or of another version, is left as it is.
     if Store::is_current(db).unwrap_or(false) {
-        context.may(&Store::open(db, Arc::new(SystemClock))?, Role::Admin, WHAT, None)?;
+        context.may(&Store::open(db, Arc::new(SystemClock))?, Role::Admin, what, None)?;
     }
     Err(denied.into())
 }

@@ -15,6 +15,7 @@ use super::progress::Progress;
 use super::run_later;
 use super::run_parameters::parameters;
 use super::run_text::{Ended, conclude, line, preview};
+use super::run_watch;
 use super::style::{clean, count};
 use super::table::Output;
 use super::transfers::{Transfers, transferred};
@@ -86,7 +87,7 @@ pub(super) struct RunArgs {
 }
 
 /// How often the queue is looked at where nothing is under way.
-const LOOK: std::time::Duration = std::time::Duration::from_millis(500);
+pub(super) const LOOK: std::time::Duration = std::time::Duration::from_millis(500);
 /// Up to so many devices are named one by one to a run that begins now; the selectors of more mean the same a moment later. One that
 /// begins later names all of them.
 const NAMED: usize = 500;
@@ -212,15 +213,29 @@ fn carry_out(global: &Global, parts: &Parts, call: ActionCall, options: &Options
             }
         }
     };
+    let on = Arc::new(on);
     let finished = super::signals::block_on_changes(async |signals| {
-        let parts_of = parts.clone();
-        let driver = Arc::new(Driver {
-            parts: Box::new(move || parts_of.clone()),
-            which: Which::One(run.id.clone()),
-            stop: over.clone(),
-            abort: signals.abort.clone(),
-            on: Box::new(on),
-        });
+        let driven = async {
+            loop {
+                let (parts_of, told) = (parts.clone(), Arc::clone(&on));
+                let driver = Driver {
+                    parts: Box::new(move || parts_of.clone()),
+                    which: Which::One(run.id.clone()),
+                    stop: over.clone(),
+                    // Of its own: a driver that ends with an error cancels it, and nobody has asked for that.
+                    abort: signals.abort.child_token(),
+                    on: Box::new(move |event| told(event)),
+                };
+                match Arc::new(driver).run().await {
+                    // The daemon was faster: it carries the action out.
+                    Err(StoreError::Leased { .. }) => {}
+                    ended => return ended.map(drop),
+                }
+                if run_watch::watch(&parts.store, &run.id, &over, &*on).await? {
+                    return Ok(());
+                }
+            }
+        };
         let stopped = async {
             signals.stop.cancelled().await;
             // Nobody else is to go on with what somebody has stopped.
@@ -243,9 +258,9 @@ fn carry_out(global: &Global, parts: &Parts, call: ActionCall, options: &Options
             }
         };
         let driven = tokio::select! {
-            driven = driver.run() => driven,
-            () = stopped => Ok(None),
-            () = looks => Ok(None),
+            driven = driven => driven,
+            () = stopped => Ok(()),
+            () = looks => Ok(()),
         };
         if signals.stop.is_cancelled() {
             // Before anybody takes it up again, the last driver of this process too.
@@ -254,20 +269,9 @@ fn carry_out(global: &Global, parts: &Parts, call: ActionCall, options: &Options
         driven?;
         if signals.abort.is_cancelled() {
             // What was under way is written down as what it is, and nobody goes on with it.
-            let parts_of = parts.clone();
-            let last = Driver {
-                parts: Box::new(move || parts_of.clone()),
-                which: Which::One(run.id.clone()),
-                stop: CancellationToken::new(),
-                abort: CancellationToken::new(),
-                on: Box::new(|_| {}),
-            };
-            match Arc::new(last).run().await {
-                Ok(_) | Err(StoreError::Leased { .. }) => {}
-                Err(error) => return Err(error),
-            }
+            wind_up(parts, &run.id).await?;
         }
-        Ok(signals.stop.is_cancelled())
+        Ok::<bool, StoreError>(signals.stop.is_cancelled())
     });
     progress.finish();
     let interrupted = finished?;
@@ -276,8 +280,24 @@ fn carry_out(global: &Global, parts: &Parts, call: ActionCall, options: &Options
     conclude(global, &parts.store, Ended { run: &run.id, jobs: &jobs, interrupted })
 }
 
+/// Drives a run that is cancelled to its end, unless somebody else does.
+pub(super) async fn wind_up(parts: &Parts, run: &str) -> Result<(), StoreError> {
+    let parts_of = parts.clone();
+    let last = Driver {
+        parts: Box::new(move || parts_of.clone()),
+        which: Which::One(run.to_owned()),
+        stop: CancellationToken::new(),
+        abort: CancellationToken::new(),
+        on: Box::new(|_| {}),
+    };
+    match Arc::new(last).run().await {
+        Ok(_) | Err(StoreError::Leased { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// Sees to it that the database has a run as cancelled. One that has ended needs nothing.
-async fn call_off(parts: &Parts, run: &str) -> Result<(), StoreError> {
+pub(super) async fn call_off(parts: &Parts, run: &str) -> Result<(), StoreError> {
     let ask = || match parts.store.workflow_run(run)? {
         Some(row) if row.cancel.is_none() => parts.store.ask_to_cancel(run, "stopped by hand", &parts.actor),
         _ => Ok(()),

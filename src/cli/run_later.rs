@@ -11,13 +11,13 @@ use super::args::Global;
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::run::RunArgs;
+use super::run::{RunArgs, call_off, wind_up};
 use super::style::{Tone, ago, clean, count, paint};
 use super::table::{Output, document};
 use crate::apply::Parts;
 use crate::model::workflow::Concurrency;
-use crate::model::{ActionCall, Job, StepState};
-use crate::store::{JobFilter, StoreError};
+use crate::model::{ActionCall, Job, JobState, StepState, WorkflowState};
+use crate::store::{JobFilter, Store, StoreError};
 use crate::workflow::{Driver, Event, Options, Which, by_hand, start};
 
 /// The farthest moment: what is asked for later than in a year is a mistake.
@@ -64,27 +64,10 @@ pub(super) fn schedule(
     let action = Arc::clone(&call.action);
     let run = by_hand(&parts.set, call, options, &parts.actor, now, rand::random());
     start(store, &run, Concurrency::Parallel)?;
-    // The devices are resolved and stand in the queue before anybody is told that they do.
-    let stop = CancellationToken::new();
-    let (queued, of) = (stop.clone(), parts.clone());
-    let driver = Arc::new(Driver {
-        parts: Box::new(move || of.clone()),
-        which: Which::One(run.id.clone()),
-        stop,
-        abort: CancellationToken::new(),
-        on: Box::new(move |event| {
-            if let Event::Step { state, .. } = event
-                && state != StepState::Pending
-            {
-                queued.cancel();
-            }
-        }),
-    });
-    super::signals::block_on_changes(async |_| match driver.run().await {
-        // The daemon was faster.
-        Err(StoreError::Leased { .. }) => taken_up(parts, &run.id).await,
-        ended => ended.map(drop),
-    })?;
+    if hand_over(parts, &run.id)? {
+        super::say(taken_back(store, &run.id)?);
+        return Ok(Exit::Interrupted);
+    }
     let jobs = store.jobs(&JobFilter { run: Some(run.id.clone()), ..JobFilter::default() })?;
     let expires = jobs.iter().map(|job| job.expires_at).max();
     let queued = !jobs.is_empty();
@@ -113,6 +96,69 @@ pub(super) fn schedule(
         super::say(format!("{who}{until}\nTo see it: rmm workflow queue   To take it back: rmm workflow cancel {}", run.id));
     }
     Ok(Exit::Done)
+}
+
+/// Waits until the devices are resolved and stand in the queue: before that nobody is told that they do. True where somebody has
+/// stopped it, and it is cancelled.
+pub(super) fn hand_over(parts: &Parts, run: &str) -> Result<bool, Failure> {
+    super::signals::block_on_own_words(async |signals| {
+        let over = CancellationToken::new();
+        let (queued, of) = (over.clone(), parts.clone());
+        let driver = Arc::new(Driver {
+            parts: Box::new(move || of.clone()),
+            which: Which::One(run.to_owned()),
+            stop: over.clone(),
+            abort: signals.abort.clone(),
+            on: Box::new(move |event| {
+                // It stops before anything is chosen that is due now.
+                if let Event::Step { state, .. } = event
+                    && state != StepState::Pending
+                {
+                    queued.cancel();
+                }
+            }),
+        });
+        let queueing = async {
+            match driver.run().await {
+                // The daemon was faster.
+                Err(StoreError::Leased { .. }) => tokio::select! {
+                    seen = taken_up(parts, run) => seen,
+                    () = signals.stop.cancelled() => Ok(()),
+                },
+                ended => ended.map(drop),
+            }
+        };
+        let stopped = async {
+            signals.stop.cancelled().await;
+            over.cancel();
+            std::future::pending::<()>().await;
+        };
+        let ended = tokio::select! {
+            ended = queueing => ended,
+            () = stopped => Ok(()),
+        };
+        if !signals.stop.is_cancelled() {
+            ended?;
+            return Ok::<bool, StoreError>(false);
+        }
+        super::say("\nStopping: it is taken back.");
+        call_off(parts, run).await?;
+        wind_up(parts, run).await?;
+        Ok(true)
+    })
+}
+
+/// What stands of a run that was stopped before it was handed over.
+pub(super) fn taken_back(store: &Store, run: &str) -> Result<String, StoreError> {
+    let state = store.workflow_run(run)?.map(|run| run.state).unwrap_or_default();
+    let jobs = store.jobs(&JobFilter { run: Some(run.to_owned()), ..JobFilter::default() })?;
+    let untouched = jobs.iter().all(|job| job.state == JobState::Cancelled);
+    let what = match state {
+        WorkflowState::Cancelled if untouched => return Ok(format!("Taken back: nothing of it is carried out. Its run was {run}.")),
+        state if state.is_final() => format!("It had begun: run {run} is {state}."),
+        _ => format!("Run {run} is asked to end: whoever has taken it up ends it."),
+    };
+    Ok(format!("{what}\nTo see it: rmm workflow status {run}"))
 }
 
 /// The devices of jobs. What is carried out once for several has one job, which remembers them.

@@ -258,10 +258,8 @@ fn get(context: &Context, name: &str) -> Result<Exit, Failure> {
     let value = context.secrets.resolve(name)?;
     note(context, "secrets.shown", Some(name), json!({}))?;
     // The one place where a value is printed: that is what it was called for.
-    let mut text = Zeroizing::new(value.expose_secret().to_owned());
-    if std::io::stdout().is_terminal() {
-        text.push('\n');
-    }
+    let end = if std::io::stdout().is_terminal() { "\n" } else { "" };
+    let text = Zeroizing::new([value.expose_secret(), end].concat());
     super::print(&text)?;
     Ok(Exit::Done)
 }
@@ -396,7 +394,8 @@ fn twice(prompt: &str) -> Result<Option<SecretString>, Failure> {
 fn value(args: &SetArgs) -> Result<SecretString, Failure> {
     let unreadable =
         |reason: String| Failure::usage(format!("the value cannot be read: {reason}"), "a secret is UTF-8 text of at most 64 KiB");
-    let mut bytes = Zeroizing::new(Vec::new());
+    // As large as it may become: a buffer that grows leaves its first bytes behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MOST_BYTES as usize + 1));
     if let Some(path) = &args.from_file {
         let file = std::fs::File::open(path).map_err(|error| unreadable(format!("{}: {error}", path.display())))?;
         file.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(|error| unreadable(error.to_string()))?;

@@ -1,14 +1,17 @@
 //! `rmm uninstall`: remove what rmm keeps beside a repository. The repository itself and the devices are left alone.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use clap::Args;
 
 use super::args::Global;
-use super::context::STATE_DIR;
+use super::context::{Context, STATE_DIR};
 use super::exit::Exit;
 use super::failure::Failure;
 use crate::diagnose::{Diagnose as _, Diagnostic};
+use crate::model::action::Role;
 use crate::store::{Store, StoreError};
 use crate::time::SystemClock;
 
@@ -39,8 +42,9 @@ pub(super) fn run(global: &Global, args: UninstallArgs) -> Result<Exit, Failure>
         let problem = Diagnostic::error("RMM0005", format!("{} is not a folder of its own", state.display()));
         return Err(Failure::new(Exit::Refused, problem.advice("look at it and remove it by hand")));
     }
-    // A repository that is not valid can be removed too, so nothing but the database is read.
     let db = global.db.clone().unwrap_or_else(|| state.join("rmm.db"));
+    permit(global, &root, &db)?;
+    // A repository that is not valid can be removed too, so nothing but the database is read.
     let store = match db.is_file().then(|| Store::open(&db, Arc::new(SystemClock))) {
         Some(Ok(store)) => Some(store),
         // Whoever holds it would go on writing into a file that is gone.
@@ -64,7 +68,7 @@ pub(super) fn run(global: &Global, args: UninstallArgs) -> Result<Exit, Failure>
             "--yes",
         )?;
     }
-    let failed = |what: &std::path::Path, error: std::io::Error| {
+    let failed = |what: &Path, error: std::io::Error| {
         Failure::new(Exit::Error, Diagnostic::error("RMM0001", format!("{}: {error}", what.display())))
     };
     if let Some(file) = &args.keep_audit {
@@ -80,4 +84,23 @@ pub(super) fn run(global: &Global, args: UninstallArgs) -> Result<Exit, Failure>
     std::fs::remove_dir_all(&state).map_err(|e| failed(&state, e))?;
     super::print(&format!("Removed {}. Policies and devices in {} are untouched.\n", state.display(), root.display()))?;
     Ok(Exit::Done)
+}
+
+/// Refuses whom the repository does not permit it, also one that is not valid: a variable or an option is enough to make it so.
+fn permit(global: &Global, root: &Path, db: &Path) -> Result<(), Failure> {
+    const WHAT: &str = "remove the database and the audit record";
+    if let Ok(context) = Context::open_for_daemon(global) {
+        return super::restore::permitted(&context, db, WHAT);
+    }
+    let actor = super::context::actor();
+    Ok(crate::access::require(&roles_alone(root), &actor.user, Role::Admin, WHAT)?)
+}
+
+/// The roles in rmm.toml, whatever else is wrong there or elsewhere. Whose role there is not is a Viewer.
+fn roles_alone(root: &Path) -> BTreeMap<String, Role> {
+    let text = std::fs::read_to_string(root.join("rmm.toml")).unwrap_or_default();
+    let table = toml::from_str::<toml::Table>(text.trim_start_matches('\u{feff}')).unwrap_or_default();
+    let roles = table.get("security").and_then(|security| security.get("roles")).and_then(toml::Value::as_table);
+    let role = |word: &toml::Value| word.clone().try_into().unwrap_or(Role::Viewer);
+    roles.into_iter().flatten().map(|(name, word)| (name.clone(), role(word))).collect()
 }

@@ -38,7 +38,7 @@ pub(super) fn run(global: &Global, args: &WhyArgs) -> Result<Exit, Failure> {
     Scope::parse(&context.set, &[], std::slice::from_ref(&args.setting))?;
     let store = context.store()?;
     let facts = store.facts(&device.name, None)?;
-    let secrets = |name: &str| context.secrets.resolve(name).ok().map(|secret| secrecy::ExposeSecret::expose_secret(&secret).to_owned());
+    let secrets = |name: &str| context.secrets.resolve(name).ok();
     let planner = Planner::new(&context.set, &secrets);
     let now = context.clock.now();
     let options = PlanOptions { compliant: true, ..PlanOptions::default() };

@@ -100,7 +100,7 @@ impl Collector {
         let text = text.map_err(|error| failed(error.to_string()))?;
         // As the command itself, not as the input of another shell: that saves a device three processes.
         let command =
-            Command { line: text, input: Vec::new(), elevate: true, timeout: Some(limits.timeout), max_output: Some(limits.max_output) };
+            Command { line: text, elevate: true, timeout: Some(limits.timeout), max_output: Some(limits.max_output), ..Command::default() };
         let output = session.run(command, cancel).await?;
         let now = clock.now();
         let kept = kept.map(|(kept, device)| (Arc::clone(kept), device.to_owned()));

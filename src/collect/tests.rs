@@ -273,7 +273,7 @@ fn a_fleet_answers_once_per_device_and_a_device_that_is_away_costs_only_itself()
     impl Session for Here {
         async fn run(&self, command: Remote, _: &CancellationToken) -> Result<Output, TransportError> {
             // A short script is the command itself, a long one comes as its input.
-            let text = if command.input.is_empty() { command.line } else { String::from_utf8(command.input).unwrap() };
+            let text = if command.input.is_empty() { command.line } else { String::from_utf8(command.input.to_vec()).unwrap() };
             let stdout = tokio::task::spawn_blocking(move || run(&["/bin/sh"], &text)).await.unwrap();
             Ok(Output { code: 0, stdout, stderr: Vec::new() })
         }

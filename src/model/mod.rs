@@ -25,6 +25,7 @@ pub mod suspension;
 pub mod threshold;
 pub mod traits;
 pub mod update;
+pub mod wiped;
 pub mod workflow;
 pub mod workflow_run;
 
@@ -49,5 +50,6 @@ pub use selector::Selector;
 pub use suspension::{Suspension, SuspensionKind};
 pub use threshold::Threshold;
 pub use traits::{Phase, Reboot, Risk, Severity};
+pub use wiped::Wiped;
 pub use workflow::{ActionCall, Step, Trigger, Workflow};
 pub use workflow_run::{StepRun, StepState, WorkflowRun, WorkflowState};

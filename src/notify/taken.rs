@@ -82,11 +82,25 @@ impl Taken {
         }
         let rest: Vec<u8> = open.waiting.values().flatten().copied().collect();
         open.length = rest.len();
-        if let Some(file) = &mut open.file
-            && let Err(error) = file.set_len(0).and_then(|()| file.write_all(&rest))
-        {
+        let Some(file) = &mut open.file else { return };
+        let emptied = if rest.is_empty() { file.set_len(0) } else { self.replace(&rest).map(|new| *file = new) };
+        if let Err(error) = emptied {
             tracing::warn!(file = %self.path.display(), "cannot be emptied: {error}");
         }
+    }
+
+    /// Another file in its place, in one step: what has no record is in one of the two at every moment.
+    fn replace(&self, rest: &[u8]) -> io::Result<File> {
+        let mut beside = self.path.clone().into_os_string();
+        beside.push(".new");
+        // Of a process that died.
+        let _ = std::fs::remove_file(&beside);
+        let mut file = private().append(true).create_new(true).open(&beside)?;
+        let placed = file.write_all(rest).and_then(|()| std::fs::rename(&beside, &self.path));
+        if placed.is_err() {
+            let _ = std::fs::remove_file(&beside);
+        }
+        placed.map(|()| file)
     }
 
     /// What stands there of the process before this one.
@@ -157,5 +171,30 @@ mod tests {
         }
         assert!(std::fs::metadata(folder.path().join("rmm.db-taken")).unwrap().len() < 2 * TIDY as u64);
         assert_eq!(taken.read().unwrap().get("stuck"), Some(&result("r")));
+    }
+
+    #[test]
+    fn what_has_no_record_is_never_out_of_the_file_while_that_is_made_shorter() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rmm.db-taken");
+        let taken = Taken::beside(&folder.path().join("rmm.db"));
+        taken.note("stuck", &result("r"));
+        let mut first = File::open(&path).unwrap();
+        let long = result(&"x".repeat(64 * 1024));
+        for i in 0..20 {
+            let id = format!("d-{i}");
+            taken.note(&id, &long);
+            taken.recorded(&id);
+        }
+        let mut text = String::new();
+        first.read_to_string(&mut text).unwrap();
+        assert!(text.contains("\"stuck\"") && text.len() > TIDY / 2, "the file that was there is not emptied: {} bytes", text.len());
+        assert!(std::fs::metadata(&path).unwrap().len() < text.len() as u64, "another one is in its place");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "and nothing beside it");
+        #[cfg(unix)]
+        assert_eq!(std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(&path).unwrap()) & 0o777, 0o600);
+        taken.note("later", &result("r"));
+        let read = taken.read().unwrap();
+        assert!(read.contains_key("stuck") && read.contains_key("later"), "{:?}", read.keys());
     }
 }

@@ -1,9 +1,12 @@
 //! `{secret: NAME}` inside desired values: found, replaced for comparing, hidden for showing.
 
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
+use crate::model::Wiped;
+
 /// Gives the secret of a name, where it is at hand. Planning compares with it and never shows it.
-pub type SecretLookup<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
+pub type SecretLookup<'a> = &'a (dyn Fn(&str) -> Option<SecretString> + Sync);
 
 /// The name in `{secret: NAME}`.
 fn name(value: &Value) -> Option<&str> {
@@ -22,15 +25,24 @@ pub fn holds_secret(value: &Value) -> bool {
 }
 
 /// The value with every secret replaced by its content; the name of the first that is not at hand otherwise.
-pub fn resolved(value: &Value, lookup: SecretLookup<'_>) -> Result<Value, String> {
+pub fn resolved(value: &Value, lookup: SecretLookup<'_>) -> Result<Wiped, String> {
+    // Filled in where it stands, so that what is found before something is missing is wiped as well.
+    let mut value = Wiped::new(value.clone());
+    fill(&mut value, lookup)?;
+    Ok(value)
+}
+
+fn fill(value: &mut Value, lookup: SecretLookup<'_>) -> Result<(), String> {
     if let Some(name) = name(value) {
-        return lookup(name).map(Value::String).ok_or_else(|| name.to_owned());
+        let secret = lookup(name).ok_or_else(|| name.to_owned())?;
+        *value = Value::String(secret.expose_secret().to_owned());
+        return Ok(());
     }
-    Ok(match value {
-        Value::Array(list) => Value::Array(list.iter().map(|v| resolved(v, lookup)).collect::<Result<_, _>>()?),
-        Value::Object(map) => Value::Object(map.iter().map(|(k, v)| Ok((k.clone(), resolved(v, lookup)?))).collect::<Result<_, String>>()?),
-        other => other.clone(),
-    })
+    match value {
+        Value::Array(list) => list.iter_mut().try_for_each(|v| fill(v, lookup)),
+        Value::Object(map) => map.values_mut().try_for_each(|v| fill(v, lookup)),
+        _ => Ok(()),
+    }
 }
 
 /// The value with every secret replaced by `(secret NAME)`: for plans, logs and recorded commands.

@@ -197,8 +197,20 @@ impl<'p> Approver<'p> {
             Lookup::Failed(section) => return Err(why(section)),
             Lookup::Absent(_) | Lookup::Never => return Err("nobody has looked yet".into()),
         };
+        Ok(self.decisions_about(offers, device, facts, seen, now))
+    }
+
+    /// The same about these updates, in their order, whether or not the device offers them.
+    pub fn decisions_about(
+        &self,
+        offers: Vec<Offer>,
+        device: &Device,
+        facts: &Facts,
+        seen: &dyn Fn(&Offer) -> Option<DateTime<Utc>>,
+        now: DateTime<Utc>,
+    ) -> Vec<(Offer, Decision)> {
         if offers.is_empty() {
-            return Ok(Vec::new());
+            return Vec::new();
         }
         let resolution = self.planner.resolve(device, facts);
         let membership = &resolution.membership;
@@ -223,13 +235,13 @@ impl<'p> Approver<'p> {
             scope.selectors.is_empty() || any == Targeting::Yes || (any != Targeting::No && one.ruling != Ruling::Approve)
         };
         let decided: Vec<&Decided> = self.decided.iter().filter(means).map(|(one, _)| one).collect();
-        Ok(offers
+        offers
             .into_iter()
             .map(|offer| {
                 let decision = decide(&offer, seen(&offer), &rules, &decided, now);
                 (offer, decision)
             })
-            .collect())
+            .collect()
     }
 }
 

@@ -71,13 +71,15 @@ pub(super) fn judge_again(
         Some(_) => {}
     }
     let secret = holds_secret(desired);
-    let compare_with = if secret {
-        match super::resolved(desired, secrets) {
-            Ok(value) => Cow::Owned(value),
+    let revealed;
+    let compare_with: &Value = if secret {
+        revealed = match super::resolved(desired, secrets) {
+            Ok(value) => value,
             Err(name) => return Verdict::unknown(format!("the secret '{name}' is not at hand")),
-        }
+        };
+        &revealed
     } else {
-        Cow::Borrowed(desired)
+        desired
     };
     let (observed, section) = match seen(question, facts, memo) {
         Ok(seen) => seen,
@@ -92,8 +94,8 @@ pub(super) fn judge_again(
         return Verdict::unknown(error.to_owned());
     }
     let ask = || match def.compare {
-        Compare::Script => def.program.compliant(observed, &compare_with).map_err(|e| e.to_string()),
-        operator => super::compliant(operator, observed, &compare_with),
+        Compare::Script => def.program.compliant(observed, compare_with).map_err(|e| e.to_string()),
+        operator => super::compliant(operator, observed, compare_with),
     };
     let answer = match memo {
         // Everything else is cheaper to compare than to look up.
@@ -104,6 +106,8 @@ pub(super) fn judge_again(
         Ok(true) => State::Compliant,
         Ok(false) if def.remediable_on(platform) => State::Change,
         Ok(false) => State::Report,
+        // The words of the comparison could quote the secret, or what the device holds in its place.
+        Err(_) if secret => return Verdict::unknown("the secret cannot be compared with what was observed"),
         Err(why) => return Verdict::unknown(why),
     };
     Verdict { state, observed: observed.cloned(), observed_at: Some(section.collected_at), reason: None, too_old: false }

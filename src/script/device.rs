@@ -4,6 +4,7 @@ use std::sync::{MutexGuard, PoisonError};
 
 use rhai::{Array, Dynamic, Engine, EvalAltResult, Map};
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use super::failure::{host, thrown};
 use super::own::own;
@@ -30,8 +31,20 @@ impl DeviceObject {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn perform(&self, operation: &Operation) -> Fallible<Reply> {
-        engine::uncounted(|| self.host().perform(operation)).map_err(host)
+    /// Hands an operation to the host, and overwrites it afterwards: it may hold secrets.
+    fn perform(&self, operation: Operation) -> Fallible<Reply> {
+        let operation = Zeroizing::new(operation);
+        engine::uncounted(|| self.host().perform(&operation)).map_err(host)
+    }
+
+    /// What a program answered that must not fail.
+    fn must(&self, program: &str, reply: Reply) -> Fallible<Map> {
+        if reply.code == 0 {
+            return Ok(answer(reply));
+        }
+        // Redacted before it is cut: nobody knows half a secret again.
+        let stderr = ending(&self.host().shown(reply.stderr.trim()));
+        Err(host(HostError::Exit { program: program.to_owned(), code: reply.code, stderr }))
     }
 
     fn attempt(&self, argv: &Array, input: Option<&str>) -> Fallible<Reply> {
@@ -39,22 +52,22 @@ impl DeviceObject {
         if input.is_some_and(|text| text.contains('\0')) {
             return Err(thrown("a NUL byte cannot be sent to a program as text"));
         }
-        self.perform(&Operation::Run { argv, input: input.map(str::to_owned) })
+        self.perform(Operation::Run { argv, input: input.map(str::to_owned) })
     }
 
     fn run(&self, argv: &Array, input: Option<&str>) -> Fallible<Map> {
         let program = argv.first().map(Dynamic::to_string).unwrap_or_default();
-        must(&program, self.attempt(argv, input)?)
+        self.must(&program, self.attempt(argv, input)?)
     }
 
     fn run_env(&self, argv: &Array, variables: &Map, input: &str) -> Fallible<Map> {
         let program = argv.first().map(Dynamic::to_string).unwrap_or_default();
-        let mut pairs = Vec::with_capacity(variables.len());
+        let mut pairs: Vec<(&str, Zeroizing<String>)> = Vec::with_capacity(variables.len());
         for (name, value) in variables {
             let [text] = <[String; 1]>::try_from(words(&vec![value.clone()])?).map_err(|_| thrown("a variable has one value"))?;
-            pairs.push((name.as_str(), text));
+            pairs.push((name.as_str(), text.into()));
         }
-        must(&program, self.perform(&with_variables(words(argv)?, &pairs, input).map_err(thrown)?)?)
+        self.must(&program, self.perform(with_variables(words(argv)?, &pairs, input).map_err(thrown)?)?)
     }
 
     fn try_powershell(&self, script: &str, params: Map) -> Fallible<Reply> {
@@ -63,17 +76,17 @@ impl DeviceObject {
         }
         let params =
             to_json(&params.into()).ok_or_else(|| thrown("the parameters of a PowerShell script have to be values that JSON can hold"))?;
-        self.perform(&Operation::PowerShell { script: script.to_owned(), params })
+        self.perform(Operation::PowerShell { script: script.to_owned(), params })
     }
 
     fn powershell(&self, script: &str, params: Map) -> Fallible<Map> {
-        must("the PowerShell script", self.try_powershell(script, params)?)
+        self.must("the PowerShell script", self.try_powershell(script, params)?)
     }
 
     fn write_file(&self, path: &str, content: &str, options: &Map) -> Fallible<()> {
         let [mode, owner, group] = ownership("write_file", path, options)?;
         let operation = Operation::WriteFile { path: path.to_owned(), content: content.to_owned(), mode, owner, group };
-        must(path, self.perform(&operation)?).map(drop)
+        self.must(path, self.perform(operation)?).map(drop)
     }
 
     fn own(&self, path: &str, options: &Map) -> Fallible<()> {
@@ -81,14 +94,14 @@ impl DeviceObject {
         if mode.is_none() && owner.is_none() && group.is_none() {
             return Ok(());
         }
-        must("own", self.perform(&own(path, mode.as_deref(), owner.as_deref(), group.as_deref()))?).map(drop)
+        self.must("own", self.perform(own(path, mode.as_deref(), owner.as_deref(), group.as_deref()))?).map(drop)
     }
 
     /// One of the fixed scripts for Windows; what it answers in JSON, `()` where it answers nothing.
     fn windows(&self, what: &str, operation: Result<Operation, String>) -> Fallible<Dynamic> {
-        let reply = self.perform(&operation.map_err(thrown)?)?;
+        let reply = self.perform(operation.map_err(thrown)?)?;
         let text = reply.stdout.clone();
-        must(what, reply)?;
+        self.must(what, reply)?;
         match text.trim() {
             "" => Ok(Dynamic::UNIT),
             text => serde_json::from_str(text)
@@ -165,13 +178,13 @@ pub(super) fn register(engine: &mut Engine) {
     });
     engine.register_fn("own", |device: &mut DeviceObject, path: &str, options: Map| device.own(path, &options));
     engine.register_fn("set_line", |device: &mut DeviceObject, path: &str, pattern: &str, line: &str| -> Fallible<()> {
-        must("set_line", device.perform(&edit::set_line(path, pattern, line).map_err(thrown)?)?).map(drop)
+        device.must("set_line", device.perform(edit::set_line(path, pattern, line).map_err(thrown)?)?).map(drop)
     });
     engine.register_fn("set_first_line", |device: &mut DeviceObject, path: &str, pattern: &str, line: &str| -> Fallible<()> {
-        must("set_first_line", device.perform(&edit::set_first_line(path, pattern, line).map_err(thrown)?)?).map(drop)
+        device.must("set_first_line", device.perform(edit::set_first_line(path, pattern, line).map_err(thrown)?)?).map(drop)
     });
     engine.register_fn("remove_lines", |device: &mut DeviceObject, path: &str, pattern: &str, line: &str| -> Fallible<()> {
-        must("remove_lines", device.perform(&edit::remove_lines(path, pattern, line).map_err(thrown)?)?).map(drop)
+        device.must("remove_lines", device.perform(edit::remove_lines(path, pattern, line).map_err(thrown)?)?).map(drop)
     });
 }
 
@@ -231,16 +244,13 @@ fn words(argv: &Array) -> Fallible<Vec<String>> {
         .collect()
 }
 
-fn must(program: &str, reply: Reply) -> Fallible<Map> {
-    if reply.code == 0 {
-        return Ok(answer(reply));
-    }
-    let text = reply.stderr.trim();
+/// The end of what a program complained of.
+fn ending(text: &str) -> String {
     let mut start = text.len().saturating_sub(SHOWN_STDERR);
     while !text.is_char_boundary(start) {
         start += 1;
     }
-    Err(host(HostError::Exit { program: program.to_owned(), code: reply.code, stderr: text[start..].to_owned() }))
+    text[start..].to_owned()
 }
 
 fn answer(reply: Reply) -> Map {

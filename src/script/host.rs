@@ -37,6 +37,11 @@ pub trait Host: Send {
     /// Answers a reading call from the collected facts: a dotted path such as `software.os.id`. `None` where not observed.
     fn fact(&self, path: &str) -> Option<Value>;
 
+    /// A text of the device as people may read it: without the secrets that are known.
+    fn shown(&self, text: &str) -> String {
+        text.to_owned()
+    }
+
     /// The device's name in the repository: `device.name`.
     fn name(&self) -> String {
         self.fact("software.os.hostname").and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default()

@@ -3,10 +3,14 @@
 //! Script and values travel as one JSON text in ASCII, so that neither the code page of the device nor the 8191 characters of a
 //! Windows command line matter. What comes back is UTF-8. Called by `render.rs`; no PowerShell runs here.
 
-use std::fmt::Write as _;
+use std::io::Write as _;
 
 use base64::Engine as _;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use crate::model::wiped::json_text;
 
 /// Reads script and values, runs the script with `$p`, and answers in UTF-8 whatever the code page is. Programs that the script
 /// starts are understood by the device's own code page, which is why that is left as it is.
@@ -58,25 +62,33 @@ pub(super) fn line() -> String {
     format!("powershell.exe -NoProfile -NonInteractive -ExecutionPolicy Bypass -EncodedCommand {encoded}")
 }
 
+/// What the line reads.
+#[derive(Serialize)]
+struct Job<'a> {
+    script: &'a str,
+    params: &'a Value,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    told: bool,
+}
+
 /// What is sent to its standard input: one line of ASCII. `told` has it print a line feed before the script begins.
-pub(super) fn input(script: &str, params: &Value, told: bool) -> Vec<u8> {
-    let mut job = json!({ "script": script, "params": params });
-    if told {
-        job["told"] = true.into();
-    }
-    let text = job.to_string();
-    let mut out = String::with_capacity(text.len() + 16);
+pub(super) fn input(script: &str, params: &Value, told: bool) -> Zeroizing<Vec<u8>> {
+    let text = json_text(&Job { script, params, told });
+    let text = std::str::from_utf8(&text).unwrap_or_default();
+    // As large as it becomes: a buffer that grows leaves its first bytes behind.
+    let length: usize = text.chars().map(|c| if c.is_ascii() { 1 } else { 6 * c.len_utf16() }).sum();
+    let mut out: Zeroizing<Vec<u8>> = Zeroizing::new(Vec::with_capacity(length + 1));
     for c in text.chars() {
-        if c.is_ascii() {
-            out.push(c);
+        if let Some(byte) = u8::try_from(c).ok().filter(u8::is_ascii) {
+            out.push(byte);
         } else {
             for unit in c.encode_utf16(&mut [0; 2]) {
                 let _ = write!(out, "\\u{unit:04x}");
             }
         }
     }
-    out.push('\n');
-    out.into_bytes()
+    out.push(b'\n');
+    out
 }
 
 /// What a device printed whose PowerShell is restricted: the language mode, and the version. Nothing else can be had of it then.
@@ -113,6 +125,8 @@ pub(super) fn each_text(value: &Value, change: &dyn Fn(&str) -> String) -> Value
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::powershell;
 use super::render::Rendered;
+use crate::model::Wiped;
 
 /// Starts a program with exactly these arguments and hands on what it prints, bytes for bytes of text, and its exit code.
 /// PowerShell 5.1 loses quotes among arguments, so the command line is made here. Batch files are refused: cmd would read
@@ -41,7 +42,7 @@ pub(super) fn run(argv: &[String], input: Option<&str>, told: bool) -> Rendered 
     if line.encode_utf16().count() > LONGEST {
         return refused("the arguments are longer than Windows takes", told);
     }
-    script(RUN, &json!({"program": program, "arguments": line, "input": input}), told)
+    script(RUN, &Wiped::new(json!({"program": program, "arguments": line, "input": input})), told)
 }
 
 /// Writes a file. `owned` is whether somebody wants a mode, an owner or a group for it.
@@ -52,7 +53,7 @@ pub(super) fn write(path: &str, content: &str, owned: bool, told: bool) -> Rende
     if owned {
         return refused("files on Windows have no mode, owner and group of this kind: leave them out", told);
     }
-    script(WRITE, &json!({"path": path.replace('/', "\\"), "content": content}), told)
+    script(WRITE, &Wiped::new(json!({"path": path.replace('/', "\\"), "content": content})), told)
 }
 
 /// Does nothing, and says why.

@@ -10,7 +10,7 @@ pub fn quote(word: &str) -> Cow<'_, str> {
     if !word.is_empty() && word.bytes().all(safe) {
         return Cow::Borrowed(word);
     }
-    let mut out = String::with_capacity(word.len() + 2);
+    let mut out = String::with_capacity(word.len() + 3 * word.matches('\'').count() + 2);
     out.push('\'');
     for c in word.chars() {
         if c == '\'' {

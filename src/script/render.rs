@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use zeroize::Zeroizing;
+
 use super::own::owner_and_group;
 use super::{powershell, programs, quote};
 use crate::model::operation::{Operation, Shell, ShownCommand};
@@ -14,7 +16,7 @@ pub struct Rendered {
     /// POSIX sh text, or the line that starts PowerShell.
     pub line: String,
     /// What is sent to its standard input.
-    pub input: Option<Vec<u8>>,
+    pub input: Option<Zeroizing<Vec<u8>>>,
 }
 
 /// Renders an operation for what reads it. What it cannot express (a NUL byte, a path that is not one) becomes a command that
@@ -50,7 +52,7 @@ fn rendered(operation: &Operation, shell: Shell, told: bool) -> Rendered {
                 return refused("a command without a program, or a NUL byte in an argument");
             }
             let line = argv.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ");
-            Rendered { line, input: input.as_ref().map(|text| text.clone().into_bytes()) }
+            Rendered { line, input: input.as_ref().map(|text| Zeroizing::new(text.clone().into_bytes())) }
         }
         Operation::WriteFile { path, content, mode, owner, group } => {
             let Some((folder, name)) = path.rsplit_once('/').filter(|(_, name)| !name.is_empty() && !matches!(*name, "." | "..")) else {
@@ -62,7 +64,7 @@ fn rendered(operation: &Operation, shell: Shell, told: bool) -> Rendered {
                 return refused("not an absolute path, or a NUL byte in it");
             }
             let line = write_line(path, &format!("{folder}/.{name}.rmm-tmp"), mode.as_deref(), owner.as_deref(), group.as_deref());
-            Rendered { line, input: Some(content.clone().into_bytes()) }
+            Rendered { line, input: Some(Zeroizing::new(content.clone().into_bytes())) }
         }
         Operation::PowerShell { script, params } => {
             if script.contains('\0') {

@@ -66,6 +66,31 @@ fn there_is_no_way_out_of_the_sandbox() {
 }
 
 #[test]
+fn a_secret_is_taken_out_of_what_a_program_complained_of_before_that_is_cut() {
+    /// Its program repeats the secret at the edge of what is kept.
+    struct Repeating;
+
+    impl Host for Repeating {
+        fn perform(&mut self, _: &Operation) -> Result<Reply, HostError> {
+            Ok(Reply { code: 1, stdout: String::new(), stderr: format!("hunter2{}", "x".repeat(396)) })
+        }
+
+        fn fact(&self, _: &str) -> Option<Value> {
+            None
+        }
+
+        fn shown(&self, text: &str) -> String {
+            text.replace("hunter2", "***")
+        }
+    }
+
+    let host: SharedHost = Arc::new(Mutex::new(Repeating));
+    let program = Program::compile("fn apply(device, desired) { device.run([\"app\"]); }").unwrap();
+    let told = program.apply(&host, None, &json!(1), None).unwrap_err().to_string();
+    assert!(told.contains("***x") && !told.contains("ter2"), "{told}");
+}
+
+#[test]
 fn what_a_script_throws_is_told_with_its_line() {
     assert_eq!(body("\n  throw \"no such thing\";"), Err(ScriptError::Runtime { message: "no such thing".into(), line: 3 }));
     let Err(ScriptError::Runtime { message, line: 2 }) = body("desired.frobnicate()") else { panic!() };

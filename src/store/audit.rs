@@ -64,6 +64,23 @@ pub struct AuditFilter {
     pub limit: usize,
 }
 
+/// The first row since a moment. Left to itself, SQLite looks through all rows for it. Where a clock was set back, an earlier row may
+/// follow: what is read from this one on is compared still.
+pub(super) const FIRST_SINCE: &str = "SELECT min(LogId) FROM AuditLog INDEXED BY idx_audit_timestamp WHERE Timestamp >= ?1";
+
+/// The statement of a list: `oldest` first or last, and whether a target is given, for which there is an index.
+pub(super) fn listing(oldest: bool, target: bool) -> String {
+    let order = if oldest { "ASC" } else { "DESC" };
+    let on = if target { "Target = ?6" } else { "?6 IS NULL" };
+    format!(
+        "SELECT LogId, Timestamp, User, Action, Target, Details, IPAddress, Success, Hash FROM AuditLog
+         WHERE LogId > ?1 AND (?2 IS NULL OR Timestamp >= ?2) AND (?3 IS NULL OR Timestamp < ?3)
+           AND (?4 IS NULL OR User = ?4) AND (?5 IS NULL OR Action = ?5 OR substr(Action, 1, length(?5) + 1) = ?5 || '.')
+           AND {on}
+         ORDER BY LogId {order} LIMIT ?7"
+    )
+}
+
 /// Appends a row within a transaction that holds the write lock: nobody else can take the same place in the chain.
 pub(super) fn append(tx: &Transaction<'_>, event: &AuditEvent) -> Result<i64, Failure> {
     let (rows, previous): (i64, [u8; 32]) =
@@ -122,18 +139,19 @@ impl Store {
     pub fn audit_list(&self, filter: &AuditFilter) -> Result<Vec<AuditRow>, StoreError> {
         let limit = if filter.limit == 0 { MOST_ROWS } else { filter.limit.min(MOST_ROWS) };
         self.read(|connection| {
-            let order = if filter.after.is_some() { "ASC" } else { "DESC" };
-            let mut statement = connection.prepare_cached(&format!(
-                "SELECT LogId, Timestamp, User, Action, Target, Details, IPAddress, Success, Hash FROM AuditLog
-                 WHERE LogId > ?1 AND (?2 IS NULL OR Timestamp >= ?2) AND (?3 IS NULL OR Timestamp < ?3)
-                   AND (?4 IS NULL OR User = ?4) AND (?5 IS NULL OR Action = ?5 OR substr(Action, 1, length(?5) + 1) = ?5 || '.')
-                   AND (?6 IS NULL OR Target = ?6)
-                 ORDER BY LogId {order} LIMIT ?7"
-            ))?;
             let (from, until) = (filter.from.map(moment::text), filter.until.map(moment::text));
-            let rows = statement.query_map(
-                params![filter.after.unwrap_or(0), from, until, filter.user, filter.action, filter.target, limit as i64],
-                |row| {
+            let after = match (filter.after, &from) {
+                (Some(after), _) => after,
+                (None, None) => 0,
+                (None, Some(from)) => {
+                    let first: Option<i64> = connection.prepare_cached(FIRST_SINCE)?.query_row([from], |row| row.get(0))?;
+                    let Some(first) = first else { return Ok(Vec::new()) };
+                    first - 1
+                }
+            };
+            let mut statement = connection.prepare_cached(&listing(filter.after.is_some(), filter.target.is_some()))?;
+            let rows =
+                statement.query_map(params![after, from, until, filter.user, filter.action, filter.target, limit as i64], |row| {
                     let details: Option<String> = row.get(5)?;
                     Ok(AuditRow {
                         id: row.get(0)?,
@@ -148,8 +166,7 @@ impl Store {
                         },
                         hash: row.get(8)?,
                     })
-                },
-            )?;
+                })?;
             let mut rows = rows.collect::<Result<Vec<_>, rusqlite::Error>>()?;
             if filter.after.is_none() {
                 rows.reverse();

@@ -117,7 +117,8 @@ impl Store {
 
     /// Puts a copy in the place of the database at `path`, brought to this version, and opens it. What was there is kept beside it:
     /// its path is returned. The caller has checked the copy, and that nobody holds a lease; where some process has the
-    /// database open nevertheless, nothing is done ([`StoreError::Locked`]).
+    /// database open nevertheless, nothing is done ([`StoreError::Locked`]). What channels have taken (`-taken` beside it) stays where
+    /// it is: it holds for the messages of the copy, too.
     pub fn restore(from: &Path, path: &Path, clock: Arc<dyn Clock>) -> Result<(Self, Option<PathBuf>), StoreError> {
         let beside = with_suffix(path, &format!(".restoring-{}", std::process::id()));
         for suffix in ["", "-wal", "-shm"] {

@@ -6,7 +6,8 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use serde_json::{Value, json};
 
 use super::audit;
-use super::jobs_read::{BEHIND, JOB, read};
+use super::jobs_read::{BEHIND, JOB, UNBEGUN, read};
+use super::leases::lease_in;
 use super::runs::state_name;
 use super::workflow_runs::{event, legal};
 use super::{Failure, Owner, Store, StoreError, column, moment};
@@ -117,7 +118,7 @@ impl Store {
     /// Moves jobs on, all in one transaction. A job that begins leases its device for `owner`; one that no longer runs, and whose
     /// device does not restart just now, gives it back.
     pub fn move_jobs(&self, changes: &[JobChange], owner: &Owner, actor: &Actor) -> Result<JobBatch, StoreError> {
-        let now = self.now();
+        let (now, hour) = (self.now(), self.hour());
         if changes.is_empty() {
             return Ok(JobBatch::default());
         }
@@ -133,8 +134,9 @@ impl Store {
                 }
                 let needs_device = !job.device.is_empty();
                 if needs_device && change.state == JobState::Running {
-                    if let Some(run) = lease(tx, &job, owner, now)? {
-                        batch.busy.push((job, run));
+                    let device = format!("device {}", job.device);
+                    if let Some(held) = lease_in(tx, hour, &device, &job.run, owner, LEASE)? {
+                        batch.busy.push((job, held.run));
                         continue;
                     }
                 } else if needs_device && change.waits_for != Some(WaitsFor::Restart) {
@@ -190,9 +192,9 @@ impl Store {
         })
     }
 
-    /// Gives up jobs of a run whose device did not return in time, those that stand behind one, and those of the steps in `timed`,
-    /// which a person has asked for at a moment, that have not begun in time. Everything else only waits for its turn: it is not
-    /// late because others take long. Returns how many.
+    /// Gives up jobs of a run whose device did not return in time, those that stand behind one, those that were held for too long,
+    /// and those of the steps in `timed`, which a person has asked for at a moment, that have not begun in time. Everything else only
+    /// waits for its turn: it is not late because others take long. Returns how many.
     pub fn expire_jobs(&self, run: &str, timed: &[u32], actor: &Actor) -> Result<usize, StoreError> {
         let over = self.read(|c| {
             let over = "SELECT EXISTS (SELECT 1 FROM Jobs WHERE Run = ?1 AND State IN ('pending', 'waiting') AND ExpiresAt <= ?2)";
@@ -203,10 +205,14 @@ impl Store {
         }
         let away = format!("ExpiresAt <= ?5 AND ?3 IS NULL AND (WaitsFor = 'device' OR {BEHIND})");
         let away = self.end_waiting(run, JobState::Expired, &away, None, "the device did not return in time", actor)?;
-        let missed = "ExpiresAt <= ?5 AND Step = ?3 AND State = 'pending' AND WakeAt IS NOT NULL";
-        timed.iter().try_fold(away, |sum, step| {
+        // As where it is still held when it is looked at.
+        let held = "ExpiresAt <= ?5 AND ?3 IS NULL AND WaitsFor = 'window'";
+        let why = "it was held, and its time was over before it was carried out";
+        let held = self.end_waiting(run, JobState::Skipped, held, None, why, actor)?;
+        let missed = format!("ExpiresAt <= ?5 AND Step = ?3 AND {UNBEGUN}");
+        timed.iter().try_fold(away + held, |sum, step| {
             let why = "its time was over before anybody carried it out";
-            Ok(sum + self.end_waiting(run, JobState::Expired, missed, Some(*step), why, actor)?)
+            Ok(sum + self.end_waiting(run, JobState::Expired, &missed, Some(*step), why, actor)?)
         })
     }
 
@@ -259,27 +265,6 @@ impl Store {
             Ok(tx.prepare_cached(&format!("UPDATE Jobs SET WakeAt = ?2 WHERE {which}"))?.execute([device, &now])?)
         })
     }
-}
-
-/// Leases the device of a job. The run that holds it, where another one does.
-fn lease(tx: &Transaction<'_>, job: &Job, owner: &Owner, now: DateTime<Utc>) -> Result<Option<String>, Failure> {
-    let name = format!("device {}", job.device);
-    let held: Option<(String, String, i64)> = tx
-        .prepare_cached("SELECT Owner, Run, ExpiresAt FROM Leases WHERE Name = ?1")?
-        .query_row([&name], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-        .optional()?;
-    if let Some((holder, run, until)) = held {
-        let mine = holder == owner.as_str() && run == job.run;
-        if !mine && until > moment::millis(now) && !Owner::named(holder).is_gone() {
-            return Ok(Some(run));
-        }
-    }
-    tx.prepare_cached(
-        "INSERT INTO Leases (Name, Owner, Run, AcquiredAt, ExpiresAt) VALUES (?1, ?2, ?3, ?4, ?5)
-         ON CONFLICT (Name) DO UPDATE SET Owner = ?2, Run = ?3, AcquiredAt = ?4, ExpiresAt = ?5",
-    )?
-    .execute(params![name, owner.as_str(), job.run, moment::millis(now), moment::millis(now + LEASE)])?;
-    Ok(None)
 }
 
 fn write(tx: &Transaction<'_>, mut job: Job, change: &JobChange, now: DateTime<Utc>, actor: &Actor) -> Result<Job, Failure> {

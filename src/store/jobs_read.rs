@@ -23,6 +23,18 @@ pub(super) const BEHIND: &str = "State = 'pending' AND Device <> '' AND EXISTS (
     SELECT 1 FROM Jobs e WHERE e.Device = Jobs.Device AND e.State = 'waiting' AND e.WaitsFor = 'device'
       AND (e.Priority, e.N) < (Jobs.Priority, Jobs.N))";
 
+/// What has its turn for so long and no longer: a device that is away, or held.
+const KEPT: &str = "coalesce(WaitsFor, '') IN ('device', 'window')";
+
+/// What has not begun though its moment may have come: nobody was there, or another run was at work on the device. Of a step that a
+/// person has asked for at a moment it is late then; everything else only waits for its turn.
+pub(super) const UNBEGUN: &str =
+    "Part = 'run' AND Phase = 'act' AND (State = 'pending' AND WakeAt IS NOT NULL OR State = 'waiting' AND WaitsFor = 'busy')";
+
+/// Of such a step, in the run that is the first parameter.
+const TIMED: &str = "Step IN (SELECT s.key FROM WorkflowRuns r, json_each(r.Steps) s
+    WHERE r.Id = ?1 AND json_extract(s.value, '$.notBefore') IS NOT NULL)";
+
 /// Which jobs are asked for; all members must hold. In the order in which they were asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct JobFilter {
@@ -42,6 +54,17 @@ pub struct JobFilter {
     pub newest_first: bool,
     /// At most so many. 0 means as many as one list may have.
     pub limit: usize,
+}
+
+/// The devices that a list of jobs is about.
+#[derive(Debug, Clone, Copy)]
+pub enum Among<'a> {
+    /// All of them.
+    All,
+    /// These: a JSON array of names.
+    These(&'a str),
+    /// All but these: a JSON array of names.
+    AllBut(&'a str),
 }
 
 pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Job> {
@@ -84,11 +107,25 @@ fn anybody_is_away(c: &Connection) -> rusqlite::Result<bool> {
 }
 
 impl Store {
-    /// Jobs of a step whose turn has come: no earlier job of their device is open, but for one that waits for its window.
-    pub fn due_jobs(&self, run: &str, step: u32, part: JobPart, now: DateTime<Utc>, limit: usize) -> Result<Vec<Job>, StoreError> {
+    /// Jobs of a step whose turn has come: no earlier job of their device is open, but for one that waits for its window. What
+    /// [`Store::expire_jobs`] would give up is not among them.
+    pub fn due_jobs(
+        &self,
+        (run, step, part): (&str, u32, JobPart),
+        now: DateTime<Utc>,
+        among: Among<'_>,
+        limit: usize,
+    ) -> Result<Vec<Job>, StoreError> {
+        let (names, named) = match among {
+            Among::All => (None, false),
+            Among::These(names) => (Some(names), true),
+            Among::AllBut(names) => (Some(names), false),
+        };
         self.read(|c| {
             let mut statement = c.prepare_cached(&format!(
                 "{JOB} WHERE Run = ?1 AND Part = ?4 AND Step = ?5 AND State IN ('pending', 'waiting') AND (WakeAt IS NULL OR WakeAt <= ?2)
+                   AND (?6 IS NULL OR (Device IN (SELECT value FROM json_each(?6))) = ?7)
+                   AND NOT (ExpiresAt <= ?2 AND ({KEPT} OR {UNBEGUN} AND {TIMED}))
                    AND (Device = '' OR NOT EXISTS (
                      SELECT 1 FROM Jobs e WHERE e.Device = Jobs.Device AND e.N <> Jobs.N AND e.State IN ('pending', 'waiting', 'running')
                        AND (e.State = 'running' OR e.WaitsFor = 'restart'
@@ -96,22 +133,21 @@ impl Store {
                                 AND (e.State <> 'pending' OR e.WakeAt IS NULL OR e.WakeAt <= ?2)))))
                  ORDER BY Priority, N LIMIT ?3"
             ))?;
-            let rows = statement.query_map(params![run, moment::text(now), limit.min(MOST_ROWS) as i64, part.to_string(), step], read)?;
+            let limit = limit.min(MOST_ROWS) as i64;
+            let rows = statement.query_map(params![run, moment::text(now), limit, part.to_string(), step, names, named], read)?;
             Ok(rows.collect::<Result<_, rusqlite::Error>>()?)
         })
     }
 
-    /// When the next job of a run that waits for its time may go on, or has waited for its device long enough.
+    /// When the next job of a run that waits for its time may go on, or is given up because that is over.
     pub fn next_job_at(&self, run: &str, after: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, StoreError> {
         self.read(|c| {
             let next = "SELECT min(WakeAt) FROM Jobs WHERE Run = ?1 AND State IN ('pending', 'waiting') AND WakeAt > ?2";
             let next = c.prepare_cached(next)?.query_row(params![run, moment::text(after)], |row| column::time_or_null(row, 0))?;
-            if !anybody_is_away(c)? {
-                return Ok(next);
-            }
+            let behind = if anybody_is_away(c)? { BEHIND } else { "FALSE" };
             let over = format!(
                 "SELECT min(ExpiresAt) FROM Jobs WHERE Run = ?1 AND State IN ('pending', 'waiting') AND ExpiresAt > ?2
-                   AND (WaitsFor = 'device' OR {BEHIND})"
+                   AND ({KEPT} OR {UNBEGUN} AND {TIMED} OR {behind})"
             );
             let over = c.prepare_cached(&over)?.query_row(params![run, moment::text(after)], |row| column::time_or_null(row, 0))?;
             Ok([next, over].into_iter().flatten().min())

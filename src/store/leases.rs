@@ -1,9 +1,9 @@
 //! Leases: a device is changed by one run at a time, a run is carried out by one process at a time.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::{Owner, Store, StoreError, moment};
+use super::{Failure, Owner, Store, StoreError, moment};
 
 /// Name of the daemon's lease, and of what it is held for.
 const DAEMON: &str = "daemon";
@@ -67,31 +67,9 @@ impl Store {
 
     fn lease(&self, name: &str, run: &str, owner: &Owner, ttl: TimeDelta) -> Result<(), StoreError> {
         let hour = self.hour();
-        self.write(|tx| {
-            let held: Option<(String, String, i64, Option<i64>)> = tx
-                .prepare_cached("SELECT Owner, Run, ExpiresAt, SteadyUntil FROM Leases WHERE Name = ?1")?
-                .query_row([name], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
-                .optional()?;
-            if let Some((holder, of, until, steady_until)) = held {
-                let mine = holder == owner.as_str() && of == run;
-                if !mine && hour.holds(&Owner::named(holder), until, steady_until) {
-                    return Err(StoreError::Leased { name: name.to_owned(), run: of, until: moment::from_millis(until) }.into());
-                }
-            }
-            tx.prepare_cached(
-                "INSERT INTO Leases (Name, Owner, Run, AcquiredAt, ExpiresAt, SteadyUntil) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-                 ON CONFLICT (Name) DO UPDATE SET Owner = ?2, Run = ?3, ExpiresAt = ?5, SteadyUntil = ?6,
-                     AcquiredAt = CASE WHEN Owner = ?2 AND Run = ?3 THEN AcquiredAt ELSE ?4 END",
-            )?
-            .execute(params![
-                name,
-                owner.as_str(),
-                run,
-                hour.wall,
-                hour.wall + ttl.num_milliseconds(),
-                hour.steady_after(ttl)
-            ])?;
-            Ok(())
+        self.write(|tx| match lease_in(tx, hour, name, run, owner, ttl)? {
+            None => Ok(()),
+            Some(held) => Err(StoreError::Leased { name: name.to_owned(), run: held.run, until: held.until }.into()),
         })
     }
 
@@ -140,15 +118,50 @@ impl Store {
         })
     }
 
-    fn hour(&self) -> Hour {
+    pub(super) fn hour(&self) -> Hour {
         Hour { wall: moment::millis(self.now()), steady: self.steady() }
     }
+}
+
+/// A lease that another one holds.
+pub(super) struct Held {
+    /// The run that it is held for.
+    pub(super) run: String,
+    until: DateTime<Utc>,
+}
+
+/// Leases within a transaction. The lease that stands in the way, where another one holds it.
+pub(super) fn lease_in(
+    tx: &Transaction<'_>,
+    hour: Hour,
+    name: &str,
+    run: &str,
+    owner: &Owner,
+    ttl: TimeDelta,
+) -> Result<Option<Held>, Failure> {
+    let held: Option<(String, String, i64, Option<i64>)> = tx
+        .prepare_cached("SELECT Owner, Run, ExpiresAt, SteadyUntil FROM Leases WHERE Name = ?1")?
+        .query_row([name], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+        .optional()?;
+    if let Some((holder, of, until, steady_until)) = held {
+        let mine = holder == owner.as_str() && of == run;
+        if !mine && hour.holds(&Owner::named(holder), until, steady_until) {
+            return Ok(Some(Held { run: of, until: moment::from_millis(until) }));
+        }
+    }
+    tx.prepare_cached(
+        "INSERT INTO Leases (Name, Owner, Run, AcquiredAt, ExpiresAt, SteadyUntil) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (Name) DO UPDATE SET Owner = ?2, Run = ?3, ExpiresAt = ?5, SteadyUntil = ?6,
+             AcquiredAt = CASE WHEN Owner = ?2 AND Run = ?3 THEN AcquiredAt ELSE ?4 END",
+    )?
+    .execute(params![name, owner.as_str(), run, hour.wall, hour.wall + ttl.num_milliseconds(), hour.steady_after(ttl)])?;
+    Ok(None)
 }
 
 /// Now, on both clocks. Between processes of one machine the one counts that nobody sets: whoever lives and renews its lease
 /// holds it, wherever the other one is set.
 #[derive(Debug, Clone, Copy)]
-struct Hour {
+pub(super) struct Hour {
     wall: i64,
     steady: Option<i64>,
 }

@@ -50,6 +50,7 @@ mod updates;
 mod upkeep;
 mod values;
 mod verdicts;
+mod workflow_resume;
 mod workflow_runs;
 mod workflow_steps;
 
@@ -79,7 +80,7 @@ pub use figures::WorkflowFigures;
 pub use fleet::Fingerprint;
 pub use health::HealthRow;
 pub use jobs::{JobBatch, JobChange};
-pub use jobs_read::JobFilter;
+pub use jobs_read::{Among, JobFilter};
 pub use journal::Step;
 pub use leases::Lease;
 pub use membership::{Belongs, Came};

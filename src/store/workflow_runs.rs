@@ -163,6 +163,23 @@ impl Store {
         self.read(|c| Ok(c.prepare_cached(&format!("{RUN} WHERE Id = ?1"))?.query_row([id], read).optional()?))
     }
 
+    /// A run that was read before, as it stands now; the same one where nothing has changed. Of its row only what changes is read: the
+    /// steps of a run over many devices are long.
+    pub fn workflow_run_now(&self, known: &Arc<WorkflowRun>) -> Result<Arc<WorkflowRun>, StoreError> {
+        self.read(|c| {
+            let sql = "SELECT StartedAt, FinishedAt, State, Error, Cancel FROM WorkflowRuns WHERE Id = ?1";
+            let row = c.prepare_cached(sql)?.query_row([&known.id], |row| {
+                Ok((column::time_or_null(row, 0)?, column::time_or_null(row, 1)?, state(row, 2)?, row.get(3)?, row.get(4)?))
+            });
+            let Some((started_at, finished_at, state, error, cancel)) = row.optional()? else { return Ok(Arc::clone(known)) };
+            let then = (known.started_at, known.finished_at, known.state, &known.error, &known.cancel);
+            if then == (started_at, finished_at, state, &error, &cancel) {
+                return Ok(Arc::clone(known));
+            }
+            Ok(Arc::new(WorkflowRun { started_at, finished_at, state, error, cancel, ..WorkflowRun::clone(known) }))
+        })
+    }
+
     /// The run that a step of another one waits for.
     pub fn child_run(&self, parent: &str, step: u32) -> Result<Option<WorkflowRun>, StoreError> {
         self.read(|c| {
@@ -238,46 +255,6 @@ impl Store {
         let now = self.now();
         self.write(|tx| cancel_in(tx, id, reason, now, actor))
     }
-
-    /// Takes a run up again that has failed or was cancelled: what failed or never began waits for its turn anew, what succeeded
-    /// stays. Returns how many jobs wait again.
-    pub fn resume_workflow(&self, id: &str, actor: &Actor) -> Result<usize, StoreError> {
-        let now = self.now();
-        self.write(|tx| {
-            let run = run_in(tx, id)?;
-            legal("run", id, run.state.may_become(WorkflowState::Running), run.state, WorkflowState::Running)?;
-            let undone: bool = tx
-                .prepare_cached("SELECT EXISTS (SELECT 1 FROM Jobs WHERE Run = ?1 AND Part = 'rollback')")?
-                .query_row([id], |row| row.get(0))?;
-            legal("run", id, !undone, "undoing", WorkflowState::Running)?;
-            tx.prepare_cached("UPDATE WorkflowRuns SET State = 'running', FinishedAt = NULL, Error = NULL, Cancel = NULL WHERE Id = ?1")?
-                .execute([id])?;
-            tx.prepare_cached(
-                "UPDATE WorkflowSteps SET State = 'pending', WakeAt = NULL, BegunAt = NULL, StartedAt = NULL, FinishedAt = NULL, Reason = NULL,
-                     Result = 'null'
-                 WHERE Run = ?1 AND State IN ('failed', 'cancelled')",
-            )?
-            .execute([id])?;
-            let jobs = tx
-                .prepare_cached(
-                    "UPDATE Jobs SET State = 'pending', WaitsFor = NULL, WakeAt = NULL, FinishedAt = NULL, Reason = NULL, Retries = 0,
-                         Attempt = Attempt + (State IN ('failed', 'interrupted')), Phase = 'act',
-                         Memo = CASE WHEN Device = '' THEN Memo ELSE 'null' END, ExpiresAt = ?2
-                     WHERE Run = ?1 AND State IN ('failed', 'cancelled', 'expired', 'interrupted')",
-                )?
-                .execute(params![id, moment::text(now + lifetime(&run))])?;
-            bump(tx)?;
-            let details = json!({ "was": state_name(run.state), "jobs": jobs });
-            audit::append(tx, &event(now, "workflow.resumed", id, details, actor, true))?;
-            Ok(jobs)
-        })
-    }
-}
-
-/// How long a job that waits anew is kept for a device that is away.
-fn lifetime(run: &WorkflowRun) -> chrono::TimeDelta {
-    let longest = run.steps.iter().filter_map(|step| step.expires).max();
-    longest.map_or(chrono::TimeDelta::days(1), crate::time::Span::delta)
 }
 
 fn insert(tx: &Transaction<'_>, run: &WorkflowRun, begins: WorkflowState) -> Result<(), Failure> {

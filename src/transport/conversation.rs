@@ -4,6 +4,7 @@
 //! error: what comes before it was said by `sudo`, and a command that ends without it was refused.
 
 use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
 
 use super::bounded::Bounded;
 use super::wrapper::{self, Rise, Wrapped};
@@ -21,7 +22,7 @@ pub(super) struct Conversation {
     password: Option<SecretString>,
     nonce: String,
     asked: bool,
-    input: Option<Vec<u8>>,
+    input: Option<Zeroizing<Vec<u8>>>,
     line: String,
     /// Run as it is; standard input is closed behind the input.
     plain: bool,
@@ -72,7 +73,7 @@ impl Conversation {
     }
 
     /// What is to be sent at the very beginning: the input, unless `sudo` may want to read the password first.
-    pub(super) fn opening(&mut self) -> Option<Vec<u8>> {
+    pub(super) fn opening(&mut self) -> Option<Zeroizing<Vec<u8>>> {
         if self.before.is_some() && self.password.is_some() { None } else { self.input.take() }.filter(|i| !i.is_empty())
     }
 
@@ -81,7 +82,7 @@ impl Conversation {
     }
 
     /// Takes standard error, and gives what is to be sent next.
-    pub(super) fn on_stderr(&mut self, bytes: &[u8]) -> Result<Option<Vec<u8>>, TransportError> {
+    pub(super) fn on_stderr(&mut self, bytes: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, TransportError> {
         let Some(before) = &mut self.before else {
             self.stderr.push(bytes)?;
             return Ok(None);
@@ -104,7 +105,7 @@ impl Conversation {
         if std::mem::replace(&mut self.asked, true) {
             return Err(self.refused());
         }
-        Ok(self.password.as_ref().map(|p| [p.expose_secret().as_bytes(), b"\n"].concat()))
+        Ok(self.password.as_ref().map(|p| Zeroizing::new([p.expose_secret().as_bytes(), b"\n"].concat())))
     }
 
     fn refused(&mut self) -> TransportError {

@@ -81,7 +81,11 @@ async fn converse(child: &mut Child, talk: &mut Conversation) -> Result<ExitStat
             read = read(stderr.as_mut(), &mut err), if stderr.is_some() => match read.map_err(lost)? {
                 0 => stderr = None,
                 n => match talk.on_stderr(&err[..n]) {
-                    Ok(Some(more)) => pending.extend(more),
+                    // Anew: a buffer that grows leaves its first bytes behind.
+                    Ok(Some(more)) => {
+                        pending = zeroize::Zeroizing::new([&pending[sent..], more.as_slice()].concat());
+                        sent = 0;
+                    }
                     Ok(None) => {}
                     Err(e) => break Err(e),
                 },

@@ -7,6 +7,8 @@ mod conversation;
 mod local;
 mod look;
 mod places;
+#[cfg(test)]
+pub(crate) mod recordings;
 mod session;
 mod sessions;
 pub mod share;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
 use crate::diagnose::{Category, Diagnose};
 pub use crate::model::operation::Shell;
@@ -12,8 +13,8 @@ pub use crate::model::operation::Shell;
 pub struct Command {
     /// Text for the [`Shell`] of the session, composed by `script::render` or `collect`; values in it are quoted there.
     pub line: String,
-    /// What is sent to its standard input, which is then closed.
-    pub input: Vec<u8>,
+    /// What is sent to its standard input, which is then closed. It may hold secrets.
+    pub input: Zeroizing<Vec<u8>>,
     /// Become root by the device's own `elevate` rule. No effect where that is `none` or the user is root.
     pub elevate: bool,
     /// Time for the command; the connection's `command_timeout` where absent.

@@ -6,6 +6,8 @@
 
 use std::fmt::Write;
 
+use zeroize::Zeroizing;
+
 use crate::model::device::Elevate;
 use crate::script::quote;
 
@@ -42,7 +44,7 @@ pub(super) struct Wrapped {
     /// One command for any login shell; for `/bin/sh -c` too.
     pub(super) line: String,
     /// What comes on standard input, as soon as the command begins.
-    pub(super) input: Vec<u8>,
+    pub(super) input: Zeroizing<Vec<u8>>,
 }
 
 /// Written to standard error by the wrapper as soon as the command begins as root.
@@ -56,7 +58,7 @@ pub(super) fn ask_mark(nonce: &str) -> String {
 }
 
 /// Wraps a command. `nonce` is letters and digits.
-pub(super) fn wrap(line: &str, input: Vec<u8>, rise: Rise, nonce: &str) -> Wrapped {
+pub(super) fn wrap(line: &str, input: Zeroizing<Vec<u8>>, rise: Rise, nonce: &str) -> Wrapped {
     if rise == Rise::None || line.len() <= LONGEST_LOGGED {
         let inline = for_any_shell(&risen(&guarded(&quote(line), 0, input.len()), rise, nonce));
         if inline.len() <= LONGEST_ARGUMENT {
@@ -64,9 +66,8 @@ pub(super) fn wrap(line: &str, input: Vec<u8>, rise: Rise, nonce: &str) -> Wrapp
         }
     }
     // A long text travels on standard input instead, in front of the input.
-    let mut all = line.as_bytes().to_vec();
-    let script = guarded("\"$rmm_l\"", all.len(), input.len());
-    all.extend(input);
+    let script = guarded("\"$rmm_l\"", line.len(), input.len());
+    let all = Zeroizing::new([line.as_bytes(), input.as_slice()].concat());
     Wrapped { line: for_any_shell(&risen(&script, rise, nonce)), input: all }
 }
 

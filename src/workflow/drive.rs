@@ -1,7 +1,7 @@
 //! Drives runs: looks at those that something has happened to, begins what is due within all limits, and writes down what came
 //! of it. One transaction for many devices; a process that ends anywhere leaves rows from which the next one goes on.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use super::led::{Aside, Led};
 use super::moving::{Moved, Moving};
 use super::work::{Doing, work};
 use crate::apply::Parts;
+use crate::model::device::TransportKind;
 use crate::model::job::{JobPart, JobProgress};
 use crate::model::{Job, StepState, WorkflowRun, WorkflowState};
 use crate::store::{JobChange, Owner, Store, StoreError};
@@ -105,6 +106,7 @@ pub(super) struct Flight {
     pub(super) step: u32,
     pub(super) part: JobPart,
     pub(super) site: String,
+    pub(super) behind_share: bool,
     pub(super) cancel: CancellationToken,
 }
 
@@ -117,6 +119,8 @@ pub(super) struct State {
     pub(super) wake: Option<DateTime<Utc>>,
     /// Jobs that begin now.
     pub(super) begun: Vec<Job>,
+    /// Places that were given so far.
+    pub(super) served: u64,
     /// How far files have got.
     pub(super) moving: Arc<Moving>,
     /// Nobody has written anything since the runs were looked at.
@@ -147,6 +151,7 @@ impl Driver {
             beaten: tokio::time::Instant::now(),
             wake: None,
             begun: Vec::new(),
+            served: 0,
             moving: Arc::default(),
             read: false,
             over: false,
@@ -198,17 +203,29 @@ impl Driver {
 
     fn begin(self: &Arc<Self>, state: &mut State, job: Job, sender: &mpsc::Sender<Done>, tasks: &mut JoinSet<()>) {
         let Some(led) = state.led.get(&job.run) else { return };
-        let Some(step) = led.run.steps.get(job.step as usize).cloned() else { return };
+        // Steps may name thousands of devices: one copy of them serves all jobs.
+        let n = job.step as usize;
+        if led.run.steps.get(n).is_none() {
+            return;
+        }
         let parts = (self.parts)();
-        let site = parts.set.devices.get(&*job.device).and_then(|d| d.site.clone()).unwrap_or_default();
-        let cancel = self.abort.child_token();
-        let flight = Flight { run: job.run.clone(), step: job.step, part: job.part, site, cancel: cancel.clone() };
+        let device = parts.set.devices.get(&*job.device);
+        let flight = Flight {
+            run: job.run.clone(),
+            step: job.step,
+            part: job.part,
+            site: device.and_then(|device| device.site.clone()).unwrap_or_default(),
+            behind_share: device.is_some_and(|device| parts.set.transport(device) == TransportKind::Share),
+            cancel: self.abort.child_token(),
+        };
+        let cancel = flight.cancel.clone();
         state.flights.insert(job.id.clone(), flight);
         let (run, about, sender, abort) = (Arc::clone(&led.run), about(led), sender.clone(), self.abort.clone());
         let moving = Arc::clone(&state.moving);
         tasks.spawn(async move {
             let moving = &*moving;
-            let doing = Doing { parts: &parts, run: &run, step: &step, job: &job, about: &about, cancel: &cancel, abort: &abort, moving };
+            let Some(step) = run.steps.get(n) else { return };
+            let doing = Doing { parts: &parts, run: &run, step, job: &job, about: &about, cancel: &cancel, abort: &abort, moving };
             let worked = work(&doing).await;
             // Nobody listens any more only where everything ends.
             let _ = sender.send((job.id.clone(), worked)).await;
@@ -224,8 +241,11 @@ impl Driver {
         self.keep(&parts, state, results)?;
         if state.beaten.elapsed() >= BEAT {
             state.beaten = tokio::time::Instant::now();
-            let held = store.heartbeat(&state.owner, LEASE)?;
-            if held < state.led.len() {
+            store.heartbeat(&state.owner, LEASE)?;
+            let leases = store.leases()?;
+            let mine = leases.iter().filter(|lease| lease.owner == state.owner);
+            let held: BTreeSet<&str> = mine.filter_map(|lease| lease.name.strip_prefix("run ")).collect();
+            if state.led.keys().any(|id| !held.contains(&**id)) {
                 tracing::error!("a lease on a run was lost: another process has taken it over");
                 self.stop.cancel();
                 self.abort.cancel();
@@ -303,8 +323,8 @@ impl Driver {
         Ok(())
     }
 
-    /// Results into the database.
-    fn keep(&self, parts: &Parts, state: &mut State, results: Vec<Done>) -> Result<(), StoreError> {
+    /// Results into the database, in the order in which they came; an error among them is told once the others are there.
+    pub(super) fn keep(&self, parts: &Parts, state: &mut State, results: Vec<Done>) -> Result<(), StoreError> {
         let mut changes = Vec::with_capacity(results.len());
         let mut failed = None;
         for (id, worked) in results {

@@ -35,6 +35,8 @@ pub(super) struct Led {
     pub(super) dirty: bool,
     /// Jobs that were under way when their process ended: they go on first.
     pub(super) orphans: Vec<Job>,
+    /// When a job of it was given a place last: a count that `choose` keeps.
+    pub(super) served: u64,
 }
 
 /// What has to be done beside the rows.
@@ -59,15 +61,14 @@ impl Led {
             wake: None,
             dirty: true,
             orphans: store.jobs(&running)?,
+            served: 0,
         };
         led.refresh(store)?;
         Ok(Some(led))
     }
 
     fn refresh(&mut self, store: &Store) -> Result<(), StoreError> {
-        if let Some(run) = store.workflow_run(&self.run.id)? {
-            self.run = Arc::new(run);
-        }
+        self.run = store.workflow_run_now(&self.run)?;
         self.steps = store.workflow_steps(&self.run.id)?;
         self.jobs = store.job_counts(&self.run.id)?;
         self.undone = store.rollback_counts(&self.run.id)?;

@@ -1,11 +1,12 @@
 //! Real Debian devices: the root of a Debian system made once by debootstrap, cheap copies of it behind SSH servers of their own on
 //! the loopback network, and a package repository with a small package in as many versions as a test publishes. Devices with
-//! dnf, zypper and pacman are the same with that manager in the place of apt, and a repository in a folder.
+//! dnf, zypper, pacman and apk are the same with that manager in the place of apt, and a repository in a folder.
 //!
 //! A device is a folder with a system in it, entered by chroot: its packages, its apt and its SSH server are real; the kernel is
 //! this machine's, and what `/proc` says of it is written here. A restart ends everything that runs in the device and comes
 //! back with another boot time. It needs root, since chroot does.
 
+mod apk;
 mod base;
 mod device;
 mod kind;

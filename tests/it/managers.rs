@@ -1,4 +1,5 @@
 //! Updates with dnf, zypper and pacman for real, side by side in one fleet: what a device offers, what is installed, held, taken back.
+//! With apk too where there is a program: `tests/apk`. Versions end in `-r1`, since apk takes no others.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,18 +7,19 @@ use serde_json::{Value, json};
 
 use crate::debian::{Debian, Device, Kind, Package};
 
-const KINDS: [(Kind, &str); 3] = [(Kind::Dnf, "dnf-1"), (Kind::Zypper, "zypper-1"), (Kind::Pacman, "pacman-1")];
+const KINDS: [(Kind, &str); 4] = [(Kind::Dnf, "dnf-1"), (Kind::Zypper, "zypper-1"), (Kind::Pacman, "pacman-1"), (Kind::Apk, "apk-1")];
 
 /// A device of each, with version 1 of these packages, declared.
 fn fleet(packages: &[&str]) -> Option<(Debian, Vec<Device>)> {
     let debian = Debian::with_managers()?;
-    let devices: Vec<Device> = KINDS.iter().map(|(kind, name)| debian.device_of(*kind, name)).collect();
+    let there = KINDS.iter().filter(|(kind, _)| kind.is_there());
+    let devices: Vec<Device> = there.map(|(kind, name)| debian.device_of(*kind, name)).collect();
     for name in packages {
-        publish(&devices, &Package::new(name, "1.0-1"));
+        publish(&devices, &Package::new(name, "1.0-r1"));
     }
     for device in &devices {
         for name in packages {
-            device.install(name, "1.0-1");
+            device.install(name, "1.0-r1");
         }
     }
     declare(&debian, &devices);
@@ -62,106 +64,113 @@ fn fact(debian: &Debian, device: &str, path: &str) -> Value {
 #[test]
 fn each_manager_tells_its_updates_installs_them_and_takes_them_back() {
     let Some((debian, devices)) = fleet(&["rmm-demo", "rmm-lib", "rmm-app"]) else { return };
-    publish(&devices, &Package::new("rmm-demo", "2.0-1").advisory("security", "Important"));
-    publish(&devices, &Package::new("rmm-lib", "2.0-1").advisory("bugfix", "None"));
-    publish(&devices, &Package::new("rmm-app", "2.0-1").depends("rmm-lib (>= 2.0-1)"));
-    debian.rmm(&["updates", "list"]).ends(0).says("not known of dnf-1 and 2 more");
+    publish(&devices, &Package::new("rmm-demo", "2.0-r1").advisory("security", "Important"));
+    publish(&devices, &Package::new("rmm-lib", "2.0-r1").advisory("bugfix", "None"));
+    publish(&devices, &Package::new("rmm-app", "2.0-r1").depends("rmm-lib (>= 2.0-r1)"));
+    let count = devices.len();
+    let mut names: Vec<&str> = devices.iter().map(|device| device.name.as_str()).collect();
+    names.sort_unstable();
+    debian.rmm(&["updates", "list"]).ends(0).says(&format!("not known of {} and {} more", names[0], count - 1));
     debian.rmm(&["updates", "scan"]).ends(0).says("3 updates, 3 approved");
-    let offered = [
-        "dnf-1 rmm-app 1.0-1 2.0-1 other null false approved",
-        "dnf-1 rmm-demo 1.0-1 2.0-1 security high false approved",
-        "dnf-1 rmm-lib 1.0-1 2.0-1 bugfix null false approved",
-        "pacman-1 rmm-app 1.0-1 2.0-1 other null false approved",
-        "pacman-1 rmm-demo 1.0-1 2.0-1 other null false approved",
-        "pacman-1 rmm-lib 1.0-1 2.0-1 other null false approved",
-        "zypper-1 rmm-app 1.0-1 2.0-1 other null false approved",
-        "zypper-1 rmm-demo 1.0-1 2.0-1 security high false approved",
-        "zypper-1 rmm-lib 1.0-1 2.0-1 bugfix null false approved",
-    ];
+    let mut offered = Vec::new();
+    for name in names {
+        // Those of RPM have advisories.
+        let [demo, lib] = if ["dnf-1", "zypper-1"].contains(&name) { ["security high", "bugfix null"] } else { ["other null"; 2] };
+        for (package, kind) in [("rmm-app", "other null"), ("rmm-demo", demo), ("rmm-lib", lib)] {
+            offered.push(format!("{name} {package} 1.0-r1 2.0-r1 {kind} false approved"));
+        }
+    }
     assert_eq!(offers(&debian), offered);
     // What was denied does not come by the back door.
     debian.rmm(&["updates", "deny", "rmm-lib"]).ends(0);
     debian.rmm(&["updates", "install", "All", "--dry-run"]).ends(0).says("rmm-app");
     let said = debian.rmm(&["updates", "install", "All", "--yes"]).ends(0);
-    let left = said.out.lines().filter(|line| line.contains("left out rmm-app 2.0-1: it would also update rmm-lib")).count();
-    assert_eq!(left, 3, "{}", said.out);
-    assert_eq!(versions(&devices, "rmm-demo"), ["2.0-1"; 3]);
-    assert_eq!(versions(&devices, "rmm-lib"), ["1.0-1"; 3]);
+    let left = said.out.lines().filter(|line| line.contains("left out rmm-app 2.0-r1: it would also update rmm-lib")).count();
+    assert_eq!(left, count, "{}", said.out);
+    assert_eq!(versions(&devices, "rmm-demo"), vec!["2.0-r1"; count]);
+    assert_eq!(versions(&devices, "rmm-lib"), vec!["1.0-r1"; count]);
     debian.rmm(&["updates", "forget", "rmm-lib"]).ends(0);
     let said = debian.rmm(&["updates", "install", "All", "--yes"]).ends(0);
-    assert_eq!(said.out.matches("rmm-app 1.0-1 -> 2.0-1, rmm-lib 1.0-1 -> 2.0-1").count(), 3, "{}", said.out);
+    assert_eq!(said.out.matches("rmm-app 1.0-r1 -> 2.0-r1, rmm-lib 1.0-r1 -> 2.0-r1").count(), count, "{}", said.out);
     assert_eq!(offers(&debian), Vec::<String>::new());
     debian.rmm(&["updates", "install", "All", "--yes"]).ends(0).says("Nothing is offered that is approved");
-    for (_, name) in KINDS {
-        let said = debian.rmm(&["updates", "rollback", name, "--yes"]).ends(0);
-        said.says("rmm-app 2.0-1 -> 1.0-1").says("rmm-lib 2.0-1 -> 1.0-1");
-        let history = items(&debian, &["updates", "history", name]);
+    for device in &devices {
+        let said = debian.rmm(&["updates", "rollback", &device.name, "--yes"]).ends(0);
+        said.says("rmm-app 2.0-r1 -> 1.0-r1").says("rmm-lib 2.0-r1 -> 1.0-r1");
+        let history = items(&debian, &["updates", "history", &device.name]);
         assert_eq!(history.len(), 5, "{history:#?}");
     }
-    assert_eq!(versions(&devices, "rmm-lib"), ["1.0-1"; 3]);
-    assert_eq!(versions(&devices, "rmm-demo"), ["2.0-1"; 3]);
+    assert_eq!(versions(&devices, "rmm-lib"), vec!["1.0-r1"; count]);
+    assert_eq!(versions(&devices, "rmm-demo"), vec!["2.0-r1"; count]);
     held(&debian, &devices);
     taken_back(&debian, devices);
 }
 
 /// What a device holds back is told as such, and left alone.
 fn held(debian: &Debian, devices: &[Device]) {
+    let count = devices.len();
     twice(debian, devices, "HoldUpdates", &["names=[\"rmm-app\"]"]);
     debian.rmm(&["updates", "scan"]).ends(0).says("2 updates, 2 approved");
     let told = |rows: &[String]| rows.iter().map(|row| row.split(' ').nth(6).unwrap().to_owned()).collect::<Vec<_>>();
-    assert_eq!(told(&offers(debian)), ["true", "false", "true", "false", "true", "false"], "{:#?}", offers(debian));
+    assert_eq!(told(&offers(debian)), ["true", "false"].repeat(count), "{:#?}", offers(debian));
     let said = debian.rmm(&["updates", "install", "All", "--yes"]).ends(0);
-    assert_eq!(said.out.matches("left out rmm-app 2.0-1: the device holds it back").count(), 3, "{}", said.out);
-    assert_eq!(versions(devices, "rmm-app"), ["1.0-1"; 3]);
-    assert_eq!(versions(devices, "rmm-lib"), ["2.0-1"; 3]);
+    assert_eq!(said.out.matches("left out rmm-app 2.0-r1: the device holds it back").count(), count, "{}", said.out);
+    assert_eq!(versions(devices, "rmm-app"), vec!["1.0-r1"; count]);
+    assert_eq!(versions(devices, "rmm-lib"), vec!["2.0-r1"; count]);
     twice(debian, devices, "HoldUpdates", &["names=[\"rmm-app\"]", "hold=false"]);
     debian.rmm(&["updates", "scan"]).ends(0);
-    assert_eq!(told(&offers(debian)), ["false"; 3]);
+    assert_eq!(told(&offers(debian)), vec!["false"; count]);
 }
 
 /// A bad update goes from every kind of device at once, and does not come back.
 fn taken_back(debian: &Debian, mut devices: Vec<Device>) {
-    debian.publish("1.0-1");
-    debian.publish("2.0-1");
+    debian.publish("1.0-r1");
+    debian.publish("2.0-r1");
     let apt = debian.device("apt-1");
-    apt.install("rmm-demo", "2.0-1");
+    apt.install("rmm-demo", "2.0-r1");
     devices.push(apt);
+    let count = devices.len();
     declare(debian, &devices);
     debian.rmm(&["updates", "scan"]).ends(0);
-    assert_eq!(versions(&devices, "rmm-demo"), ["2.0-1"; 4]);
-    debian.rmm(&["updates", "deny", "rmm-demo", "-m", "2.0-1 drops connections"]).ends(0);
-    let said = debian.rmm(&["updates", "uninstall", "rmm-demo=2.0-1", "--yes", "-m", "drops connections"]).ends(0);
+    assert_eq!(versions(&devices, "rmm-demo"), vec!["2.0-r1"; count]);
+    debian.rmm(&["updates", "deny", "rmm-demo", "-m", "2.0-r1 drops connections"]).ends(0);
+    let said = debian.rmm(&["updates", "uninstall", "rmm-demo=2.0-r1", "--yes", "-m", "drops connections"]).ends(0);
     debian.rmm(&["updates", "forget", "rmm-demo"]).ends(0);
-    assert_eq!(said.out.matches("rmm-demo 2.0-1 -> 1.0-1").count(), 4, "{}", said.out);
+    assert_eq!(said.out.matches("rmm-demo 2.0-r1 -> 1.0-r1").count(), count, "{}", said.out);
     assert!(!said.out.contains("not held"), "{}", said.out);
-    assert_eq!(versions(&devices, "rmm-demo"), ["1.0-1"; 4]);
+    assert_eq!(versions(&devices, "rmm-demo"), vec!["1.0-r1"; count]);
     let rows = items(debian, &["updates", "list", "--by-device", "--name", "rmm-demo"]);
     let denied =
         |row: &&Value| row["held"] == true && row["state"] == "denied" && row["because"].as_str().unwrap().ends_with("drops connections");
-    assert_eq!(rows.iter().filter(denied).count(), 4, "{rows:#?}");
+    assert_eq!(rows.iter().filter(denied).count(), count, "{rows:#?}");
     debian.rmm(&["updates", "install", "*", "--name", "rmm-demo", "--yes"]).ends(0).says("Nothing is offered that is approved");
-    debian.rmm(&["updates", "uninstall", "rmm-demo=2.0-1", "--yes"]).ends(0).says("No device is known to have it");
-    twice(debian, &devices, "UninstallUpdate", &["name=rmm-demo", "bad=2.0-1"]);
+    debian.rmm(&["updates", "uninstall", "rmm-demo=2.0-r1", "--yes"]).ends(0).says("No device is known to have it");
+    twice(debian, &devices, "UninstallUpdate", &["name=rmm-demo", "bad=2.0-r1"]);
     // The device's own updates do not bring it either.
-    for (device, words) in
-        devices.iter().zip(["dnf -y -q upgrade", "zypper -q -n update", "pacman -Su --noconfirm", "apt-get -y -qq upgrade"])
-    {
+    for device in &devices {
+        let words = match device.kind {
+            Kind::Apt => "apt-get -y -qq upgrade",
+            Kind::Dnf => "dnf -y -q upgrade",
+            Kind::Zypper => "zypper -q -n update",
+            Kind::Pacman => "pacman -Su --noconfirm",
+            Kind::Apk => "apk upgrade",
+        };
         device.run(&words.split(' ').collect::<Vec<_>>());
     }
-    assert_eq!(versions(&devices, "rmm-demo"), ["1.0-1"; 4]);
+    assert_eq!(versions(&devices, "rmm-demo"), vec!["1.0-r1"; count]);
     // A better one comes, and is let in.
-    publish(&devices[..3], &Package::new("rmm-demo", "3.0-1"));
-    debian.publish("3.0-1");
+    publish(&devices[..count - 1], &Package::new("rmm-demo", "3.0-r1"));
+    debian.publish("3.0-r1");
     debian.rmm(&["run", "HoldUpdates", "--on", "*", "--yes", "-p", "names=[\"rmm-demo\"]", "-p", "hold=false"]).ends(0);
     debian.rmm(&["updates", "scan"]).ends(0);
     debian.rmm(&["updates", "install", "*", "--yes"]).ends(0);
-    assert_eq!(versions(&devices, "rmm-demo"), ["3.0-1"; 4]);
+    assert_eq!(versions(&devices, "rmm-demo"), vec!["3.0-r1"; count]);
 }
 
 /// Carries an action out twice: the second time nothing changes.
 fn twice(debian: &Debian, devices: &[Device], action: &str, with: &[&str]) {
     let state = |device: &Device| {
-        let files = ["etc/dnf/plugins/versionlock.list", "etc/zypp/locks", "etc/pacman.conf", "var/lib/dpkg/status"];
+        let files = ["etc/dnf/plugins/versionlock.list", "etc/zypp/locks", "etc/pacman.conf", "etc/apk/world", "var/lib/dpkg/status"];
         let texts = files.map(|file| std::fs::read_to_string(device.path(file)).unwrap_or_default());
         (["rmm-demo", "rmm-lib", "rmm-app"].map(|name| device.version(name)), texts)
     };
@@ -176,16 +185,22 @@ fn twice(debian: &Debian, devices: &[Device], action: &str, with: &[&str]) {
 #[test]
 fn packages_are_as_the_policy_wants_them_and_a_new_core_asks_for_a_restart() {
     let Some((debian, devices)) = fleet(&["rmm-gone", "rmm-old", "rmm-lib"]) else { return };
-    for version in ["1.0-1", "2.0-1", "3.0-1"] {
+    for version in ["1.0-r1", "2.0-r1", "3.0-r1"] {
         publish(&devices, &Package::new("rmm-new", version));
         publish(&devices, &Package::new("rmm-old", version));
     }
-    publish(&devices, &Package::new("rmm-lib", "2.0-1"));
+    publish(&devices, &Package::new("rmm-lib", "2.0-r1"));
+    // pacman knows the newest version only.
+    let others = devices.iter().filter(|device| device.kind != Kind::Pacman);
+    let targets = others.map(|device| format!("{{device: {}}}", device.name)).collect::<Vec<_>>().join(", ");
+    let each = |one: &'static str, pacman: &'static str| {
+        devices.iter().map(|device| if device.kind == Kind::Pacman { pacman } else { one }).collect::<Vec<_>>()
+    };
     let policy = |settings: &str, targets: &str| {
         format!("policies:\n  P:\n    targets: [{targets}]\n    remediate: true\n    settings:\n      Packages: {settings}\n")
     };
-    let exact = "{rmm-new: {version: \"=2.0-1\"}, rmm-gone: absent, rmm-old: {version: \">=3\"}, rmm-lib: present}";
-    debian.file("policies/p.yaml", &policy(exact, "{device: dnf-1}, {device: zypper-1}"));
+    let exact = "{rmm-new: {version: \"=2.0-r1\"}, rmm-gone: absent, rmm-old: {version: \">=3\"}, rmm-lib: present}";
+    debian.file("policies/p.yaml", &policy(exact, &targets));
     debian.file(
         "policies/q.yaml",
         &policy("{rmm-new: present, rmm-gone: absent, rmm-old: {version: \">=3\"}, rmm-lib: present}", "{device: pacman-1}")
@@ -198,16 +213,16 @@ fn packages_are_as_the_policy_wants_them_and_a_new_core_asks_for_a_restart() {
         debian.rmm(&["plan", "--refresh", "always", "--detailed-exitcode"]).ends(0);
     };
     apply();
-    assert_eq!(versions(&devices, "rmm-new"), ["2.0-1", "2.0-1", "3.0-1"]);
-    assert_eq!(versions(&devices, "rmm-gone"), ["-"; 3]);
-    assert_eq!(versions(&devices, "rmm-old"), ["3.0-1"; 3]);
-    assert_eq!(versions(&devices, "rmm-lib"), ["1.0-1"; 3], "what is there is left alone");
+    assert_eq!(versions(&devices, "rmm-new"), each("2.0-r1", "3.0-r1"));
+    assert_eq!(versions(&devices, "rmm-gone"), each("-", "-"));
+    assert_eq!(versions(&devices, "rmm-old"), each("3.0-r1", "3.0-r1"));
+    assert_eq!(versions(&devices, "rmm-lib"), each("1.0-r1", "1.0-r1"), "what is there is left alone");
     // Back to an older one, and gone without what others need.
     std::fs::remove_file(debian.repo().join("policies/q.yaml")).unwrap();
-    debian.file("policies/p.yaml", &policy("{rmm-new: {version: \"=1.0-1\"}, rmm-old: absent}", "{device: dnf-1}, {device: zypper-1}"));
+    debian.file("policies/p.yaml", &policy("{rmm-new: {version: \"=1.0-r1\"}, rmm-old: absent}", &targets));
     apply();
-    assert_eq!(versions(&devices[..2], "rmm-new"), ["1.0-1"; 2]);
-    assert_eq!(versions(&devices, "rmm-old"), ["-", "-", "3.0-1"]);
+    assert_eq!(versions(&devices, "rmm-new"), each("1.0-r1", "3.0-r1"));
+    assert_eq!(versions(&devices, "rmm-old"), each("-", "3.0-r1"));
     restarts(&debian, &devices);
 }
 

@@ -236,6 +236,34 @@ fn an_action_is_asked_for_ahead_of_its_time_listed_and_taken_back() {
 }
 
 #[test]
+fn ctrl_c_before_an_action_stands_in_the_queue_takes_it_back() {
+    let house = House::new(2);
+    house.fleet.rmm(&["workflow", "queue"]);
+    // Another process takes it up first and does not come to it.
+    house.fleet.sql(
+        "CREATE TRIGGER elsewhere AFTER INSERT ON WorkflowRuns BEGIN
+             INSERT INTO Leases (Name, Owner, Run, AcquiredAt, ExpiresAt) VALUES ('run ' || NEW.Id, 'elsewhere', NEW.Id, 0, 9000000000000);
+         END",
+    );
+    let args = ["run", "Note", "--on", "*", "-p", "text=later", "-p", DIR, "--in", "2h", "--yes"];
+    let child = house.fleet.command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let listens = || {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let caught = text.lines().find_map(|line| line.strip_prefix("SigCgt:")).and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        caught.is_some_and(|mask| mask & 0b10 != 0)
+    };
+    until("Ctrl-C is listened for", listens);
+    rustix::process::kill_process(rustix::process::Pid::from_raw(child.id().cast_signed()).unwrap(), rustix::process::Signal::INT).unwrap();
+    Said::of(&child.wait_with_output().unwrap()).ends(130).says("is asked to end: whoever has taken it up ends it");
+    assert_eq!(house.fleet.sql("SELECT Cancel FROM WorkflowRuns"), ["stopped by hand"]);
+    house.fleet.sql("DELETE FROM Leases");
+    house.fleet.rmm(&["reconcile", "--once"]);
+    assert_eq!(house.fleet.sql("SELECT State FROM WorkflowRuns"), ["cancelled"]);
+    assert_eq!(house.fleet.sql("SELECT count(*) FROM Jobs WHERE State <> 'cancelled'"), ["0"]);
+}
+
+#[test]
 fn roles_permit_or_refuse_and_a_refusal_is_in_the_audit() {
     let house = House::new(1);
     let as_role = |role: &str| {
@@ -259,12 +287,23 @@ fn roles_permit_or_refuse_and_a_refusal_is_in_the_audit() {
     house.fleet.rmm(&["exec", "dev-01", "--", "true"]).ends(6).says("takes an Admin");
     house.fleet.rmm(&["updates", "approve", "x"]).ends(6).says("RMM0730");
     house.fleet.rmm(&["reconcile", "--once"]).ends(6).says("to reconcile takes an Operator");
+    house.fleet.rmm(&["reconcile"]).ends(6).says("to reconcile takes an Operator");
+    let refused = "SELECT count(*) FROM AuditLog WHERE Action = 'access.refused' AND json_extract(Details, '$.what') = 'reconcile'";
+    assert_eq!(house.fleet.sql(refused), ["2"]);
+    house.fleet.rmm(&["init", "--service=-"]).ends(0).says("may not start it yet").says("[security.roles]");
     house.fleet.rmm(&["notify", "retry", "--all-dead"]).ends(6).says("RMM0730");
+    house.fleet.rmm(&["notify", "test", "pager"]).ends(6).says("to send a test takes an Operator");
     house.fleet.rmm(&["workflow", "status", "last"]).ends(0);
     assert_eq!(house.fleet.sshd.sign_ins(), 0);
     as_role("Operator");
     house.fleet.rmm(&["workflow", "run", "Careful", "--yes"]).ends(6).says("to run Careful takes an Admin");
     house.fleet.rmm(&["restore", "copy.db", "--yes"]).ends(6).says("to restore the database takes an Admin");
+    house.fleet.rmm(&["init", "--repair"]).ends(6).says("to repair the database takes an Admin");
+    // Neither is a repository that cannot be read a way around it.
+    let refusal = "to remove the database and the audit record takes an Admin";
+    house.fleet.rmm(&["uninstall", "--yes"]).ends(6).says(refusal);
+    house.fleet.rmm(&["uninstall", "--yes", "--env", "elsewhere"]).ends(6).says(refusal);
+    assert!(house.fleet.db().exists());
     // Until somebody drives it, it does not wait for approval.
     until("it waits for approval", || {
         house.fleet.rmm(&["reconcile", "--once"]);
@@ -317,7 +356,9 @@ fn a_secret_reaches_the_program_and_nobody_else() {
     house.fleet.file("scripts/gate.rhai", GATE);
     house.fleet.file("rmm.toml", "[general]\ndefault_site = \"Here\"\nlog_level = \"debug\"\n[limits]\nmax_percent = 100\n");
     // Not in one piece in this test's own arguments or variables.
-    let secret = format!("hush-{}-it's", std::process::id());
+    let mark = format!("hush-{}-it's", std::process::id());
+    // In JSON it looks different: its beginning must not be left anywhere either.
+    let secret = format!("{mark} \"so\"");
     let args = ["run", "Gate", "--on", "dev-01", "-p", DIR, "-p", "password={secret: app}", "--output", "json"];
     let mut command = house.fleet.command(&args);
     let child = command.env("RMM_SECRET_APP", &secret).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -333,9 +374,9 @@ fn a_secret_reaches_the_program_and_nobody_else() {
     for file in ["by-input", "by-env", "by-file"] {
         assert_eq!(house.fleet.read(1, file).as_ref(), Some(&secret), "{file}");
     }
-    assert!(!said.out.contains(&secret) && !said.err.contains(&secret), "{} {}", said.out, said.err);
+    assert!(!said.out.contains(&mark) && !said.err.contains(&mark), "{} {}", said.out, said.err);
     assert_eq!(said.json()["items"][0]["result"]["said"], "(secret app)");
-    assert_eq!(holding(&house.fleet.repo(), &secret), Vec::<String>::new());
+    assert_eq!(holding(&house.fleet.repo(), &mark), Vec::<String>::new());
     assert!(!holding(&house.fleet.repo().join(".rmm"), "(secret app)").is_empty());
     // Among the arguments it is refused before anything is sent.
     let args = ["run", "Gate", "--on", "dev-01", "-p", DIR, "-p", "password={secret: app}", "-p", "wrong"];

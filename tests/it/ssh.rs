@@ -84,7 +84,7 @@ async fn a_command_gets_its_input_and_gives_its_output_and_code() {
     let sshd = Sshd::start();
     for (sessions, target) in [(sessions(&sshd), target(&sshd)), (nowhere(), local())] {
         let input = b"a\0b'\n".repeat(50_000);
-        let command = Command { line: "cat; echo \"it's\\n\" >&2; exit 7".into(), input: input.clone(), ..Command::default() };
+        let command = Command { line: "cat; echo \"it's\\n\" >&2; exit 7".into(), input: input.clone().into(), ..Command::default() };
         let output = ask(&sessions, &target, command).await.unwrap();
         assert_eq!(output.code, 7);
         assert!(output.stdout == input);
@@ -99,7 +99,7 @@ async fn a_long_command_travels_with_its_input() {
     let sshd = Sshd::start();
     for (sessions, target) in [(sessions(&sshd), target(&sshd)), (nowhere(), local())] {
         let long = format!(": {}x\ncat; echo end", "x'\\".repeat(100_000).replace('\'', ""));
-        let command = Command { line: long, input: b"input ".to_vec(), ..Command::default() };
+        let command = Command { line: long, input: b"input ".to_vec().into(), ..Command::default() };
         assert_eq!(ask(&sessions, &target, command).await.unwrap().stdout, b"input end\n");
     }
 }
@@ -248,7 +248,8 @@ async fn a_device_with_windows_gets_the_line_as_it_is_and_its_input_with_its_end
     let session = sessions.open(&windows, &cancel).await.unwrap();
     assert_eq!(session.shell(), rmm::transport::Shell::PowerShell);
     // The wrapper starts sh through `eval`; without it the line is what the login shell was given.
-    let command = Command { line: "echo \"[$0] $-\"; cat; echo end".into(), input: b"in\n".to_vec(), elevate: true, ..Command::default() };
+    let command =
+        Command { line: "echo \"[$0] $-\"; cat; echo end".into(), input: b"in\n".to_vec().into(), elevate: true, ..Command::default() };
     let output = session.run(command, &cancel).await.unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.ends_with("in\nend\n") && !text.starts_with("[sh]"), "{text}");
@@ -364,7 +365,8 @@ async fn sudo_works_with_and_without_a_password_and_its_refusal_is_told() {
         target.connection.sudo_password = password.map(secret);
         target
     };
-    let command = || Command { line: "id -u; cat; echo e >&2".into(), input: b"input".to_vec(), elevate: true, ..Command::default() };
+    let command =
+        || Command { line: "id -u; cat; echo e >&2".into(), input: b"input".to_vec().into(), elevate: true, ..Command::default() };
     for (account, password) in [(&asked, Some("right")), (&asked, Some("right")), (&free, None), (&free, Some("wrong"))] {
         let output = ask(&sessions, &with(account, password), command()).await.unwrap();
         assert_eq!((output.code, output.stdout.as_slice(), output.stderr.as_slice()), (0, b"0\ninput".as_slice(), b"e\n".as_slice()));

@@ -177,6 +177,33 @@ fn a_bad_update_is_taken_back_held_and_denied() {
 }
 
 #[test]
+fn who_is_away_has_what_was_shown_installed_on_return_less_what_is_denied_by_then() {
+    let Some(debian) = fleet() else { return };
+    let devices = ["c-1", "c-2", "c-3"].map(|name| outdated(&debian, name));
+    let [here, away, spared] = &devices;
+    debian.declare(&[(here, &[]), (away, &[]), (spared, &[])]);
+    debian.publish("2.0-1");
+    debian.rmm(&["updates", "scan"]).ends(0);
+    away.power_off();
+    spared.power_off();
+    let said = debian.rmm(&["updates", "install", "*", "--yes"]).ends(9);
+    said.says("2 devices are away: c-2, c-3").says("rmm updates install '*' --expires ");
+    assert_eq!(here.version("rmm-demo").as_deref(), Some("2.0-1"));
+    assert_eq!(debian.sql("SELECT count(*) FROM Jobs"), ["0"]);
+    let said = debian.rmm(&["updates", "install", "*", "--yes", "--expires", "2d"]).ends(9);
+    said.says("2 devices are away: c-2, c-3").says("rmm workflow cancel w-");
+    assert_eq!(debian.sql("SELECT Device, State FROM Jobs ORDER BY Device"), ["c-2 pending", "c-3 pending"]);
+    debian.rmm(&["updates", "deny", "rmm-demo", "--on", "c-3", "-m", "breaks"]).ends(0);
+    away.power_on();
+    spared.power_on();
+    debian.rmm(&["reconcile", "--once"]);
+    assert_eq!(debian.sql("SELECT Device, State FROM Jobs ORDER BY Device"), ["c-2 succeeded", "c-3 succeeded"]);
+    assert_eq!((away.version("rmm-demo").as_deref(), spared.version("rmm-demo").as_deref()), (Some("2.0-1"), Some("1.0-1")));
+    let left = "SELECT json_extract(Result, '$.left[0].reason') FROM Jobs WHERE Device = 'c-3'";
+    assert!(debian.sql(left)[0].starts_with("denied by now: "), "{:?}", debian.sql(left));
+}
+
+#[test]
 fn what_an_installation_that_failed_has_changed_is_known_and_taken_back() {
     let Some(debian) = fleet() else { return };
     debian.publish_package(&Package::new("rmm-bad", "1.0-1"));

@@ -58,7 +58,7 @@ async fn input_travels_in_pieces_that_fit_an_envelope_and_comes_back_whole() {
     let sessions = sessions(PASSWORD);
     let session = open(&sessions, &endpoint).await.unwrap();
     let input: Vec<u8> = (0..250_000_u32).flat_map(u32::to_le_bytes).collect();
-    let command = Command { line: "cat".into(), input: input.clone(), ..Command::default() };
+    let command = Command { line: "cat".into(), input: input.clone().into(), ..Command::default() };
     assert!(ask(&session, command).await.unwrap().stdout == input);
     assert_eq!(ask(&session, line("cat")).await.unwrap().stdout, b"", "an empty input ends at once");
     sessions.close_all().await;

@@ -8,7 +8,8 @@ use std::path::Path;
 /// All of a regular file, unless it is larger.
 pub(super) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let file = open(path)?;
-    let mut bytes = Vec::new();
+    // As large as it is: a buffer that grows leaves its first bytes behind, and they may be those of a key.
+    let mut bytes = Vec::with_capacity(file.metadata()?.len().min(most) as usize + 1);
     file.take(most + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most {
         return Err(io::Error::other(format!("it is larger than {most} bytes")));

@@ -40,7 +40,7 @@ fn options(errand: &Errand<'_>) -> PlanOptions {
 fn plan(parts: &Parts, device: &Device, options: &PlanOptions) -> Result<Plan, StoreError> {
     use crate::access::Secrets as _;
     let now = parts.clock.now();
-    let lookup = |name: &str| parts.secrets.resolve(name).ok().map(|s| secrecy::ExposeSecret::expose_secret(&s).to_owned());
+    let lookup = |name: &str| parts.secrets.resolve(name).ok();
     let planner = Planner::new(&parts.set, &lookup);
     let options = PlanOptions { suspended: crate::apply::suspended(&parts.set, &parts.store)?, ..options.clone() };
     let facts = Arc::new(parts.store.facts(&device.name, None)?);

@@ -126,7 +126,8 @@ impl Receipts {
 fn read(output: &Output, limit: Duration) -> Result<Option<Output>, OnceError> {
     let unreadable = || {
         let text = [&output.stdout[..], &output.stderr[..]].concat();
-        OnceError::Unreadable(String::from_utf8_lossy(&text[..text.len().min(300)]).trim().to_owned())
+        // Bounded by what the command may print; it is cut for people where secrets have been taken out.
+        OnceError::Unreadable(String::from_utf8_lossy(&text).trim().to_owned())
     };
     let end = output.stdout.iter().position(|b| *b == b'\n').ok_or_else(unreadable)?;
     let (head, rest) = (&output.stdout[..end], &output.stdout[end + 1..]);
@@ -160,12 +161,12 @@ fn waiting(key: &str, rendered: &Rendered, limit: Duration) -> Command {
     static PROGRAM: OnceLock<String> = OnceLock::new();
     let program =
         PROGRAM.get_or_init(|| format!("go={}\n{}", quote(&stripped(include_str!("begin.sh"))), with_common(include_str!("wait.sh"))));
-    let input = rendered.input.as_deref().unwrap_or_default();
+    let input = rendered.input.as_deref().map(Vec::as_slice).unwrap_or_default();
     let (n, m, t, b) = (rendered.line.len(), input.len(), limit.as_secs().max(1), MOST_KEPT / 512);
     let line = format!("k={} n={n} m={m} t={t} b={b}\n{program}", quote(key));
     let lengths = n.to_be_bytes();
     let hash = hash(&[key.as_bytes(), &lengths, rendered.line.as_bytes(), input]);
-    let input = [hash.as_bytes(), rendered.line.as_bytes(), input].concat();
+    let input = zeroize::Zeroizing::new([hash.as_bytes(), rendered.line.as_bytes(), input].concat());
     Command { line, input, elevate: true, timeout: Some(limit + GRACE), max_output: Some(2 * MOST_KEPT + 4096) }
 }
 

@@ -11,11 +11,14 @@ fn a_key_becomes_the_name_of_a_file_and_nothing_else() {
 
 #[test]
 fn the_program_is_short_enough_to_be_sent_in_one_piece_and_holds_nothing_of_the_operation() {
-    let rendered = Rendered { line: "app --login".into(), input: Some(b"hunter2".to_vec()) };
+    let rendered = Rendered { line: "app --login".into(), input: Some(b"hunter2".to_vec().into()) };
     let command = waiting("j-1.1.1", &rendered, Duration::from_secs(5));
     assert!(command.line.len() < 7000, "{}", command.line.len());
     assert!(!command.line.contains("app --login") && !command.line.contains("hunter2"));
     assert!(command.input.ends_with(b"app --loginhunter2"));
+    // Neither as text nor as bytes.
+    let shown = format!("{command:?} {rendered:?}");
+    assert!(!shown.contains("hunter2") && !shown.contains("104, 117, 110"), "{shown}");
 }
 
 #[test]
@@ -47,7 +50,7 @@ fn an_answer_is_read_exactly_or_not_at_all() {
 fn under(shell: &str, receipts: &std::path::Path, key: &str, line: &str, input: &str) -> Result<Option<Output>, OnceError> {
     use std::io::Write as _;
     let limit = Duration::from_secs(20);
-    let rendered = Rendered { line: line.into(), input: Some(input.into()).filter(|i: &Vec<u8>| !i.is_empty()) };
+    let rendered = Rendered { line: line.into(), input: (!input.is_empty()).then(|| input.as_bytes().to_vec().into()) };
     let command = waiting(key, &rendered, limit);
     // As the transport does it: from a file.
     let mut file = tempfile::tempfile().unwrap();

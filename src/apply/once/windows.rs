@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use super::{ENDING, GRACE, MOST_KEPT, hash, stripped};
 use crate::model::operation::{Operation, Shell};
@@ -21,13 +22,15 @@ fn with_common(program: &str) -> String {
 }
 
 fn command(script: &str, params: Value) -> Command {
-    let rendered = crate::script::render(&Operation::PowerShell { script: script.to_owned(), params }, Shell::PowerShell);
+    let operation = Zeroizing::new(Operation::PowerShell { script: script.to_owned(), params });
+    let rendered = crate::script::render(&operation, Shell::PowerShell);
     Command { line: rendered.line, input: rendered.input.unwrap_or_default(), elevate: true, ..Command::default() }
 }
 
 /// Begins the operation where nobody has, and waits for its end.
 pub(super) fn waiting(key: &str, rendered: &Rendered, limit: Duration) -> Command {
-    let input = rendered.input.as_deref().unwrap_or_default();
+    let input = rendered.input.as_deref().map(Vec::as_slice).unwrap_or_default();
+    let encoded = Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(input));
     let lengths = rendered.line.len().to_be_bytes();
     // Of ours, and of a form of its own: a program and what follows it.
     let (program, arguments) = rendered.line.split_once(' ').unwrap_or((&rendered.line, ""));
@@ -36,7 +39,7 @@ pub(super) fn waiting(key: &str, rendered: &Rendered, limit: Duration) -> Comman
         "hash": hash(&[key.as_bytes(), &lengths, rendered.line.as_bytes(), input]),
         "program": program,
         "arguments": arguments,
-        "input": base64::engine::general_purpose::STANDARD.encode(input),
+        "input": encoded.as_str(),
         "seconds": limit.as_secs().max(1),
         "most": MOST_KEPT,
         "begin": stripped(BEGIN),
@@ -72,7 +75,7 @@ mod tests {
             (Some("powershell.exe"), Some("j-1.1.1"), Some(5))
         );
         let input = base64::engine::general_purpose::STANDARD.decode(params["input"].as_str().unwrap()).unwrap();
-        assert_eq!(Some(input), rendered.input);
+        assert_eq!(Some(&input), rendered.input.as_deref());
         // The line that the loader becomes fits Windows.
         assert!(stripped(LOADER).len() * 4 < 8_000);
     }

@@ -16,7 +16,7 @@ use crate::store::{PutVerdict, StoreError};
 impl Survey<'_> {
     /// The verdicts on devices, also on those of which nothing would change.
     pub fn verdicts(&self, devices: &[Arc<Device>]) -> Result<Vec<DevicePlan>, StoreError> {
-        let lookup = |name: &str| self.secrets.resolve(name).ok().map(|s| secrecy::ExposeSecret::expose_secret(&s).to_owned());
+        let lookup = |name: &str| self.secrets.resolve(name).ok();
         let planner = Planner::new(self.set, &lookup);
         self.judge(&planner, devices, &PlanOptions::default(), self.clock.now())
     }
@@ -24,7 +24,7 @@ impl Survey<'_> {
     /// Plans from what is known. Devices of which nothing changed since the last plan are not judged again.
     pub fn plan(&self, scope: &Scope, options: &PlanOptions) -> Result<Plan, StoreError> {
         let now = self.clock.now();
-        let lookup = |name: &str| self.secrets.resolve(name).ok().map(|s| secrecy::ExposeSecret::expose_secret(&s).to_owned());
+        let lookup = |name: &str| self.secrets.resolve(name).ok();
         let planner = Planner::new(self.set, &lookup);
         let devices = self.devices(scope)?;
         let options = &PlanOptions { suspended: crate::apply::suspended(self.set, self.store)?, ..options.clone() };
@@ -42,7 +42,7 @@ impl Survey<'_> {
     /// the result too.
     pub fn plan_devices(&self, devices: &[Arc<Device>], options: &PlanOptions) -> Result<Vec<DevicePlan>, StoreError> {
         let now = self.clock.now();
-        let lookup = |name: &str| self.secrets.resolve(name).ok().map(|s| secrecy::ExposeSecret::expose_secret(&s).to_owned());
+        let lookup = |name: &str| self.secrets.resolve(name).ok();
         let planner = Planner::new(self.set, &lookup);
         let options = &PlanOptions { suspended: crate::apply::suspended(self.set, self.store)?, ..options.clone() };
         let oldest = now - self.set.config.monitoring.inventory_interval.delta() * 2;

@@ -1,9 +1,11 @@
 //! Runs over this machine itself, standing in for several devices, each with a directory of its own. The clock is passed in.
 
 mod alone;
+mod hidden;
 mod hours;
 mod journal;
 mod limits;
+mod places;
 mod restart;
 mod resumed;
 mod samples;

@@ -109,7 +109,14 @@ fn updates_are_installed_by_the_devices_own_manager_in_the_versions_that_were_ap
                 "zypper --non-interactive --no-refresh install --no-recommends -- openssl=3.0.16-1".to_owned(),
             ],
         ),
-        (alpine(), &given, vec!["apk upgrade --simulate -- openssl".to_owned(), "apk upgrade --no-progress -- openssl".to_owned()]),
+        (
+            alpine(),
+            &given,
+            vec![
+                "apk upgrade --simulate --cache-max-age 5256000 -- openssl".to_owned(),
+                "apk upgrade --no-progress --cache-max-age 5256000 -- openssl".to_owned(),
+            ],
+        ),
         (
             os("arch", "systemd", "pacman", "none"),
             &given,
@@ -129,6 +136,7 @@ fn updates_are_installed_by_the_devices_own_manager_in_the_versions_that_were_ap
     assert!(refusal(Facts::default(), "InstallUpdates", json!({})).contains("not known"));
     assert_eq!(ran(debian(), "InvokeUpdateScan", json!({})), ["apt-get update --quiet"]);
     assert_eq!(ran(fedora(), "InvokeUpdateScan", json!({})), ["dnf --assumeyes makecache"]);
+    assert_eq!(ran(alpine(), "InvokeUpdateScan", json!({})), ["apk update --update-cache"]);
     for hostile in [json!({"packages": [{"name": "-o", "version": "1"}]}), json!({"packages": [{"name": "a", "version": "1 --purge"}]})] {
         assert!(!action("InstallUpdates").check(&hostile).is_empty(), "{hostile}");
     }
@@ -192,6 +200,12 @@ fn what_every_package_manager_would_do_besides_is_read_from_its_own_words() {
             "it needs libz, which is not installed; full allows that",
         ),
         (
+            alpine(),
+            "xz-5.2.3-r1\ntar-1.34-r0\n",
+            ("apk upgrade --simulate", 0, "( 1/10) Upgrading libz (1-r0 -> 2-r0)\n(10/10) Upgrading xz (5.2.3-r1 -> 5.2.4-1)\nOK: 5 B\n"),
+            "it would also update libz to 2-r0, which is not approved",
+        ),
+        (
             arch,
             "xz 5.2.3-1\ntar 1.34-1\n",
             ("pacman --sync --print", 0, "xz 5.2.4-1\nxz-libs 5.2.4-1\n"),
@@ -232,6 +246,27 @@ fn the_result_names_every_change_and_undoing_goes_back_by_it() {
     // Begun again after a crash, it finds everything done, and still tells where each came from.
     let host: SharedHost = Arc::new(Mutex::new(Answers { facts: fedora(), versions: vec![after], rules: Vec::new(), ran: Vec::new() }));
     assert_eq!(program.run(&host, &given).unwrap()["installed"], json!([{"from": "5.2.3-1", "package": "xz", "to": "5.2.4-1"}]));
+}
+
+#[test]
+fn undoing_updates_of_apk_leaves_nothing_held_that_was_not() {
+    let names = ["xz", "zlib", "musl"];
+    let given = json!({"packages": names.map(|name| json!({"name": name, "version": "2-r0", "from": "1-r0"}))});
+    let installed = names.map(|name| json!({"package": name, "from": "1-r0", "to": "2-r0"}));
+    let versions = vec!["musl-2-r0\nxz-2-r0\nzlib-2-r0\n", "musl-1-r0\nxz-1-r0\nzlib-1-r0\n"];
+    let rules = vec![("cat /etc/apk/world", 0, "busybox\nxz\nxz-doc=2\nzlib>1\n")];
+    let host = Arc::new(Mutex::new(Answers { facts: alpine(), versions, rules, ran: Vec::new() }));
+    let shared: SharedHost = host.clone();
+    let undone = action("InstallUpdates").program.undo(&shared, &given, &json!({"installed": installed, "left": []})).unwrap();
+    let ran = host.lock().unwrap().ran.clone();
+    let expected = [
+        "cat /etc/apk/world",
+        "apk add --no-progress -- xz=1-r0 zlib=1-r0 musl=1-r0",
+        "apk add --no-progress -- xz 'zlib>1'",
+        "apk del --no-progress -- musl",
+    ];
+    assert_eq!(ran[1..ran.len() - 1], expected);
+    assert_eq!(undone["restored"].as_array().unwrap().len(), 3, "{undone}");
 }
 
 #[test]

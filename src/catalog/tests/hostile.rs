@@ -156,7 +156,7 @@ fn a_line_break_in_a_line_oriented_file_is_refused_by_the_script_too() {
         let error = setting(name).program.apply(&host, Some(key), &desired, observed).expect_err(name);
         assert!(matches!(error, ScriptError::Runtime { .. }), "{name}: {error:?}");
         for operation in &recorder.lock().unwrap().operations {
-            assert!(!format!("{operation:?}").contains("reboot"), "{name}: {operation:?}");
+            assert!(!serde_json::to_string(operation).unwrap().contains("reboot"), "{name}: {operation:?}");
         }
     }
     let recorder = Arc::new(Mutex::new(Recorder::new("web-1", Arc::new(debian()))));

@@ -187,7 +187,7 @@ fn rendered(recorder: &Arc<Mutex<Recorder>>) -> Vec<String> {
         .iter()
         .map(|operation| {
             let rendered = render(operation);
-            let input = rendered.input.map(|bytes| format!(" <<< {}", String::from_utf8(bytes).unwrap())).unwrap_or_default();
+            let input = rendered.input.map(|bytes| format!(" <<< {}", String::from_utf8(bytes.to_vec()).unwrap())).unwrap_or_default();
             if matches!(operation, crate::model::Operation::WriteFile { .. }) {
                 let crate::model::Operation::WriteFile { path, mode, owner, group, .. } = operation else { unreachable!() };
                 let or = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".into());

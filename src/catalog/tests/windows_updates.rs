@@ -54,8 +54,8 @@ fn an_update_of_windows_is_taken_off_and_hidden_and_comes_back_when_that_is_undo
     host.lock().unwrap().asked.clear();
     let undone = program.undo(&shared, &given, &result).unwrap();
     assert_eq!(undone["restored"][0]["to"], ID);
-    let updates = format!(r#"[{{"name":"KB5034441","id":"{ID}"}}]"#);
-    assert_eq!(host.lock().unwrap().asked, [format!("show {updates}"), format!("install {updates}")]);
+    let known = format!(r#"[{{"name":"KB5034441","id":"{ID}"}}]"#);
+    assert_eq!(host.lock().unwrap().asked, [format!("show {updates}"), format!("install {known}")], "what was hidden is shown");
     // Of a package of the image the agent may know nothing: its article comes back.
     host.lock().unwrap().asked.clear();
     let result = json!({"installed": [{"package": "KB5034441", "from": "KB5034441", "to": null}], "held": false, "restart": true});

@@ -29,6 +29,8 @@ pub(super) struct Order {
 pub(super) struct Outcome {
     /// Device by name.
     pub(super) device: String,
+    /// What was to be done.
+    pub(super) call: ActionCall,
     /// How it ended.
     pub(super) acted: Acted,
 }
@@ -72,7 +74,7 @@ pub(super) fn carry(
                 let Order { device, call, part } = order;
                 if stop.is_cancelled() {
                     let acted = Acted { end: End::Cancelled, ..nothing("not begun: stopped before its turn") };
-                    return Ok(Outcome { device, acted });
+                    return Ok(Outcome { device, call, acted });
                 }
                 let ask = Ask {
                     device: &device,
@@ -86,7 +88,7 @@ pub(super) fn carry(
                     on: Listener::default(),
                 };
                 let acted = act(&parts, &ask, &abort).await?;
-                Ok(Outcome { device, acted })
+                Ok(Outcome { device, call, acted })
             });
         }
         let mut outcomes = Vec::with_capacity(total);
@@ -118,7 +120,7 @@ fn nothing(message: &str) -> Acted {
 pub(super) fn show(global: &Global, run: &str, outcomes: &[Outcome], tell: fn(&Value) -> String) -> Result<Exit, Failure> {
     let mut table = Table::new("rmm.updateRun/1", &["DEVICE", "RUN", "END", "RESULT", "VALUE"]);
     let mut text = String::new();
-    for Outcome { device, acted } in outcomes {
+    for Outcome { device, acted, .. } in outcomes {
         let words = if acted.end == End::Done { tell(&acted.value) } else { acted.message.clone() };
         let tone = if acted.end == End::Done { Tone::Good } else { Tone::Bad };
         text += &format!("{}  {}  {}\n", paint(Tone::Strong, clean(device)), paint(tone, acted.end), clean(&words));

@@ -33,6 +33,13 @@ enum ClassificationArg {
 }
 
 impl Which {
+    /// As it is written in a command.
+    pub(super) fn words(&self) -> Vec<String> {
+        let names = self.name.iter().map(|name| format!("--name {}", crate::script::quote(name)));
+        let classes = self.classification.iter().filter_map(clap::ValueEnum::to_possible_value);
+        names.chain(classes.map(|class| format!("--classification {}", class.get_name()))).collect()
+    }
+
     /// Whether an update is meant.
     pub(super) fn means(&self, offer: &Offer) -> bool {
         let class = match offer.classification {

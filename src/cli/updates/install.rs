@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::carry::{self, Order};
 use super::fleet::{self, Which};
+use super::queue;
 use crate::apply::survey::Survey;
 use crate::apply::{Part, package};
 use crate::cli::args::Global;
@@ -18,7 +19,9 @@ use crate::cli::table::{Output, Table};
 use crate::model::ActionCall;
 use crate::model::update::{Decided, Offer, Ruling};
 use crate::plan::{Approval, Scope};
+use crate::script::quote;
 use crate::store::{Store, UpdateHistoryFilter};
+use crate::time::Span;
 
 /// Arguments of `rmm updates scan`.
 #[derive(Debug, Args)]
@@ -44,6 +47,9 @@ pub(super) struct InstallArgs {
     /// Show what would be installed, and do nothing
     #[arg(long)]
     dry_run: bool,
+    /// Devices that are away have it done when they return, within this time
+    #[arg(long, value_name = "DURATION")]
+    expires: Option<Span>,
     /// Devices at once
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=500))]
     concurrency: Option<u32>,
@@ -179,12 +185,42 @@ pub(super) fn install(global: &Global, context: &Context, store: &Store, args: &
         crate::cli::confirm::ask(&what, &names, "--yes")?;
     }
     let run = carry::new_run(context);
-    let outcomes = carry::carry(global, context, store, &run, orders, args.concurrency)?;
+    let mut outcomes = carry::carry(global, context, store, &run, orders, args.concurrency)?;
+    let away = queue::away(&outcomes);
+    let queued = match args.expires {
+        Some(expires) => queue::queue(context, store, &mut outcomes, (expires, args.concurrency)),
+        None => Ok(None),
+    };
+    // What was done is told whether or not the rest could be put into the queue.
     let exit = carry::show(global, &run, &outcomes, |value| carry::changes(value, "installed"))?;
+    let queued = queued?;
     if global.output == Output::Table && !global.quiet {
         crate::cli::say(format!("Run {run}. To bring the former versions back: rmm updates rollback --run {run}"));
     }
+    if !away.is_empty() && exit != Exit::Interrupted && !global.quiet {
+        let devices = count(away.len(), "device is away", "devices are away");
+        let named = clean(&crate::cli::confirm::first_few(&away));
+        crate::cli::say(match queued {
+            Some(queued) => format!(
+                "{devices}: {named}. What was shown is installed when they return, less what is denied or deferred by then: the daemon \
+                 (`rmm reconcile`) does it. To take it back: rmm workflow cancel {queued}"
+            ),
+            None => {
+                format!("{devices}: {named}. To have it done when they return: {}", again(args, context.set.config.limits.queue_expires))
+            }
+        });
+    }
     Ok(exit)
+}
+
+/// The same command, for devices that are away too.
+fn again(args: &InstallArgs, expires: Span) -> String {
+    let mut words = vec!["rmm updates install".to_owned()];
+    words.extend(args.selectors.iter().map(|selector| quote(selector).into_owned()));
+    words.extend(args.which.words());
+    words.extend(args.full.then(|| "--full".to_owned()));
+    words.push(format!("--expires {expires}"));
+    clean(&words.join(" "))
 }
 
 /// The name, and the version that has to go: an article of Windows goes as a whole.

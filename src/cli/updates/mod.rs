@@ -6,6 +6,7 @@ mod fleet;
 mod history;
 mod install;
 mod list;
+mod queue;
 
 use clap::{Args, Subcommand};
 
@@ -54,7 +55,7 @@ enum Action {
     Forget(decide::ForgetArgs),
     /// Install what is approved, in exactly the versions that are shown
     #[command(
-        after_help = "Examples:\n  rmm updates install Pilot\n  rmm updates install web-1 --dry-run\n  rmm updates install '*' --classification security --yes"
+        after_help = "Examples:\n  rmm updates install Pilot\n  rmm updates install web-1 --dry-run\n  rmm updates install '*' --classification security --yes\n  rmm updates install Laptops --expires 3d"
     )]
     Install(install::InstallArgs),
     /// What was installed where, when, by which run

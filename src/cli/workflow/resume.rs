@@ -1,5 +1,6 @@
 //! `rmm workflow resume`: goes on with a run that failed, was cancelled, or lost its process.
 
+use chrono::{DateTime, Utc};
 use clap::Args;
 
 use super::live::{self, How};
@@ -36,6 +37,8 @@ pub(super) fn run(global: &Global, context: &Context, store: &Store, args: &Resu
     context.may(store, needs, &format!("resume {}", clean(&run.workflow)), Some(&run.id))?;
     let parts = context.parts(store);
     let refuse = |why: String| Problem::NotResumable { run: run.id.clone(), why };
+    // Nobody sits and waits for a moment that comes.
+    let mut waits = false;
     match run.state {
         WorkflowState::Failed | WorkflowState::Cancelled => {
             if !store.rollback_counts(&run.id)?.is_empty() {
@@ -44,16 +47,20 @@ pub(super) fn run(global: &Global, context: &Context, store: &Store, args: &Resu
             if let Some((parent, step)) = &run.parent {
                 return Err(refuse(format!("it is step {} of run {parent}; resume that one", step + 1)).into());
             }
+            let steps = store.workflow_steps(&run.id)?;
+            let left = run.steps.iter().zip(&steps).filter(|(_, row)| !matches!(row.state, StepState::Succeeded | StepState::Skipped));
+            let left: Vec<_> = left.map(|(step, _)| step.clone()).collect();
+            let now = context.clock.now();
+            let moment = left.iter().find_map(|step| step.not_before);
+            let when = moment.map(|at| when(at, now)).unwrap_or_default();
             if !args.yes {
-                let steps = store.workflow_steps(&run.id)?;
-                let left = run.steps.iter().zip(&steps).filter(|(_, row)| !matches!(row.state, StepState::Succeeded | StepState::Skipped));
-                let left: Vec<_> = left.map(|(step, _)| step.clone()).collect();
-                super::run::confirm(&parts, &run.workflow, &left, run.cause.device.as_deref())?;
+                super::run::confirm(&parts, &run.workflow, &left, run.cause.device.as_deref(), &when)?;
             }
             let again = store.resume_workflow(&run.id, &context.actor)?;
             if !global.quiet && again > 0 {
-                crate::cli::say(format!("{} again.", crate::cli::style::count(again, "device is tried", "devices are tried")));
+                crate::cli::say(format!("{} again{when}.", crate::cli::style::count(again, "device is tried", "devices are tried")));
             }
+            waits = moment.is_some_and(|at| at > now);
         }
         WorkflowState::Succeeded => {
             let filter = JobFilter { run: Some(run.id.clone()), states: super::queue::OPEN.to_vec(), ..JobFilter::default() };
@@ -68,7 +75,7 @@ pub(super) fn run(global: &Global, context: &Context, store: &Store, args: &Resu
     for job in store.jobs(&away)?.iter().filter(|job| job.waits_for == Some(WaitsFor::Device)) {
         store.wake_jobs(&job.device)?;
     }
-    if args.detach {
+    if args.detach || waits {
         if !global.quiet {
             crate::cli::say(match store.daemon()? {
                 Some(_) => format!("The daemon takes it up. To see it: rmm workflow status {} --watch", run.id),
@@ -83,4 +90,13 @@ pub(super) fn run(global: &Global, context: &Context, store: &Store, args: &Resu
     }
     let how = if driven == Driven::Nobody { live::usual(store)? } else { How::Watch };
     live::follow(global, &parts, &run.id, how)
+}
+
+/// The end of a question: when something begins that was asked for at a moment.
+fn when(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    if at > now {
+        format!(" at {}", crate::cli::run_later::words(at, now))
+    } else {
+        format!(" now (its moment is over: {})", at.format("%F %H:%M UTC"))
+    }
 }

@@ -76,7 +76,7 @@ pub(super) fn run(global: &Global, context: &Context, store: &Store, args: &RunA
     let needs = role(&context.set, &workflow.steps);
     context.may(store, needs, &format!("run {}", clean(&workflow.name)), None)?;
     if !args.yes {
-        confirm(&parts, &workflow.name, &workflow.steps, args.device.as_deref())?;
+        confirm(&parts, &workflow.name, &workflow.steps, args.device.as_deref(), "")?;
     }
     let mut run = crate::workflow::new_run(&context.set, &workflow, cause, &context.actor, context.clock.now(), rand::random());
     run.priority = args.priority.unwrap_or(run.priority);
@@ -175,8 +175,8 @@ pub(super) fn risky(def: &ActionDef) -> bool {
     def.confirm || def.risk >= Risk::High || def.reboot == Reboot::Always
 }
 
-/// Asks where a step interrupts people, is dangerous, or changes more of the fleet than `limits.max_percent`.
-pub(super) fn confirm(parts: &Parts, name: &str, steps: &[Step], about: Option<&str>) -> Result<(), Failure> {
+/// Asks where a step interrupts people, is dangerous, or changes more of the fleet than `limits.max_percent`. `when` ends the question.
+pub(super) fn confirm(parts: &Parts, name: &str, steps: &[Step], about: Option<&str>, when: &str) -> Result<(), Failure> {
     let mut touched = Touched::default();
     touched.add(parts, steps, about, 0)?;
     let most = crate::model::config::Amount::Percent(parts.set.config.limits.max_percent).of(parts.set.devices.len());
@@ -188,7 +188,7 @@ pub(super) fn confirm(parts: &Parts, name: &str, steps: &[Step], about: Option<&
     let devices: Vec<String> = devices.into_iter().collect();
     let dangers = touched.dangers.into_iter().collect::<Vec<_>>().join(", ");
     let with = if dangers.is_empty() { String::new() } else { format!(" ({dangers})") };
-    let what = format!("run {}{with} on {}", clean(name), count(devices.len(), "device", "devices"));
+    let what = format!("run {}{with} on {}{when}", clean(name), count(devices.len(), "device", "devices"));
     crate::cli::confirm::ask(&what, &devices, "--yes")
 }
 

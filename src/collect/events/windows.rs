@@ -212,4 +212,6 @@ fn record(device: &str, log: &str, object: &Map<String, Value>) -> Option<(Curso
 }
 
 #[cfg(test)]
+mod recorded;
+#[cfg(test)]
 mod tests;

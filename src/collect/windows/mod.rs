@@ -16,6 +16,8 @@ mod performance;
 mod policy;
 mod probes;
 mod protection;
+#[cfg(test)]
+mod recorded;
 mod services;
 #[cfg(test)]
 mod silence;

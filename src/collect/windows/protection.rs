@@ -12,6 +12,8 @@ use crate::collect::raw::{Parsed, unknown};
 use crate::model::facts::Status;
 
 const DEFENDER: &str = "Microsoft Defender Antivirus";
+/// The letters LOCL: what a clock refers to that refers to itself.
+const ITSELF: &str = "0x4c4f434c";
 
 /// A product that has registered itself.
 struct Product {
@@ -186,9 +188,11 @@ pub(super) fn time_sync(answers: &Answers) -> Parsed {
     let running = state.as_deref() == Some("Running");
     let lines = names(part, "lines");
     let numbers: Vec<Option<u64>> = lines.iter().map(|line| first_number(line)).collect();
+    let itself = lines.iter().any(|line| line.to_ascii_lowercase().contains(ITSELF));
     let synchronized = match (count(part, "code"), &numbers[..]) {
-        // A leap indicator of 3 and the stratum 0 stand for a clock that nobody has set.
-        (Some(0), [Some(leap), Some(stratum)]) => Some(*leap != 3 && *stratum != 0),
+        // A leap indicator of 3 and the stratum 0 stand for a clock that nobody has set. One that gives the time to others and has nobody
+        // to take it from says that it is of stratum 1.
+        (Some(0), [Some(leap), Some(stratum), ..]) => Some(*leap != 3 && *stratum != 0 && !(*stratum == 1 && itself)),
         _ => None,
     };
     Ok(json!({
@@ -206,4 +210,38 @@ pub(super) fn screen_lock(answers: &Answers) -> Parsed {
         return unknown("the policy was not told");
     }
     Ok(json!({"timeout_seconds": count(part, "seconds")}))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_refers_to_itself_is_not_synchronized_whatever_the_words_are() {
+        let synchronized = |lines: &[&str], code: i64| {
+            let said = json!({"type": "NTP", "service": {"State": "Running", "StartMode": "Auto"}, "lines": lines, "code": code});
+            let answers = Answers::read(format!("@n0nce {}\n", json!({"s": "time-sync", "d": said})).as_bytes(), "n0nce");
+            time_sync(&answers).unwrap()["synchronized"].clone()
+        };
+        let of = |leap: u8, stratum: u8, reference: &str| {
+            let lines = [
+                format!("A b\u{a0}: {leap}(c (S)d 7)"),
+                format!("\u{5c42}: {stratum} (e - (S)NTP 9)"),
+                "F: -23 (119.209ns g)".to_owned(),
+                "H: 0.0107000s".to_owned(),
+                "I: 7.2300000s".to_owned(),
+                format!("J: {reference} (k)"),
+            ];
+            synchronized(&lines.each_ref().map(String::as_str), 0)
+        };
+        assert_eq!(of(0, 3, "0xC000020A"), json!(true));
+        assert_eq!(of(0, 1, "0x47505300"), json!(true));
+        assert_eq!(of(0, 1, "0x4C4F434C"), json!(false));
+        // An address that has the same letters.
+        assert_eq!(of(0, 2, "0x4C4F434C"), json!(true));
+        assert_eq!(of(3, 0, "0x00000000"), json!(false));
+        assert_eq!(synchronized(&["A: 0(b)", "C: 4 (d)"], 0), json!(true));
+        assert_eq!(synchronized(&["A: 0(b)", "C: 4 (d)"], 5), Value::Null);
+        assert_eq!(synchronized(&["0x80070426"], 0), Value::Null);
+    }
 }

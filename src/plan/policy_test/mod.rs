@@ -57,8 +57,8 @@ pub struct Difference {
 }
 
 /// The secret of a test: its name in brackets. Tests run where no secrets are.
-pub fn secret(name: &str) -> Option<String> {
-    Some(format!("(secret {name})"))
+pub fn secret(name: &str) -> Option<secrecy::SecretString> {
+    Some(format!("(secret {name})").into())
 }
 
 /// Runs tests, several at once; the outcomes come in their order.

@@ -73,7 +73,7 @@ fn failed(facts: &mut Facts, name: &str, status: Status) {
     facts.sections.insert(name.into(), Section::new(Value::Null, status, at("2026-11-21T11:00:00Z")));
 }
 
-fn no_secrets(_: &str) -> Option<String> {
+fn no_secrets(_: &str) -> Option<secrecy::SecretString> {
     None
 }
 

@@ -70,7 +70,7 @@ const SECRET: &str = "policies:\n  P: {targets: '*', remediate: true, settings: 
 #[test]
 fn a_secret_is_compared_with_and_never_shown() {
     let set = fleet(SECRET);
-    let lookup = |name: &str| (name == "TOKEN").then(|| "opensesame".to_owned());
+    let lookup = |name: &str| (name == "TOKEN").then(|| secrecy::SecretString::from("opensesame"));
     let planner = Planner::new(&set, &lookup);
     let judged = |content: &str| {
         planner.evaluate(

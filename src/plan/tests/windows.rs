@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use crate::catalog::{Catalog, SettingDef};
+use crate::catalog::{Catalog, Compare, SettingDef};
 use crate::model::facts::{Section, Status};
 use crate::model::{Facts, Platform, State};
 use crate::plan::verdict::{Question, judge};
@@ -91,4 +91,16 @@ fn packages_are_looked_up_where_the_platform_keeps_them() {
         judge(&question, &found, &|_| None, chrono::DateTime::UNIX_EPOCH).state
     };
     assert_eq!((state(Platform::Windows), state(Platform::Linux)), (State::Compliant, State::Change));
+}
+
+/// What cannot be compared is told without the value, where that is a secret.
+#[test]
+fn a_comparison_that_fails_does_not_quote_the_secret() {
+    let mut def = SettingDef::clone(&known("Timezone"));
+    def.compare = Compare::Matches;
+    let found = sections(&[("software.os", json!({"family": "linux", "timezone": "UTC"}))]);
+    let desired = json!({"secret": "TOKEN"});
+    let question = Question { def: &def, key: None, desired: &desired, platform: Some(Platform::Linux) };
+    let verdict = judge(&question, &found, &|_| Some("hunter2(".into()), chrono::DateTime::UNIX_EPOCH);
+    assert_eq!((verdict.state, verdict.reason.as_deref()), (State::Unknown, Some("the secret cannot be compared with what was observed")));
 }

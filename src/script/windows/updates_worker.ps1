@@ -8,11 +8,26 @@ $script:restart = $false
 function Get-Id($update) { [string]$update.Identity.UpdateID + ':' + [string]$update.Identity.RevisionNumber }
 function Add-Left($one, $reason) { $script:left += @{ package = [string]$one.name; version = [string]$one.id; reason = $reason } }
 function Get-Number($one) { if ([string]$one.name -match '^KB([0-9]+)(:|$)') { $Matches[1] } else { '' } }
-# Whether an update of the agent is the one that is named: by its number, or by the number of its article.
+# The number of the update itself, where it is told: in its name, behind the article where there is one, or as what was installed.
+function Get-Own($one) {
+    $own = ([string]$one.name) -replace '^KB[0-9]+(:|$)', ''
+    if ($own -eq '') {
+        $own = [string]$one.id
+        if ($own -notmatch '^[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}(:|$)') { $own = '' }
+    }
+    ($own -split ':')[0]
+}
+function Test-Article($update, $number) {
+    @($update.KBArticleIDs | ForEach-Object { ([string]$_) -replace '^KB', '' }) -contains $number
+}
+# Whether an update of the agent is the one that is named: by its number, which tells it from others with the same article, or by that
+# of its article alone.
 function Test-Named($update, $one) {
+    $own = Get-Own $one
     $number = Get-Number $one
-    if ($number -ne '') { return (@($update.KBArticleIDs | ForEach-Object { ([string]$_) -replace '^KB', '' }) -contains $number) }
-    ([string]$update.Identity.UpdateID) -eq (([string]$one.name) -split ':')[0]
+    if ($own -eq '' -and $number -eq '') { return $false }
+    if ($own -ne '' -and $own -ne [string]$update.Identity.UpdateID) { return $false }
+    ($number -eq '') -or (Test-Article $update $number)
 }
 function Search-Updates($what) {
     $searcher = $session.CreateUpdateSearcher()
@@ -98,7 +113,10 @@ function Uninstall-One($one) {
         $script:restart = $true
         return
     }
-    $known = @(Search-Updates 'IsInstalled=1' | Where-Object { Test-Named $_ $one })
+    $updates = @(Search-Updates 'IsInstalled=1' | ForEach-Object { $_ })
+    $known = @($updates | Where-Object { Test-Named $_ $one })
+    # Packages of the image and wusa.exe know articles alone.
+    $others = @($updates | Where-Object { $number -ne '' -and (Test-Article $_ $number) -and -not (Test-Named $_ $one) })
     $listed = @(Get-CimInstance -ClassName Win32_QuickFixEngineering | Where-Object { [string]$_.HotFixID -eq ('KB' + $number) })
     if ($packages.Count + $known.Count + $listed.Count -eq 0) { return }
     $was = [string]$one.id
@@ -118,6 +136,7 @@ function Uninstall-One($one) {
             return
         }
     }
+    if ($others.Count -gt 0) { Add-Left $one ('other updates of KB' + $number + ' are installed, which cannot be told from it here'); return }
     # What the agent cannot take off, and wusa.exe no longer takes off without a question, is a package of the image.
     if ($packages.Count -gt 0) {
         foreach ($package in @($packages | Where-Object { [string]$_.PackageState -ne 'UninstallPending' })) {

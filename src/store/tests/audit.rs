@@ -1,6 +1,7 @@
 //! The audit: appended to, never changed, and it shows when somebody did.
 
 use super::*;
+use crate::store::audit::{FIRST_SINCE, listing};
 use crate::store::{AuditEvent, AuditFilter, Broken, Head};
 
 fn event(action: &str) -> AuditEvent {
@@ -164,6 +165,36 @@ fn a_list_can_be_narrowed_and_read_on() {
     assert_eq!(ids(AuditFilter { until: Some(minutes(1)), ..Default::default() }), [1, 2, 3]);
     assert_eq!(ids(AuditFilter { limit: 2, ..Default::default() }), [3, 4]);
     assert_eq!(ids(AuditFilter { after: Some(1), limit: 2, ..Default::default() }), [2, 3]);
+}
+
+#[test]
+fn a_list_since_a_moment_holds_what_follows_a_clock_that_was_set_back() {
+    let house = house();
+    let at = |minute| AuditEvent { at: minutes(minute), ..event("change.done") };
+    house.store.audit_all(&[at(0), at(10), at(3), at(12)]).unwrap();
+    let ids = |filter: AuditFilter| house.store.audit_list(&filter).unwrap().iter().map(|r| r.id).collect::<Vec<_>>();
+    assert_eq!(ids(AuditFilter { from: Some(minutes(3)), ..Default::default() }), [2, 3, 4]);
+    assert_eq!(ids(AuditFilter { from: Some(minutes(5)), target: Some("db-1".into()), ..Default::default() }), [2, 4]);
+    assert_eq!(ids(AuditFilter { from: Some(minutes(5)), after: Some(2), ..Default::default() }), [4]);
+    assert!(ids(AuditFilter { from: Some(minutes(20)), ..Default::default() }).is_empty());
+}
+
+#[test]
+fn a_list_of_a_target_since_a_moment_does_not_look_through_all_rows() {
+    let house = house();
+    let db = stranger(&house.path);
+    let plan = |sql: &str| {
+        let mut statement = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let mut rows = statement.raw_query();
+        rows.next().unwrap().unwrap().get::<_, String>("detail").unwrap()
+    };
+    assert!(plan(FIRST_SINCE).contains("SEARCH AuditLog USING COVERING INDEX idx_audit_timestamp"), "{}", plan(FIRST_SINCE));
+    for oldest in [false, true] {
+        let on_target = plan(&listing(oldest, true));
+        assert!(on_target.contains("USING INDEX idx_audit_target (Target=? AND rowid>?)"), "{on_target}");
+        let of_all = plan(&listing(oldest, false));
+        assert!(of_all.contains("USING INTEGER PRIMARY KEY (rowid>?)"), "{of_all}");
+    }
 }
 
 #[test]

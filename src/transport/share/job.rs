@@ -5,9 +5,12 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::json;
+use zeroize::Zeroizing;
 
 use super::super::{Output, TransportError};
 use super::SigningKey;
+use crate::model::Wiped;
+use crate::model::wiped::json_text;
 
 /// What a device is to do.
 pub(super) struct Job {
@@ -20,7 +23,7 @@ pub(super) struct Job {
     pub(super) expires: i64,
     /// For `cmd /c`.
     pub(super) line: String,
-    pub(super) input: Vec<u8>,
+    pub(super) input: Zeroizing<Vec<u8>>,
     pub(super) timeout_ms: i64,
     /// Bytes of either stream.
     pub(super) max_output: u64,
@@ -34,20 +37,23 @@ pub(super) fn new_id(now: DateTime<Utc>) -> String {
 impl Job {
     /// The file: what is signed is the very bytes of `body`, so that nobody has to agree on how JSON is written.
     pub(super) fn signed(&self, key: &SigningKey) -> Result<Vec<u8>, String> {
-        let body = json!({
+        let input = Zeroizing::new(STANDARD.encode(&*self.input));
+        let body = Wiped::new(json!({
             "format": "rmm.job/1",
             "id": self.id,
             "device": self.device,
             "created": self.created,
             "expires": self.expires,
             "line": self.line,
-            "input": STANDARD.encode(&self.input),
+            "input": input.as_str(),
             "timeout_ms": self.timeout_ms,
             "max_output": self.max_output,
-        })
-        .to_string();
-        let signature = key.sign(body.as_bytes())?;
-        Ok(json!({ "body": STANDARD.encode(body), "signature": signature }).to_string().into_bytes())
+        }));
+        let body = json_text(&*body);
+        let signature = key.sign(&body)?;
+        let body = Zeroizing::new(STANDARD.encode(&*body));
+        let signed = Wiped::new(json!({ "body": body.as_str(), "signature": signature }));
+        Ok(std::mem::take(&mut *json_text(&*signed)))
     }
 }
 

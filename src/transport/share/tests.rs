@@ -70,7 +70,7 @@ impl House {
 }
 
 fn command(line: &str) -> Command {
-    Command { line: line.into(), input: b"in".to_vec(), ..Command::default() }
+    Command { line: line.into(), input: b"in".to_vec().into(), ..Command::default() }
 }
 
 /// Runs a command while the device does its part.
@@ -330,7 +330,7 @@ async fn over_a_real_samba_server_signed_jobs_are_carried_out_once_and_others_re
         created: chrono::Utc::now().timestamp_millis(),
         expires: chrono::Utc::now().timestamp_millis() + expires_in,
         line: "echo y".into(),
-        input: Vec::new(),
+        input: b"".to_vec().into(),
         timeout_ms: 1000,
         max_output: 1000,
     };

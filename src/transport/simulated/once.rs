@@ -33,7 +33,7 @@ pub(super) fn answer(machine: &mut Machine, command: &Command, carry_out: impl F
         Some((known, _)) if *known != hash => return Some(told("rmm-once other 0 0 0\n".into())),
         Some((_, output)) => output.clone(),
         None => {
-            let output = carry_out(machine, &Command { line, input, ..command.clone() });
+            let output = carry_out(machine, &Command { line, input: input.into(), ..command.clone() });
             machine.receipts.insert(key, (hash, output.clone()));
             while machine.receipts.len() > MOST {
                 machine.receipts.pop_first();

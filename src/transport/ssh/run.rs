@@ -5,6 +5,7 @@ use std::time::Duration;
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig, client};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
 use super::OpenChannel;
 use crate::transport::conversation::Conversation;
@@ -51,7 +52,7 @@ async fn converse(reader: &mut ChannelReadHalf, writer: &Writer, talk: &mut Conv
     let lost = |reason: String| TransportError::Lost { address: address.into(), reason };
     writer.exec(true, talk.line()).await.map_err(|e| lost(e.to_string()))?;
     // The password and the input: never more than two pieces.
-    let (send, mut pieces) = mpsc::channel::<Vec<u8>>(2);
+    let (send, mut pieces) = mpsc::channel::<Zeroizing<Vec<u8>>>(2);
     if let Some(input) = talk.opening() {
         let _ = send.try_send(input);
     }
@@ -59,8 +60,9 @@ async fn converse(reader: &mut ChannelReadHalf, writer: &Writer, talk: &mut Conv
     let send = (!talk.is_plain()).then_some(send);
     let ends = send.is_none();
     let feed = async {
-        while let Some(piece) = pieces.recv().await {
-            if writer.data_bytes(piece).await.is_err() {
+        while let Some(mut piece) = pieces.recv().await {
+            // From here on it belongs to the library, which does not overwrite what it has sent.
+            if writer.data_bytes(std::mem::take(&mut *piece)).await.is_err() {
                 break;
             }
         }

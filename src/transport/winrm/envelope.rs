@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use quick_xml::escape::escape;
+use zeroize::Zeroizing;
 
 /// The type of an envelope in clear.
 pub(super) const KIND: &str = "application/soap+xml";
@@ -100,10 +101,12 @@ impl Writer {
     /// A piece of standard input; `last` closes it.
     pub(super) fn send(&self, shell: &str, command: &str, piece: &[u8], last: bool) -> String {
         let head = Head { action: format!("{SHELL}/Send"), options: &[], shell: Some(shell) };
-        let data = base64::engine::general_purpose::STANDARD.encode(piece);
+        let data = Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(piece));
         let end = if last { " End=\"true\"" } else { "" };
         let command = escape(command);
-        self.envelope(&head, &format!("<rsp:Send><rsp:Stream Name=\"stdin\" CommandId=\"{command}\"{end}>{data}</rsp:Stream></rsp:Send>"))
+        let mut body = Zeroizing::new(String::with_capacity(data.len() + command.len() + 200));
+        let _ = write!(body, "<rsp:Send><rsp:Stream Name=\"stdin\" CommandId=\"{command}\"{end}>{}</rsp:Stream></rsp:Send>", data.as_str());
+        self.envelope(&head, &body)
     }
 
     /// Asks for what was printed since.

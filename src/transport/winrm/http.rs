@@ -2,6 +2,7 @@
 //!
 //! Everything that comes is bounded, in size here and in time by the caller. No redirects, no cookies, no pipelining.
 
+use std::fmt::Write as _;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
@@ -101,7 +102,12 @@ impl Http {
         if std::mem::replace(&mut self.torn, true) {
             return Err("the answer to the request before was not read".into());
         }
-        let mut text = format!(
+        // As large as it becomes: a buffer that grows leaves its first bytes behind.
+        let given = |text: Option<&str>| text.map_or(0, str::len);
+        let room = 256 + self.host.len() + given(request.content_type) + given(request.authorization) + request.body.len();
+        let mut text = zeroize::Zeroizing::new(String::with_capacity(room));
+        let _ = write!(
+            text,
             "POST /wsman HTTP/1.1\r\nHost: {}\r\nUser-Agent: rmm/{}\r\nConnection: Keep-Alive\r\nContent-Length: {}\r\n",
             self.host,
             env!("CARGO_PKG_VERSION"),
@@ -118,7 +124,7 @@ impl Http {
             text.push_str("\r\n");
         }
         text.push_str("\r\n");
-        let mut bytes = zeroize::Zeroizing::new(text.into_bytes());
+        let mut bytes = zeroize::Zeroizing::new(std::mem::take(&mut *text).into_bytes());
         bytes.extend_from_slice(request.body);
         self.stream.write_all(&bytes).await.map_err(|error| error.to_string())?;
         self.stream.flush().await.map_err(|error| error.to_string())?;

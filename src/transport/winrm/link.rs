@@ -205,6 +205,11 @@ impl Link {
         self.http.is_torn()
     }
 
+    /// Where it leads to, as it is shown.
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
     /// As `broken`. Whoever answers so cannot be followed any further: the connection is not used again.
     fn senseless(&mut self, reason: impl Into<String>) -> CallError {
         self.http.tear();
@@ -378,7 +383,7 @@ impl Link {
         while first || pieces.peek().is_some() {
             first = false;
             let piece = pieces.next().unwrap_or_default();
-            let envelope = self.writer.send(shell, command, piece, pieces.peek().is_none());
+            let envelope = zeroize::Zeroizing::new(self.writer.send(shell, command, piece, pieces.peek().is_none()));
             match self.call_once(&envelope).await {
                 Ok(_) => {}
                 Err(CallError::Fault(fault)) if fault.keeps_input() => return Ok(Some(fault)),
@@ -390,10 +395,10 @@ impl Link {
         Ok(None)
     }
 
-    /// What was printed since; nothing where nothing was.
+    /// What was printed since; nothing where nothing was. A piece is given once: asked for again, the next one would come in its place.
     pub(super) async fn receive(&mut self, shell: &str, command: &str) -> Result<Received, TransportError> {
         let envelope = self.writer.receive(shell, command);
-        match self.call(&envelope).await {
+        match self.call_once(&envelope).await {
             Ok(root) => answer::received(&root).map_err(|reason| {
                 let error = self.senseless(format!("its answer cannot be read: {reason}"));
                 self.told(error)

@@ -14,6 +14,8 @@ mod kdc;
 mod kerberos;
 mod keytab;
 mod link;
+#[cfg(test)]
+mod recorded;
 mod run;
 mod seal;
 mod sign_in;

@@ -36,7 +36,7 @@ pub(super) async fn run(link: &mut Link, command: Command, options: &SessionOpti
     match made {
         Ok(Ok(_)) => {}
         Ok(Err(error)) => return Ran { answer: Err(error), left: None },
-        Err(_) => return Ran { answer: Err(TransportError::Timeout { seconds: options.winrm_timeout.as_secs() }), left: None },
+        Err(_) => return Ran { answer: Err(no_shell(link, options)), left: None },
     }
     let answer = tokio::select! {
         answer = converse(link, command, options, most, time, &mut progress) => answer,
@@ -53,6 +53,14 @@ pub(super) async fn run(link: &mut Link, command: Command, options: &SessionOpti
         link.shell = None;
     }
     Ran { answer, left }
+}
+
+/// Nothing has been run: that is not a command that took too long.
+fn no_shell(link: &Link, options: &SessionOptions) -> TransportError {
+    TransportError::Unreachable {
+        address: link.address().to_owned(),
+        reason: format!("no shell within {} s", options.winrm_timeout.as_secs_f32()),
+    }
 }
 
 /// How far a command has come.
@@ -85,7 +93,7 @@ async fn start(link: &mut Link, line: &str, options: &SessionOptions, progress: 
     let mut fresh = link.shell.is_none();
     loop {
         let made = tokio::time::timeout(options.winrm_timeout, link.create()).await;
-        let shell = made.map_err(|_| TransportError::Timeout { seconds: options.winrm_timeout.as_secs() })??.id;
+        let shell = made.map_err(|_| no_shell(link, options))??.id;
         progress.shell = Some(shell.clone());
         progress.started = Some(None);
         match link.start(&shell, line).await {

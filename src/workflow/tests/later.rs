@@ -78,6 +78,84 @@ async fn what_nobody_carried_out_in_its_time_is_given_up_and_what_is_cancelled_n
 }
 
 #[tokio::test]
+async fn what_was_taken_back_and_is_resumed_keeps_its_moment_and_its_stagger() {
+    let house = House::new(2, "");
+    let all = ActionCall { on: vec![Selector::Name("*".into())], ..note("one") };
+    let run = ask(&house, all, &Options { stagger: Some("2h".parse().unwrap()), ..at_ten() });
+    house.drive(Which::One(run.clone()), begins).await;
+    let jobs = || house.store.jobs(&JobFilter { run: Some(run.clone()), ..JobFilter::default() }).unwrap();
+    let moments = || jobs().iter().map(|job| (job.state, job.wake_at, job.expires_at)).collect::<Vec<_>>();
+    let cancelled = || async {
+        house.store.ask_to_cancel(&run, "by mistake", &kim()).unwrap();
+        ended(&house.to_the_end(&run).await, WorkflowState::Cancelled, "by mistake");
+    };
+    let hour = |n: i64| noon() + TimeDelta::hours(n);
+    cancelled().await;
+    house.later(TimeDelta::hours(1));
+    assert_eq!(house.store.resume_workflow(&run, &kim()).unwrap(), 2);
+    let planned = [(JobState::Pending, Some(hour(10)), hour(14)), (JobState::Pending, Some(hour(11)), hour(15))];
+    assert_eq!(moments(), planned);
+    house.drive(Which::Due, |_| false).await;
+    assert_eq!(moments(), planned, "the step that begins again changes nothing of it");
+    // Its moment is over: it begins now, one by one all the same.
+    cancelled().await;
+    house.later(TimeDelta::hours(19));
+    house.store.resume_workflow(&run, &kim()).unwrap();
+    assert_eq!(moments(), [(JobState::Pending, Some(hour(20)), hour(24)), (JobState::Pending, Some(hour(21)), hour(25))]);
+    house.drive(Which::Due, |_| false).await;
+    assert_eq!((house.log("d1"), house.log("d2")), (vec!["one".to_owned()], Vec::new()));
+    house.later(TimeDelta::hours(1));
+    ended(&house.to_the_end(&run).await, WorkflowState::Succeeded, "");
+    assert_eq!(house.log("d2"), ["one"]);
+}
+
+#[tokio::test]
+async fn what_another_run_held_up_until_its_time_was_over_is_given_up() {
+    let house = House::new(1, "");
+    let run = ask(&house, note("late"), &at_ten());
+    house.drive(Which::One(run.clone()), begins).await;
+    house.later(TimeDelta::hours(10));
+    let other = Owner::this_process();
+    house.store.lease_device("d1", "r-1", &other, TimeDelta::hours(30)).unwrap();
+    house.drive(Which::Due, |_| false).await;
+    assert_eq!(house.jobs(&run)[0].1, JobState::Waiting);
+    assert_eq!(house.store.next_job_at(&run, noon() + TimeDelta::hours(11)).unwrap(), Some(noon() + TimeDelta::hours(14)));
+    house.later(TimeDelta::hours(4));
+    house.store.release_all(&other).unwrap();
+    house.drive(Which::Due, |_| false).await;
+    ended(&house.store.workflow_run(&run).unwrap().unwrap(), WorkflowState::Failed, "none of its 1 device began in time");
+    assert_eq!((house.jobs(&run)[0].1, house.log("d1")), (JobState::Expired, Vec::new()));
+}
+
+#[tokio::test]
+async fn what_was_held_until_its_time_was_over_is_not_made_up_for() {
+    let policies =
+        "policies:\n  Quiet:\n    targets: ['*']\n    settings: {AllowUpdates: false}\n    activeHours: '06:00-22:00'\n    timezone: UTC\n";
+    let house = House::with(1, "", policies);
+    let expires = Some("11h".parse().unwrap());
+    let run = ask(&house, call("Again", "d1", &[("dir", "{{ vars.dir }}")]), &Options { expires, ..Options::default() });
+    house.drive(Which::One(run.clone()), |event| matches!(event, Event::Job(job) if job.waits_for == Some(WaitsFor::Window))).await;
+    // Nobody was there from before the window until the night after the next.
+    house.later(TimeDelta::hours(59));
+    house.drive(Which::Due, |_| false).await;
+    assert_eq!(house.jobs(&run)[0].1, JobState::Skipped);
+    assert!(!house.path("d1/tries").exists());
+}
+
+#[tokio::test]
+async fn what_is_over_its_time_is_not_due_and_is_looked_at_then() {
+    use crate::model::job::JobPart;
+    use crate::store::Among;
+    let house = House::new(1, "");
+    let run = ask(&house, note("one"), &at_ten());
+    house.drive(Which::One(run.clone()), begins).await;
+    let due = |hours: i64| house.store.due_jobs((&run, 0, JobPart::Run), noon() + TimeDelta::hours(hours), Among::All, 10).unwrap().len();
+    assert_eq!((due(9), due(10), due(13), due(14)), (0, 1, 1, 0));
+    let next = |hours: i64| house.store.next_job_at(&run, noon() + TimeDelta::hours(hours)).unwrap();
+    assert_eq!((next(9), next(10)), (at_ten().not_before, Some(noon() + TimeDelta::hours(14))));
+}
+
+#[tokio::test]
 async fn what_only_waits_for_its_turn_does_not_expire() {
     let house = House::new(2, "");
     let half_an_hour = Some("30m".parse().unwrap());

@@ -3,6 +3,7 @@
 mod later;
 mod queue;
 mod steps;
+mod stopped;
 mod time;
 mod updates;
 
@@ -147,10 +148,14 @@ impl House {
     }
 
     /// Drives until `enough`, or until the run (all of them where none is named) has ended.
-    async fn drive(&self, which: Which, mut enough: impl FnMut(&Event) -> bool) -> Vec<Event> {
+    async fn drive(&self, which: Which, enough: impl FnMut(&Event) -> bool) -> Vec<Event> {
+        Self::drive_with(self.parts(), which, enough).await
+    }
+
+    /// The same with other parts.
+    async fn drive_with(parts: Parts, which: Which, mut enough: impl FnMut(&Event) -> bool) -> Vec<Event> {
         let (sender, mut receiver) = mpsc::unbounded_channel();
         let stop = CancellationToken::new();
-        let parts = self.parts();
         let driver = Driver {
             parts: Box::new(move || parts.clone()),
             which,

@@ -4,8 +4,8 @@ use serde_json::json;
 
 use super::*;
 use crate::model::facts::{Section, Status};
-use crate::model::update::SECTION;
-use crate::store::{Merge, Observation};
+use crate::model::update::{Decided, Ruling, SECTION};
+use crate::store::{AuditEvent, Merge, Observation};
 
 /// Writes down what it is given.
 const PATCH: &str = r#"//! action: Patch
@@ -31,6 +31,56 @@ fn offers(house: &House, device: &str, version: &str) {
     let section = Section::new(data, Status::Ok, house.clock.now());
     let sections = [(Arc::from(SECTION), section)].into();
     house.store.put_observations(&[Observation { device: device.into(), sections, merge: Merge::Replace }]).unwrap();
+}
+
+/// Kim decides about an update, on all devices.
+fn says(house: &House, ruling: Ruling, name: &str) {
+    let decided = Decided {
+        ruling,
+        name: name.into(),
+        version: None,
+        targets: Vec::new(),
+        until: None,
+        reason: "breaks".into(),
+        by: "kim".into(),
+        at: noon(),
+    };
+    let event = AuditEvent {
+        at: noon(),
+        user: Some("kim".into()),
+        action: "updates.deny".into(),
+        target: Some(name.into()),
+        details: json!({}),
+        ip: None,
+        success: true,
+    };
+    house.store.decide_update(&decided, event).unwrap();
+}
+
+#[tokio::test]
+async fn what_is_denied_or_deferred_before_a_device_has_its_turn_is_left_out_there() {
+    let text = "W:\n  steps:\n    - {name: One, action: Patch, on: All, with: {dir: '{{ vars.dir }}'}, stagger: 90m}\n";
+    let house = House::new(3, &text.replace("Patch", "Again"));
+    let house = House { set: House::load(&house.folder, &house.devices, text, "", PATCH), ..house };
+    crate::apply::declare(&house.set, &house.store).unwrap();
+    for device in ["d1", "d2", "d3"] {
+        offers(&house, device, "2");
+    }
+    let run = house.by_hand("W");
+    let done = |event: &Event| matches!(event, Event::Job(job) if job.state == JobState::Succeeded);
+    house.drive(Which::One(run.clone()), done).await;
+    says(&house, Ruling::Defer, "nginx");
+    house.later(TimeDelta::minutes(30));
+    house.drive(Which::One(run.clone()), done).await;
+    says(&house, Ruling::Deny, "ngin*");
+    // Nobody offers it any more: what is decided by its name holds all the same.
+    offers(&house, "d3", "4");
+    house.later(TimeDelta::minutes(30));
+    ended(&house.to_the_end(&run).await, WorkflowState::Succeeded, "");
+    assert_eq!(["d1", "d2", "d3"].map(|device| house.log(device).concat()), ["nginx 2", "", ""]);
+    let jobs = house.store.jobs(&JobFilter { run: Some(run), ..JobFilter::default() }).unwrap();
+    let left = |n: usize| jobs[n].result["left"][0]["reason"].as_str().unwrap_or_default().to_owned();
+    assert_eq!(["", "deferred by now: kim by hand: breaks", "denied by now: kim by hand: breaks"], [left(0), left(1), left(2)]);
 }
 
 #[tokio::test]

@@ -78,8 +78,12 @@ fn a_damaged_database_is_put_aside_and_made_anew() {
     }
     fleet.write(".rmm/rmm.db", &"this is no database ".repeat(500));
     fleet.rmm(&["status"]).code(1).complains("--repair");
+    fleet.write(".rmm/rmm.db-taken", "");
     fleet.rmm(&["init", "--repair"]).code(0).complains("put aside");
     fleet.rmm(&["status"]).code(0);
+    let names = std::fs::read_dir(fleet.path(".rmm")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let taken: Vec<String> = names.filter(|name| name.ends_with("-taken")).collect();
+    assert!(taken.len() == 1 && taken[0].starts_with("rmm.db.damaged-"), "it goes with its database: {taken:?}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::packages::Package;
-use super::{must, write};
+use super::{apk, must, write};
 
 /// Which package manager a device has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub(crate) enum Kind {
     Dnf,
     Zypper,
     Pacman,
+    /// Only where a program was given: `Kind::is_there`.
+    Apk,
 }
 
 /// Commands and state of all of them, by name.
@@ -25,6 +27,11 @@ const COMMANDS: [(Kind, &[&str]); 4] = [
 ];
 
 impl Kind {
+    /// Whether devices of this kind can be had: no package of Debian has apk, and tests/apk builds it.
+    pub(crate) fn is_there(self) -> bool {
+        self != Self::Apk || apk::program().is_some()
+    }
+
     /// Makes of the root, which has all of them, a device that has this one.
     pub(super) fn prepare(self, root: &Path) {
         if self == Self::Apt {
@@ -84,6 +91,10 @@ impl Kind {
                     "[options]\nHoldPkg = pacman glibc\nArchitecture = x86_64\nSigLevel = Never\n\n[test]\nServer = file:///srv/repo\n",
                 );
             }
+            Self::Apk => {
+                os("ID=alpine\nNAME=\"Alpine Linux\"\nVERSION_ID=3.22.1\nPRETTY_NAME=\"Alpine Linux v3.22\"\n");
+                apk::prepare(root);
+            }
         }
     }
 
@@ -93,6 +104,7 @@ impl Kind {
             Self::Apt => &["dpkg-query", "--show", "--showformat=${db:Status-Status} ${Version}"],
             Self::Dnf | Self::Zypper => &["rpm", "-q", "--qf", "installed %{VERSION}-%{RELEASE}"],
             Self::Pacman => &["pacman", "-Q"],
+            Self::Apk => &["apk", "info", "--installed", "--verbose"],
         };
         words.iter().copied().chain([package]).map(str::to_owned).collect()
     }
@@ -100,10 +112,10 @@ impl Kind {
     /// The version in the answer.
     pub(super) fn version(self, answer: &str) -> Option<String> {
         let answer = answer.trim();
-        if self == Self::Pacman {
-            answer.split_once(' ').map(|(_, version)| version.to_owned())
-        } else {
-            answer.strip_prefix("installed ").map(str::to_owned)
+        match self {
+            Self::Pacman => answer.split_once(' ').map(|(_, version)| version.to_owned()),
+            Self::Apk => answer.rmatch_indices('-').nth(1).map(|(at, _)| answer[at + 1..].to_owned()),
+            _ => answer.strip_prefix("installed ").map(str::to_owned),
         }
     }
 
@@ -124,6 +136,11 @@ impl Kind {
             Self::Pacman => {
                 vec![words("pacman -Sy"), words(&format!("pacman -U --noconfirm file:///srv/repo/{package}-{version}-any.pkg.tar.gz"))]
             }
+            // Asked for in a version it stays in it, until it is asked for in any.
+            Self::Apk => {
+                let add = |what: &str| words(&format!("apk add --no-progress {what}"));
+                vec![words("apk update --update-cache"), add(&format!("{package}={version}")), add(package)]
+            }
         }
     }
 
@@ -133,12 +150,13 @@ impl Kind {
             Self::Apt => panic!("devices with apt have a repository together"),
             Self::Dnf | Self::Zypper => publish_rpm(root, package, run),
             Self::Pacman => publish_pacman(root, package),
+            Self::Apk => apk::publish(root, package, run),
         }
     }
 }
 
 /// `rmm-lib (>= 2.0-1)` without its parentheses.
-fn depends(package: &Package) -> String {
+pub(super) fn depends(package: &Package) -> String {
     package.depends.replace(['(', ')'], "")
 }
 

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
 
@@ -84,22 +84,15 @@ struct Published {
 pub(super) struct Repository {
     folder: PathBuf,
     port: u16,
-    published: std::sync::Arc<Mutex<Published>>,
+    published: Arc<Mutex<Published>>,
 }
 
 impl Repository {
     pub(super) fn start(folder: &Path) -> Self {
         std::fs::create_dir_all(folder).unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let published = std::sync::Arc::new(Mutex::new(Published { suite: "stable".into(), ..Published::default() }));
-        let served = std::sync::Arc::clone(&published);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let served = std::sync::Arc::clone(&served);
-                std::thread::spawn(move || drop(serve(stream, &served)));
-            }
-        });
+        let published = Arc::new(Mutex::new(Published { suite: "stable".into(), ..Published::default() }));
+        let served = Arc::clone(&published);
+        let port = listen(move |file| content(file, &served.lock().unwrap_or_else(PoisonError::into_inner)));
         Self { folder: folder.to_owned(), port, published }
     }
 
@@ -129,7 +122,21 @@ impl Repository {
     }
 }
 
-fn serve(stream: TcpStream, published: &Mutex<Published>) -> std::io::Result<()> {
+/// Serves files by their names, whatever folder they are asked for in, on the port that is returned, until the process ends.
+pub(super) fn listen(content: impl Fn(&str) -> Option<Vec<u8>> + Send + Sync + 'static) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let content = Arc::new(content);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let content = Arc::clone(&content);
+            std::thread::spawn(move || drop(serve(stream, &*content)));
+        }
+    });
+    port
+}
+
+fn serve(stream: TcpStream, content: &dyn Fn(&str) -> Option<Vec<u8>>) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream);
     loop {
         let mut first = String::new();
@@ -142,7 +149,7 @@ fn serve(stream: TcpStream, published: &Mutex<Published>) -> std::io::Result<()>
         }
         let path =
             first.split(' ').nth(1).unwrap_or_default().rsplit('/').next().unwrap_or_default().replace("%7e", "~").replace("%2b", "+");
-        let body = content(&path, &published.lock().unwrap_or_else(PoisonError::into_inner));
+        let body = content(&path);
         let (status, body) = body.map_or(("404 Not Found", Vec::new()), |body| ("200 OK", body));
         let out = reader.get_mut();
         write!(out, "HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n", body.len())?;

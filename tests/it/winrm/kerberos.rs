@@ -147,7 +147,7 @@ async fn kerberos_signs_in_with_a_password_and_with_a_keytab_and_seals_every_mes
     let mut target = realm.target(&endpoint);
     let session = sessions.open(&target, &CancellationToken::new()).await.unwrap();
     assert_eq!(said(&session, line("echo with a password")).await.0, "with a password\r\n");
-    let big = rmm::transport::Command { line: "cat".into(), input: vec![7; 300_000], ..Default::default() };
+    let big = rmm::transport::Command { line: "cat".into(), input: vec![7_u8; 300_000].into(), ..Default::default() };
     assert_eq!(super::ask(&session, big).await.unwrap().stdout.len(), 300_000);
 
     (target.connection.password, target.connection.realm) = (None, None);

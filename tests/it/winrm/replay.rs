@@ -1,14 +1,16 @@
 //! Conversations as servers of different versions and vendors hold them, word for word in their forms: what they mean does not depend on
 //! the form. The texts are written here after the protocol; `tests/winrm/recordings` replays recordings of real servers.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use rmm::diagnose::{Category, Diagnose};
 use rmm::model::device::WinrmAuth;
-use rmm::transport::{Output, Sessions, TransportError};
+use rmm::transport::{Output, SessionOptions, Sessions, TransportError};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::endpoint::{Endpoint, Given, PASSWORD, sessions, target};
+use super::endpoint::{Endpoint, Given, PASSWORD, sessions, sessions_with, target};
 use super::{ask, line, open, said};
 
 const SHELL: &str = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell";
@@ -197,27 +199,43 @@ async fn a_server_that_closes_the_connection_behind_each_answer_is_followed_over
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sign_in_that_has_lapsed_is_made_anew_once() {
     let mut conversation = Style::Modern.conversation();
-    conversation.insert(3, json!({"action": "Receive", "how": "lapse"}));
-    let (ran, endpoint, _sessions) = held(Given::default(), conversation, json!({})).await;
+    let lapse = json!({"action": "Signal", "how": "lapse"});
+    conversation.push(lapse.clone());
+    let (ran, endpoint, _sessions) = held(Given::default(), conversation.clone(), json!({})).await;
     assert_eq!(ran, Ok(meant()));
     assert_eq!((endpoint.log().count("connected"), endpoint.log().count("signed in")), (2, 2));
+    assert_eq!(endpoint.log().actions("Signal"), 2);
 
-    let lapse = json!({"action": "Receive", "how": "lapse"});
-    let conversation = vec![Style::Modern.created(), Style::Modern.started(), lapse.clone(), lapse];
+    conversation.push(lapse);
     let (ran, endpoint, _sessions) = held(Given::default(), conversation, json!({})).await;
-    assert_eq!(ran.unwrap_err().code(), "RMM0412");
-    assert_eq!(endpoint.log().actions("Receive"), 2, "no third attempt");
+    assert_eq!(ran, Ok(meant()), "the command had ended");
+    assert_eq!(endpoint.log().actions("Signal"), 2, "no third attempt");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_must_not_happen_twice_is_not_asked_again_because_somebody_says_in_clear_that_nobody_is_signed_in() {
-    for action in ["Command", "Send"] {
+    for action in ["Command", "Send", "Receive"] {
         let lapse = json!({"action": action, "how": "lapse"});
-        let conversation = vec![Style::Modern.created(), lapse, Style::Modern.started()];
+        let next = Style::Modern.received(&[("stdout", b"the second piece")], true, Some("0"));
+        let conversation = vec![Style::Modern.created(), lapse, Style::Modern.started(), next];
         let (ran, endpoint, _sessions) = held(Given::default(), conversation, json!({})).await;
         let error = ran.unwrap_err();
         assert_eq!(error.code(), "RMM0408", "whether it has happened is not known: {error}");
         assert_eq!(endpoint.log().actions(action), 1, "{action}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shell_that_is_not_made_in_time_is_not_a_command_that_took_too_long() {
+    let silence = json!({"action": "Create", "how": "silence"});
+    let gone = Style::Modern.fault("Command", "2150858843", "w:InvalidSelectors", "The shell was not found on the server.");
+    for conversation in [vec![silence.clone()], vec![Style::Modern.created(), gone, silence]] {
+        let endpoint = Endpoint::start_with(Given::default(), json!({"replay": conversation}), &[]);
+        let sessions = sessions_with(SessionOptions { winrm_timeout: Duration::from_secs(2), ..SessionOptions::default() }, PASSWORD);
+        let session = sessions.open(&target(&endpoint), &CancellationToken::new()).await.unwrap();
+        let error = ask(&session, line("whatever")).await.unwrap_err();
+        assert_eq!(error.code(), "RMM0401", "nothing has run: {error}");
+        assert!(error.to_string().contains("no shell within 2 s"), "{error}");
     }
 }
 

@@ -17,7 +17,7 @@ const READ: &str = r#"[ -f "$1" ] || exit 43; tail -c "+$2" <"$1" | head -c "$3"
 fn command(program: &str, arguments: &[&str], input: Vec<u8>) -> Command {
     let argv = ["sh", "-c", program, "transfer"].into_iter().chain(arguments.iter().copied()).map(str::to_owned).collect();
     let rendered = crate::script::render(&Operation::Run { argv, input: None }, Shell::Posix);
-    Command { line: rendered.line, input, elevate: true, ..Command::default() }
+    Command { line: rendered.line, input: input.into(), elevate: true, ..Command::default() }
 }
 
 pub(super) fn look(path: &str) -> Command {

@@ -1,4 +1,5 @@
-# The time service. What w32tm says is translated; the numbers of its first two lines are not: leap indicator and stratum.
+# The time service. What w32tm says is translated; the numbers of its first six lines are not: leap indicator, stratum, precision, two
+# delays, and what the clock refers to.
 $parameters = 'SYSTEM\CurrentControlSet\Services\W32Time\Parameters'
 $policy = 'SOFTWARE\Policies\Microsoft\W32Time\Parameters'
 $type = Get-Registry $policy 'Type'
@@ -12,6 +13,6 @@ if ($service.State -eq 'Running') {
     # To its end: a program whose output is cut short leaves no exit code.
     $all = @(& ([Environment]::SystemDirectory + '\w32tm.exe') /query /status)
     $code = $LASTEXITCODE
-    $lines = @($all | Select-Object -First 2 | ForEach-Object { [string]$_ })
+    $lines = @($all | Select-Object -First 6 | ForEach-Object { [string]$_ })
 }
 @{ type = $type; servers = $servers; service = $service; lines = $lines; code = $code }

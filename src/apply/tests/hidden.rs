@@ -1,0 +1,42 @@
+//! Secrets among the values of settings.
+
+use super::*;
+
+/// Hands its token on, where its key says so as an argument that everybody could read.
+const TOKENS: &str = r#"//! setting: Tokens
+//! summary: Keeps a token in a file.
+//! platforms: [linux]
+//! keyed: {name: path, pattern: '^/.+$'}
+//! value: {type: string}
+//! probe: files
+//! compare: script
+//! phase: files
+//! risk: low
+//! secrets: true
+//! examples:
+//!   - {/tmp/x: x}
+fn probes(key, desired) { [[key]] }
+fn compliant(observed, desired) { observed != () && observed.type == "file" && observed.sha256 == sha256(desired) }
+fn apply(device, key, desired) {
+    if key.ends_with("open") {
+        device.run(["sh", "-c", "printf %s \"$2\" >\"$1\"", "sh", key, desired]);
+    } else {
+        device.run_input(["sh", "-c", "cat >\"$1\"", "sh", key], desired);
+    }
+}
+"#;
+
+#[tokio::test]
+async fn a_secret_of_a_setting_stands_among_the_arguments_of_no_program() {
+    let house = House::scripted(
+        &[("scripts/tokens.rhai", TOKENS)],
+        "  P:\n    targets: ['*']\n    remediate: true\n    settings:\n      Tokens:\n        '{{ vars.dir }}/hidden': {secret: app}\n        '{{ vars.dir }}/open': {secret: app}\n",
+    );
+    house.secrets.keep_here("app", &"hunter2".into()).unwrap();
+    let plan = house.plan().await;
+    let (run, _) = house.apply(&plan, options(), nothing()).await;
+    assert_eq!(house.states(&run), ["hidden done", "open failed"]);
+    assert_eq!((house.read("d/hidden").as_deref(), house.read("d/open")), (Some("hunter2"), None));
+    let error = house.error(&run, 2);
+    assert!(error.contains("a secret would stand among the arguments") && !error.contains("hunter2"), "{error}");
+}
