@@ -43,7 +43,7 @@ async fn a_ticket_signs_in_and_seals_every_message() {
     let mut target = with_tickets(&realm, &endpoint);
     let session = sessions.open(&target, &CancellationToken::new()).await.unwrap();
     assert_eq!(said(&session, line("echo with a ticket")).await.0, "with a ticket\r\n");
-    let big = rmm::transport::Command { line: "cat".into(), input: vec![7; 300_000], ..Default::default() };
+    let big = rmm::transport::Command { line: "cat".into(), input: vec![7_u8; 300_000].into(), ..Default::default() };
     assert_eq!(super::ask(&session, big).await.unwrap().stdout.len(), 300_000);
 
     // Where the way is left open, and with a ticket for the device in the cache.
