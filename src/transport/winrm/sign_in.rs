@@ -193,8 +193,14 @@ impl SignIn<'_> {
         let cache = cache_file::read(&path).and_then(|bytes| Cache::read(&bytes)).map_err(|why| wrong(&name, why))?;
         let whose = &cache.user;
         let realm = whose.realm.clone();
-        let other_realm = connection.realm.as_ref().is_some_and(|wanted| !wanted.eq_ignore_ascii_case(&realm));
-        let user = connection.user.as_deref().map(super::context::account);
+        let user = connection.user.as_deref();
+        let wanted = connection.realm.as_deref().or_else(|| user.and_then(|user| Some(user.rsplit_once('@')?.1)));
+        if wanted.is_none() && user.is_some_and(|user| user.contains('\\')) {
+            let why = "the user is of a domain by its short name, or of the device itself, and nothing says that the tickets are of the same one";
+            return Err(wrong(&name, format!("{why}: connection.realm, or a password")));
+        }
+        let other_realm = wanted.is_some_and(|wanted| !wanted.eq_ignore_ascii_case(&realm));
+        let user = user.map(super::context::account);
         if other_realm || user.is_some_and(|user| !user.eq_ignore_ascii_case(&whose.parts.join("/"))) {
             return Err(wrong(&name, format!("it is of {whose}, which is not who is to sign in (connection.user, connection.realm)")));
         }
@@ -246,9 +252,12 @@ impl SignIn<'_> {
                 401 => match token {
                     Some(token) if !token.is_empty() => answer = token,
                     _ if begun || way == "Kerberos" => {
-                        return Err(Failure::Final(
-                            self.refused(format!("{way}: the user or the password is wrong, or the user may not sign in this way")),
-                        ));
+                        let why = if way == "Kerberos" && self.has_tickets() {
+                            "the device does not take the ticket: the user may not sign in this way, or something in between ends TLS"
+                        } else {
+                            "the user or the password is wrong, or the user may not sign in this way"
+                        };
+                        return Err(Failure::Final(self.refused(format!("{way}: {why}"))));
                     }
                     _ => return Err(Failure::Elsewhere(format!("it is not accepted; {}", offered(&reply)))),
                 },

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::super::big_endian::Reader;
 use super::key::Key;
-use super::{Credential, Name};
+use super::{Credential, Name, PRINCIPAL};
 
 /// What a cache holds.
 pub(in crate::transport::winrm) struct Cache {
@@ -40,7 +40,7 @@ impl Cache {
     pub(in crate::transport::winrm) fn choose(self, host: &str, now: DateTime<Utc>) -> Result<Credential, String> {
         let Self { user, entries } = self;
         let (mut ready, mut granting) = (None::<Entry>, None::<Entry>);
-        for entry in entries.into_iter().filter(|entry| entry.client == user && !entry.with_another) {
+        for entry in entries.into_iter().filter(|entry| entry.client.same(&user) && !entry.with_another) {
             let place = if entry.server.is("HTTP", host) && entry.ends > now && Key::new(entry.kind.into(), &entry.key).is_some() {
                 &mut ready
             } else if entry.server.is("krbtgt", &user.realm) && entry.server.realm == user.realm {
@@ -114,6 +114,7 @@ fn name(file: &mut Reader<'_>) -> Option<Name> {
     for _ in 0..count {
         parts.push(text(file)?);
     }
+    let kind = if kind > i32::MAX.cast_unsigned() { PRINCIPAL } else { kind };
     Some(Name { kind, parts, realm })
 }
 
@@ -194,6 +195,15 @@ mod tests {
         assert!(chosen(&file(4, &[entry(4, KIM, GRANTING, 23, 900, b"")]), 0).unwrap_err().contains("encryption type 23"));
         assert!(chosen(&file(2, &[]), 0).unwrap_err().contains("version 2"));
         assert_eq!(chosen(b"hello", 0).unwrap_err(), "it is no ticket cache");
+    }
+
+    #[test]
+    fn the_kind_of_a_name_is_a_hint() {
+        let mut granting = entry(4, KIM, GRANTING, 18, 900, b"granting");
+        for kind in [0, 10, (-128_i32).cast_unsigned()] {
+            granting[..4].copy_from_slice(&kind.to_be_bytes());
+            assert_eq!(chosen(&file(4, std::slice::from_ref(&granting)), 0).unwrap().1, b"granting");
+        }
     }
 
     #[test]

@@ -19,9 +19,13 @@ use self::key::Key;
 use self::mutual::Asked;
 use self::wrap::Wrap;
 
+/// The kind of a name where nothing more is known of it (RFC 4120, 6.2). Kinds of others are below zero.
+const PRINCIPAL: u32 = 1;
+
 /// Who somebody or something is (RFC 4120, 6.2).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct Name {
+    /// A number with a sign, of which only those that mean something here are kept; 1 stands for all others.
     pub(super) kind: u32,
     pub(super) parts: Vec<String>,
     pub(super) realm: String,
@@ -33,6 +37,16 @@ impl Name {
         matches!(self.parts.as_slice(), [first, second] if first.eq_ignore_ascii_case(service) && second.eq_ignore_ascii_case(host))
     }
 
+    /// Whether it is the same one. The kind of a name is a hint, and not compared.
+    fn same(&self, other: &Self) -> bool {
+        self.parts == other.parts && self.realm == other.realm
+    }
+
+    /// Whether its tickets are there to ask for others with.
+    fn grants(&self) -> bool {
+        matches!(self.parts.as_slice(), [granting, _] if granting == "krbtgt")
+    }
+
     /// `PrincipalName` (RFC 4120, 5.2.2)
     fn written(&self) -> Vec<u8> {
         let parts: Vec<_> = self.parts.iter().map(|part| der::text(part)).collect();
@@ -41,7 +55,7 @@ impl Name {
 
     fn read(value: &[u8], realm: String) -> Option<Self> {
         let fields = der::only(der::SEQUENCE, value)?;
-        let kind = u32::try_from(der::as_integer(der::find(fields, 0)?)?).ok()?;
+        let kind = u32::try_from(der::as_integer(der::find(fields, 0)?)?).unwrap_or(PRINCIPAL);
         let mut rest = der::only(der::SEQUENCE, der::find(fields, 1)?)?;
         let mut parts = Vec::new();
         while let Some((_, _, behind)) = der::first(rest) {

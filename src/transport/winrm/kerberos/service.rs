@@ -24,11 +24,11 @@ pub(in crate::transport::winrm) async fn ticket(
     now: DateTime<Utc>,
 ) -> Result<Credential, Error> {
     let mut ticket = there;
+    if !ticket.server.grants() {
+        return Ok(ticket);
+    }
     for _ in 0..MOST_REALMS {
-        let realm = match ticket.server.parts.as_slice() {
-            [granting, realm] if granting == "krbtgt" => realm.clone(),
-            _ => return Ok(ticket),
-        };
+        let realm = ticket.server.parts.get(1).cloned().unwrap_or_default();
         let wanted = Name { kind: HOST_BASED, parts: vec!["HTTP".into(), host.into()], realm };
         let nonce = rand::random::<u32>() >> 1;
         let question = ask(&ticket, &wanted, nonce, now)?;
@@ -37,6 +37,9 @@ pub(in crate::transport::winrm) async fn ticket(
         let data = [(question.len() as u32).to_be_bytes().to_vec(), question].concat();
         let answer = kdc::ask(&NetworkRequest { protocol: NetworkProtocol::Tcp, url, data }).await?;
         ticket = read(answer.get(4..).unwrap_or_default(), &ticket, &wanted, nonce)?;
+        if !ticket.server.grants() {
+            return Ok(ticket);
+        }
     }
     Err(Error::new(ErrorKind::MaxReferralsExceeded, "one realm names the other without an end"))
 }
@@ -85,7 +88,7 @@ fn read(answer: &[u8], granting: &Credential, wanted: &Name, nonce: u32) -> Resu
         Some((client, server, ends, answered, der::find(part, 0)?, der::find(fields, 5)?.to_vec()))
     };
     let (client, server, ends, answered, key, ticket) = read().ok_or_else(odd)?;
-    let of_user = client.parts == granting.client.parts && client.realm == granting.client.realm;
+    let of_user = client.same(&granting.client);
     let [service, host] = wanted.parts.as_slice() else { return Err(odd()) };
     // Only on the way to another realm, and not back to the one that was asked.
     let leads_on = matches!(server.parts.as_slice(), [granting, realm] if granting == "krbtgt" && *realm != wanted.realm);
