@@ -196,7 +196,8 @@ impl SignIn<'_> {
         let user = connection.user.as_deref();
         let wanted = connection.realm.as_deref().or_else(|| user.and_then(|user| Some(user.rsplit_once('@')?.1)));
         if wanted.is_none() && user.is_some_and(|user| user.contains('\\')) {
-            let why = "the user is of a domain by its short name, or of the device itself, and nothing says that the tickets are of the same one";
+            let why =
+                "the user is of a domain by its short name, or of the device itself, and nothing says that the tickets are of the same one";
             return Err(wrong(&name, format!("{why}: connection.realm, or a password")));
         }
         let other_realm = wanted.is_some_and(|wanted| !wanted.eq_ignore_ascii_case(&realm));
@@ -227,6 +228,16 @@ impl SignIn<'_> {
         let meta = std::fs::metadata(&path).map_err(|error| wrong(error.to_string()))?;
         if !meta.is_file() || meta.len() > MOST_KEYTAB {
             return Err(wrong("it is not a file, or larger than 1 MiB".into()));
+        }
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt as _;
+
+            // Its group may be that of the service.
+            let mode = meta.mode() & 0o7777;
+            if mode & 0o027 != 0 {
+                return Err(wrong(format!("its mode is {mode:04o}, others may use it: run chmod 640 or 600")));
+            }
         }
         let bytes = Zeroizing::new(std::fs::read(&path).map_err(|error| wrong(error.to_string()))?);
         let account = self.target.connection.user.as_deref().map(super::context::account);

@@ -155,12 +155,18 @@ async fn kerberos_signs_in_with_a_password_and_with_a_keytab_and_seals_every_mes
     let session = sessions.open(&target, &CancellationToken::new()).await.unwrap();
     assert_eq!(said(&session, line("echo with a keytab")).await.0, "with a keytab\r\n");
 
+    sessions.close_all().await;
+    let keytab = std::path::PathBuf::from(realm.path("kim.keytab"));
+    std::fs::set_permissions(&keytab, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    let error = sessions.open(&target, &CancellationToken::new()).await.err().unwrap();
+    assert_eq!(error.code(), "RMM0410");
+    assert!(error.to_string().contains("its mode is 0644, others may use it"), "{error}");
+
     let wrong = super::sessions("Wrong-1");
     let error = wrong.open(&realm.target(&endpoint), &CancellationToken::new()).await.err().unwrap();
     assert_eq!(error.code(), "RMM0412");
     assert!(error.to_string().contains("Kerberos: the password or the key is wrong"), "{error}");
 
-    sessions.close_all().await;
     let log = endpoint.log();
     let users: Vec<_> = log.named("signed in").map(|one| (one["way"].as_str().unwrap(), one["user"].as_str().unwrap())).collect();
     assert_eq!(users, [("kerberos", "kim@EXAMPLE.COM"); 2]);

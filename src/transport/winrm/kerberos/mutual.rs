@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use md5::{Digest as _, Md5};
 use sspi::{Error, ErrorKind};
+use zeroize::Zeroizing;
 
 use super::der::{self, FIELD, element, field, integer, message, text};
 use super::key::{Key, Use};
@@ -35,7 +36,7 @@ pub(super) fn ask(ticket: Credential, binding: Option<&[u8]>, now: DateTime<Utc>
     // Some take it for a number with a sign.
     let sequence = rand::random::<u32>() >> 2;
     let checksum = [16_u32.to_le_bytes().as_slice(), &channel(binding), &WANTED.to_le_bytes()].concat();
-    let authenticator = message(
+    let authenticator = Zeroizing::new(message(
         2,
         &[
             field(0, &integer(5)),
@@ -47,7 +48,7 @@ pub(super) fn ask(ticket: Credential, binding: Option<&[u8]>, now: DateTime<Utc>
             field(6, &own_key.written()),
             field(7, &integer(sequence)),
         ],
-    );
+    ));
     let shown = ticket.shown(MUTUAL_REQUIRED, Use::Authenticator, &authenticator)?;
     let token = element(der::APPLICATION, &[element(der::OBJECT, KERBEROS), vec![1, 0], shown].concat());
     let offer = der::sequence(&[field(0, &ways()), field(2, &element(der::OCTETS, &token))]);
