@@ -89,17 +89,27 @@ pub(super) fn run(global: &Global, args: UninstallArgs) -> Result<Exit, Failure>
 /// Refuses whom the repository does not permit it, also one that is not valid: a variable or an option is enough to make it so.
 fn permit(global: &Global, root: &Path, db: &Path) -> Result<(), Failure> {
     const WHAT: &str = "remove the database and the audit record";
-    if let Ok(context) = Context::open_for_daemon(global) {
-        return super::restore::permitted(&context, db, WHAT);
+    let error = match Context::open_for_daemon(global) {
+        Ok(context) => return super::restore::permitted(&context, db, WHAT),
+        Err(error) => error,
+    };
+    let table = settings(root);
+    // The roles of a branch that is followed stand there: whoever keeps them from being read is not let past them.
+    if table.get("repository").is_some_and(|repository| repository.get("remote").is_some()) {
+        return Err(error);
     }
     let actor = super::context::actor();
-    Ok(crate::access::require(&roles_alone(root), &actor.user, Role::Admin, WHAT)?)
+    Ok(crate::access::require(&roles(&table), &actor.user, Role::Admin, WHAT)?)
 }
 
-/// The roles in rmm.toml, whatever else is wrong there or elsewhere. Whose role there is not is a Viewer.
-fn roles_alone(root: &Path) -> BTreeMap<String, Role> {
+/// What can be read of rmm.toml, whatever else is wrong there or elsewhere.
+fn settings(root: &Path) -> toml::Table {
     let text = std::fs::read_to_string(root.join("rmm.toml")).unwrap_or_default();
-    let table = toml::from_str::<toml::Table>(text.trim_start_matches('\u{feff}')).unwrap_or_default();
+    toml::from_str::<toml::Table>(text.trim_start_matches('\u{feff}')).unwrap_or_default()
+}
+
+/// The roles there. Whose role cannot be read is a Viewer.
+fn roles(table: &toml::Table) -> BTreeMap<String, Role> {
     let roles = table.get("security").and_then(|security| security.get("roles")).and_then(toml::Value::as_table);
     let role = |word: &toml::Value| word.clone().try_into().unwrap_or(Role::Viewer);
     roles.into_iter().flatten().map(|(name, word)| (name.clone(), role(word))).collect()

@@ -11,6 +11,7 @@ use super::runs::{state, state_name};
 use super::{Failure, Store, StoreError, column, moment};
 use crate::model::run::Actor;
 use crate::model::workflow::Concurrency;
+use crate::model::workflow_run::Cause;
 use crate::model::{WorkflowRun, WorkflowState};
 
 /// Most bytes of a reason.
@@ -65,6 +66,12 @@ fn read(row: &Row<'_>) -> rusqlite::Result<WorkflowRun> {
         error: row.get(16)?,
         cancel: row.get(17)?,
     })
+}
+
+/// A cause as the audit record keeps it. What somebody's run was told for each of its devices stands in its own row.
+fn told(cause: &Cause) -> Value {
+    let data = if cause.kind == "hand" { Value::Null } else { cause.data.clone() };
+    json!(Cause { data, ..cause.clone() })
 }
 
 /// The audit row of something that happens to a run.
@@ -134,7 +141,8 @@ impl Store {
             match (rule, others.first()) {
                 (_, None) | (Concurrency::Parallel, _) => {}
                 (Concurrency::Skip, Some(first)) => {
-                    let details = json!({ "workflow": run.workflow, "cause": run.cause, "because": format!("run {first} is unfinished") });
+                    let details =
+                        json!({ "workflow": run.workflow, "cause": told(&run.cause), "because": format!("run {first} is unfinished") });
                     audit::append(tx, &event(now, "workflow.left-out", first, details, &run.actor, true))?;
                     return Ok(Started::Skipped(first.clone()));
                 }
@@ -149,7 +157,7 @@ impl Store {
             insert(tx, run, begins)?;
             bump(tx)?;
             let details = json!({
-                "workflow": run.workflow, "cause": run.cause, "policySet": run.policy_set, "commit": run.commit,
+                "workflow": run.workflow, "cause": told(&run.cause), "policySet": run.policy_set, "commit": run.commit,
                 "steps": run.steps.len(), "state": begins.to_string(), "parent": run.parent,
                 "notBefore": run.steps.iter().find_map(|step| step.not_before),
             });

@@ -78,6 +78,9 @@ pub(super) fn jobs(parts: &Parts, run: &WorkflowRun, n: u32, step: &Step, call: 
             Some((parameter, Ok(value))) => drop(job.with.insert(parameter.to_owned(), value)),
             Some((_, Err(why))) => job.memo = json!({ "refused": why }),
         }
+        // What was asked for by hand may have been told for each device. The data of other causes comes from outside.
+        let own = if run.cause.kind == "hand" { run.cause.data["with"][device.name.as_str()].as_object() } else { None };
+        job.with.extend(own.into_iter().flatten().map(|(name, value)| (name.clone(), value.clone())));
         job
     };
     Ok(devices.iter().enumerate().map(job).collect())

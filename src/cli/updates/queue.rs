@@ -1,8 +1,6 @@
 //! `rmm updates install --expires`: what devices that cannot be reached have installed when they return. Exactly what was shown stands in
 //! the queue of jobs, as with `rmm run`; whoever drives it then leaves out what is denied or deferred by that time.
 
-use std::collections::BTreeMap;
-
 use serde_json::json;
 
 use super::carry::Outcome;
@@ -11,8 +9,8 @@ use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::run_later;
 use crate::model::selector::Match;
-use crate::model::workflow::{Concurrency, OnFailure, Work};
-use crate::model::{ActionCall, Selector, Step};
+use crate::model::workflow::{Concurrency, OnFailure};
+use crate::model::{ActionCall, Selector};
 use crate::store::Store;
 use crate::time::Span;
 use crate::workflow::{Options, by_hand, start};
@@ -22,7 +20,7 @@ pub(super) fn away(outcomes: &[Outcome]) -> Vec<String> {
     outcomes.iter().filter(|one| one.acted.end == End::Unreachable).map(|one| one.device.clone()).collect()
 }
 
-/// Puts what these devices were to do into the queue, in one run with a step for all that are to do the same. Returns the run. Where somebody
+/// Puts what these devices were to do into the queue, in one run. Returns the run. Where somebody
 /// has stopped the command nothing is left behind.
 pub(super) fn queue(
     context: &Context,
@@ -33,27 +31,20 @@ pub(super) fn queue(
     if outcomes.iter().any(|one| one.acted.end == End::Cancelled) {
         return Ok(None);
     }
-    let mut alike: BTreeMap<String, ActionCall> = BTreeMap::new();
+    // One step for all, so that its limits hold for all; what each device is to do goes with its job.
+    let mut with = serde_json::Map::new();
+    let mut call: Option<ActionCall> = None;
     for one in outcomes.iter().filter(|one| one.acted.end == End::Unreachable) {
-        let call = alike.entry(json!(one.call.with).to_string()).or_insert_with(|| one.call.clone());
+        with.insert(one.device.clone(), json!(one.call.with));
+        let call = call.get_or_insert_with(|| one.call.clone());
         call.on.push(Selector::Match(Match { device: Some(one.device.clone()), ..Match::default() }));
     }
-    let mut calls = alike.into_values();
-    let Some(first) = calls.next() else { return Ok(None) };
+    let Some(call) = call else { return Ok(None) };
     let parts = context.parts(store);
     let options = Options { expires: Some(expires), max_parallel: concurrency, ..Options::default() };
-    let mut run = by_hand(&parts.set, first, &options, &parts.actor, parts.clock.now(), rand::random());
-    if let Some(step) = run.steps.first().cloned() {
-        let more = (2..).zip(calls).map(|(n, call): (usize, ActionCall)| Step {
-            name: format!("{} {n}", call.action).into(),
-            work: Work::Action(call),
-            ..step.clone()
-        });
-        run.steps.extend(more);
-    }
-    // None waits for another one's devices, or ends with them.
+    let mut run = by_hand(&parts.set, call, &options, &parts.actor, parts.clock.now(), rand::random());
+    run.cause.data = json!({ "with": with });
     for step in &mut run.steps {
-        step.parallel = true;
         step.on_failure = OnFailure::Continue;
     }
     start(store, &run, Concurrency::Parallel)?;
