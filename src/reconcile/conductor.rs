@@ -50,7 +50,7 @@ const PIECE: usize = 500;
 const GATHER: Duration = Duration::from_secs(1);
 /// Runs at the same time.
 const MOST_RUNS: usize = 8;
-/// A device whose run has failed is left alone for so long, and three times as long after each further failure.
+/// A device whose run has failed, or has not reached it, is left alone for so long, and three times as long after each further time.
 const BACK_OFF: Duration = Duration::from_mins(5);
 /// A device that does not answer when it is looked at is not waited for any longer: the moments of policies end without it.
 const PATIENT: Duration = Duration::from_secs(30);

@@ -29,6 +29,8 @@ pub(super) struct Attempt {
     pub(super) devices: BTreeSet<String>,
     /// Devices on which something failed.
     pub(super) failed: Vec<String>,
+    /// Devices that could not be reached: what was to be done there waits in the run for their return.
+    pub(super) unreachable: Vec<String>,
     /// What people should hear.
     pub(super) signals: Vec<Signal>,
     /// It did not begin; when it may be tried again.
@@ -109,6 +111,7 @@ async fn carry_out(
         Ok(finished) => {
             tracing::info!(run, failed = finished.failed.len(), unreachable = finished.unreachable.len(), "ended");
             attempt.failed = finished.failed;
+            attempt.unreachable = finished.unreachable;
         }
         Err(ApplyError::Refused(Refused::Leased { device, run: other })) => {
             tracing::info!(run, device, other, "put off: another run is at work there");

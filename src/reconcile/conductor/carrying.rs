@@ -16,6 +16,10 @@ use crate::store::StoreError;
 impl Conductor {
     /// Goes on with what waits for these devices; without any, with everything that can go on.
     pub(super) async fn go_on(&mut self, devices: Option<BTreeSet<String>>) -> Result<(), StoreError> {
+        // They are there again.
+        for device in devices.iter().flatten() {
+            self.patience.remove(device);
+        }
         let parts = self.parts.clone();
         let waiting = blocking(move || crate::apply::waiting(&parts, devices.as_ref())).await?;
         let of = |run: &Waiting| run.changes.iter().map(|change| change.device.clone()).collect();
@@ -132,10 +136,12 @@ impl Conductor {
         }
         self.vitals.figures.changes_failed.inc_by(attempt.failed.len() as u64);
         self.budget.failed(attempt.failed.iter().cloned(), steady);
-        for device in attempt.devices.iter().filter(|device| !attempt.failed.contains(device)) {
+        let unwell: BTreeSet<&String> = attempt.failed.iter().chain(&attempt.unreachable).collect();
+        for device in attempt.devices.iter().filter(|device| !unwell.contains(device)) {
             self.patience.remove(device);
         }
-        for device in &attempt.failed {
+        // What waits for a device that is away is gone on with when it returns: until then another run would only add the same to the queue.
+        for device in unwell {
             let times = self.patience.get(device).map_or(0, |(_, times)| *times);
             let wait = BACK_OFF * 3u32.pow(times.min(4));
             self.patience.insert(device.clone(), (steady + wait, times + 1));

@@ -67,3 +67,26 @@ fn a_device_that_returns_is_served_in_order_and_what_was_taken_back_or_is_too_la
     assert_eq!(daemon.stop().0, Some(0));
     fleet.intact();
 }
+
+#[test]
+fn what_a_policy_wants_of_a_device_that_is_away_waits_in_one_run() {
+    let mut fleet = Fleet::new(1);
+    fleet.file(
+        "rmm.toml",
+        "[general]\ndefault_site = \"Here\"\n[limits]\nmax_percent = 100\n[connections]\nssh_timeout = \"5s\"\n[monitoring.schedules]\nstatus = \"* * * * * *\"\n",
+    );
+    fleet.policy("      Files:\n        \"{{ vars.dir }}/note\": {content: hello}\n");
+    fleet.rmm(&["collect"]).ends(0);
+    fleet.sshd.stop();
+    let daemon = Daemon::of(fleet.command(&["reconcile"]), &fleet.repo().join("../daemon.log"));
+    daemon.until("a change that waits", || fleet.sql("SELECT State FROM RunChanges").contains(&"queued".to_owned()));
+    let looks = || daemon.log().matches("not observed").count();
+    let seen = looks();
+    daemon.until("that it is looked for several times", || looks() > seen + 4);
+    assert_eq!(fleet.sql("SELECT count(*) FROM Runs"), ["1"], "another run adds nothing:\n{}", daemon.log());
+    fleet.sshd.restart();
+    daemon.until("the change", || fleet.read(1, "note").is_some_and(|note| note.trim() == "hello"));
+    daemon.until("the end of the run", || fleet.sql("SELECT State FROM Runs") == ["done"]);
+    assert_eq!(daemon.stop().0, Some(0));
+    fleet.intact();
+}

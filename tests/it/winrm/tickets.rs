@@ -71,8 +71,7 @@ async fn a_ticket_is_bound_to_the_tls_channel_over_which_it_is_shown() {
     assert_eq!(said(&session, line("echo bound")).await.0, "bound\r\n");
 
     let endpoint = realm.endpoint(Given { tls: true, mode: "elsewhere", ..Given::default() });
-    let error = refused(&with_tickets(&realm, &endpoint)).await;
-    assert!(error.code() == "RMM0412" && error.to_string().contains("does not take the ticket"), "{error}");
+    assert_eq!(refused(&with_tickets(&realm, &endpoint)).await.code(), "RMM0412");
     let log = endpoint.log();
     let why = log.named("refused").next().unwrap()["why"].as_str().unwrap();
     assert!(why.contains("channel bindings"), "{why}");
