@@ -231,7 +231,8 @@ async fn devices_behind_a_share_that_are_off_hold_up_nobody_who_is_reached_direc
 async fn runs_of_one_priority_share_the_places_and_a_higher_one_goes_first() {
     let one = count("one", "All");
     let first = count("first", "First");
-    let workflows = format!("Fleet:\n  steps:\n    - {{name: One, {one}}}\nUrgent:\n  concurrency: parallel\n  steps:\n    - {{name: One, {first}}}\n");
+    let workflows =
+        format!("Fleet:\n  steps:\n    - {{name: One, {one}}}\nUrgent:\n  concurrency: parallel\n  steps:\n    - {{name: One, {first}}}\n");
     let mut house = House::new(8, &workflows);
     Arc::get_mut(&mut house.set).unwrap().config.connections.max_concurrent = 1;
     let begin = |workflow: &str, priority: u8| {

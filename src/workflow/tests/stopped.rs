@@ -116,7 +116,14 @@ fn results_are_written_as_they_came_and_all_of_them_before_an_error_ends_the_dri
             }
         }),
     };
-    let flight = || Flight { run: run.clone(), step: 0, part: JobPart::Run, site: String::new(), behind_share: false, cancel: CancellationToken::new() };
+    let flight = || Flight {
+        run: run.clone(),
+        step: 0,
+        part: JobPart::Run,
+        site: String::new(),
+        behind_share: false,
+        cancel: CancellationToken::new(),
+    };
     let mut state = State {
         owner,
         led: BTreeMap::from([(run.clone(), led)]),
