@@ -392,6 +392,7 @@ resources:
         entries,
         ["Services Spooler {\"state\":\"stopped\"}", "RegistryValues HKLM\\SYSTEM\\X!PortNumber {\"type\":\"dword\",\"value\":3390}"]
     );
+    assert!(!imported.draft.yaml("D", "d", "o", &json!([{"os": "windows"}])).contains("assertions"), "nothing asserted is a setting");
     let left: Vec<_> = imported.left_out.iter().map(|p| (p.place.as_ref().map(|place| place.line), p.message.clone())).collect();
     assert_eq!(left[0], (Some(22), "computed (Microsoft.Windows/Registry): the expression 'concat('HKLM', 'X')' is not computed".into()));
     assert_eq!(left[1], (Some(25), "echo (Microsoft.DSC.Debug/Echo): the resource Microsoft.DSC.Debug/Echo has no setting".into()));
@@ -403,9 +404,75 @@ fn a_resource_that_asks_for_more_than_can_be_kept_is_left_out_whole() {
         document("- {name: a, type: Microsoft.Windows/Service, properties: {name: X, status: Stopped, logonAccount: LocalSystem}}\n");
     assert_eq!(imported.left_out[0].message, "a (Microsoft.Windows/Service): 'logonAccount' of it has no counterpart here");
     assert!(imported.draft.is_empty());
+    for (kind, properties, why) in [
+        (
+            "Microsoft.Windows/Registry",
+            "{keyPath: 'HKLM\\X', valueName: A, valueData: {DWord: '1'}}",
+            "what the value is to be is no dword",
+        ),
+        ("Microsoft.Windows/Registry", "{keyPath: 'HKLM\\X', valueName: A, valueData: {DWord: 4294967296}}", "is no dword"),
+        ("Microsoft.Windows/Registry", "{keyPath: 'HKLM\\X', valueName: A, valueData: {DWord: 1, String: a}}", "what the value is to be"),
+        ("Microsoft.Windows/Registry", "{keyPath: 'HKLM\\X', valueName: A, valueData: {MultiString: [1]}}", "is no multiString"),
+        ("Microsoft.Windows/Registry", "{keyPath: 'HKLM\\X', valueName: A, registryFilePath: 'C:\\a.dat'}", "'registryFilePath'"),
+        ("Microsoft.Windows/RegistryList", "{registryEntries: [{keyPath: 'HKLM\\X'}], _purge: true}", "'_purge'"),
+        ("PSDesiredStateConfiguration/Registry", "{Key: 'HKLM:\\X', ValueName: '', Ensure: Absent}", "a key as a whole"),
+        ("PSDesiredStateConfiguration/WindowsFeature", "{Name: A, IncludeAllSubFeature: true}", "'IncludeAllSubFeature'"),
+        ("Microsoft.Windows/OptionalFeatureList", "{features: [{featureName: A, state: Installed, limitAccess: true}]}", "'limitAccess'"),
+        (
+            "Microsoft.Windows/FirewallRuleList",
+            "{rules: [{name: A, enabled: false}], unspecifiedRules: {action: disable}}",
+            "rules that it does not name",
+        ),
+        ("Microsoft.WinGet/Package", "{id: 7zip.7zip, useLatest: true}", "the newest version"),
+    ] {
+        let imported = document(&format!("- {{name: a, type: {kind}, properties: {properties}}}\n"));
+        assert!(imported.draft.is_empty(), "{properties}");
+        assert!(imported.left_out[0].message.contains(why), "{}", imported.left_out[0].message);
+    }
     for text in ["a: 1\n", "resources: []\n", ""] {
         assert_eq!(dsc::read("x.yaml", text).expect_err(text)[0].code, "RMM0572", "{text}");
     }
+}
+
+/// DSC never sets what an assertion looks at: it has a policy of its own, which has to go on reporting.
+#[test]
+fn what_is_asserted_is_a_policy_of_its_own() {
+    let value = |n: u32| format!("{{keyPath: 'HKLM\\X', valueName: A, valueData: {{DWord: {n}}}}}");
+    let imported = document(&format!(
+        "- name: before\n  type: Microsoft.DSC/Assertion\n  properties:\n    resources:\n    - {{name: a, type: Microsoft.Windows/Registry, properties: {}}}\n\
+         - {{name: b, type: Microsoft.Windows/Registry, properties: {}, dependsOn: [\"[resourceId('Microsoft.DSC/Assertion', 'before')]\"]}}\n",
+        value(1),
+        value(2),
+    ));
+    assert_eq!((imported.controls, imported.expressed, imported.draft.len()), (2, 2, 2));
+    let read: Value = serde_yaml::from_str(&imported.draft.yaml("D", "d", "o", &json!([{"os": "windows"}]))).unwrap();
+    let of = |policy: &str| read["policies"][policy]["settings"]["RegistryValues"]["HKLM\\X!A"]["value"].clone();
+    assert_eq!((of("D"), of("D assertions")), (json!(2), json!(1)));
+    let asserted = &read["policies"]["D assertions"];
+    assert_eq!((&asserted["priority"], &asserted["remediate"]), (&json!(-10), &json!(false)));
+}
+
+#[test]
+fn a_group_with_a_condition_and_a_secret_are_not_followed() {
+    let imported = dsc::read(
+        "a.dsc.yaml",
+        r#"
+parameters: {word: {type: secureString, defaultValue: hunter2}}
+resources:
+- name: group
+  type: Microsoft.DSC/Group
+  condition: "[equals(1, 2)]"
+  properties:
+    resources:
+    - {name: s, type: Microsoft.Windows/Service, properties: {name: Spooler, status: Stopped}}
+- {name: r, type: Microsoft.Windows/Registry, properties: {keyPath: 'HKLM\X', valueName: A, valueData: {String: "[parameters('word')]"}}}
+"#,
+    )
+    .unwrap();
+    assert!(imported.draft.is_empty());
+    let left: Vec<&str> = imported.left_out.iter().map(|problem| problem.message.as_str()).collect();
+    assert_eq!(left[0], "group (Microsoft.DSC/Group): it has a condition, which is not computed");
+    assert_eq!(left[1], "r (Microsoft.Windows/Registry): the expression 'parameters('word')' is not computed");
 }
 
 /// Complete lists of others: nearly all of each is expressed, and the policy that comes of it loads without a problem.
