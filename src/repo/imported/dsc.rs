@@ -75,7 +75,7 @@ impl Reading<'_> {
 
     fn resource(&mut self, name: Option<&str>, node: &Node, depth: usize, assertion: bool) {
         let kind = node.get("type").and_then(Node::text).unwrap_or_default().to_owned();
-        let name = node.get("name").and_then(Node::text).or(name).unwrap_or(&kind).to_owned();
+        let name = node.get("name").and_then(Node::text).or(name).unwrap_or(if kind.is_empty() { "?" } else { kind.as_str() }).to_owned();
         let properties = node.get("properties");
         let group =
             ["Microsoft.DSC/Group", "Microsoft.DSC/Assertion", "DSC/AssertionGroup"].iter().any(|known| known.eq_ignore_ascii_case(&kind));
@@ -96,13 +96,15 @@ impl Reading<'_> {
         }
         let controls = if let Some(why) = computed {
             Err(why.to_owned())
+        } else if kind.is_empty() {
+            Err("it does not say its type".to_owned())
         } else if group || depth >= MAX_GROUPS {
             Err("the group holds no resources".to_owned())
         } else {
             let properties = properties.map_or(Value::Null, Node::to_json);
             self.filled(&properties).and_then(|properties| dsc_resources::controls(&kind, &properties, assertion))
         };
-        let note = format!("{name} ({kind})");
+        let note = if kind.is_empty() { name } else { format!("{name} ({kind})") };
         let part = if assertion { Part::Asserted } else { Part::All };
         let about = About { file: self.file, line: node.spot.line, note: &note, code: "RMM0573", part };
         self.imported.take(controls, &about);

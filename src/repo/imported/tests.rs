@@ -429,6 +429,9 @@ fn a_resource_that_asks_for_more_than_can_be_kept_is_left_out_whole() {
         assert!(imported.draft.is_empty(), "{properties}");
         assert!(imported.left_out[0].message.contains(why), "{}", imported.left_out[0].message);
     }
+    let nameless = document("- {name: a, type: [x]}\n- 7\n");
+    let why: Vec<&str> = nameless.left_out.iter().map(|problem| problem.message.as_str()).collect();
+    assert_eq!(why, ["a: it does not say its type", "?: it does not say its type"]);
     for text in ["a: 1\n", "resources: []\n", ""] {
         assert_eq!(dsc::read("x.yaml", text).expect_err(text)[0].code, "RMM0572", "{text}");
     }
