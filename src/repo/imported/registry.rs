@@ -63,10 +63,10 @@ pub(super) fn value(row: &Row) -> Result<Vec<Control>, String> {
         return Err("it recommends nothing".into());
     }
     if row.recommended == NOTHING {
-        return match row.operator.as_str() {
-            "!=" => Err("that there is some value is not something to keep".into()),
-            _ => Ok(vec![Control::keyed(setting, key, json!({ "state": "absent" }))]),
-        };
+        if row.operator == "!=" {
+            return Err("that there is some value is not something to keep".into());
+        }
+        return Ok(vec![Control::keyed(setting, key, json!({ "state": "absent" }))]);
     }
     let item = row.registry_item.as_str();
     // Policies that a management service delivers keep all rules in one text.
