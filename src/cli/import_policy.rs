@@ -16,7 +16,7 @@ use super::style::{clean, count};
 use super::table::{Output, Table};
 use crate::diagnose::{Diagnostic, Level};
 use crate::repo::fmt;
-use crate::repo::imported::{Imported, dsc, hardeningkitty};
+use crate::repo::imported::{self, Imported, dsc, hardeningkitty};
 
 /// What left out is named without -v.
 const SHOWN: usize = 20;
@@ -26,8 +26,13 @@ const WIDEST: usize = 60;
 const MAX_BYTES: u64 = 16 << 20;
 
 pub(super) fn run(global: &Global, context: &Context, from: From, file: &Path, args: &ImportArgs) -> Result<Exit, Failure> {
-    let text = read(file)?;
+    let bytes = read(file)?;
     let shown = file.display().to_string();
+    let code = if matches!(from, From::Dsc) { "RMM0572" } else { "RMM0570" };
+    let text = imported::text(&shown, code, bytes).map_err(|problems| {
+        let sources = Arc::default();
+        Failure { exit: Exit::InvalidConfiguration, problems, sources }
+    })?;
     let sources = Arc::new(std::iter::once((Arc::from(shown.as_str()), text.clone())).collect());
     let parsed = match from {
         From::Dsc => dsc::read(&shown, &text),
@@ -54,20 +59,20 @@ pub(super) fn run(global: &Global, context: &Context, from: From, file: &Path, a
     offer(global, context, &made, args)
 }
 
-fn read(file: &Path) -> Result<String, Failure> {
+fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     use std::io::Read as _;
     let failed = |why: String| Failure::new(Exit::Error, Diagnostic::error("RMM0001", format!("{}: {why}", file.display())));
-    let open = std::fs::File::open(file).map_err(|error| failed(error.to_string()))?;
-    if !open.metadata().map_err(|error| failed(error.to_string()))?.is_file() {
+    // Before it is opened: a named pipe without a writer would be waited for.
+    if !std::fs::metadata(file).map_err(|error| failed(error.to_string()))?.is_file() {
         return Err(failed("it is not a regular file".into()));
     }
+    let open = std::fs::File::open(file).map_err(|error| failed(error.to_string()))?;
     let mut bytes = Vec::new();
     open.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| failed(error.to_string()))?;
     if bytes.len() as u64 > MAX_BYTES {
         return Err(failed("it is larger than 16 MiB".into()));
     }
-    // Lists come with a byte order mark, and a few with characters of another code page in their names.
-    Ok(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+    Ok(bytes)
 }
 
 /// `finding_list_msft_x_machine.csv` as `msft_x_machine`.

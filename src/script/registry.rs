@@ -70,6 +70,7 @@ fn goal(wish: &Value, observed: &Value) -> Option<Value> {
     let declared = wish["type"].as_str();
     let text_now = exists(observed) && matches!(observed["kind"].as_str(), Some("string" | "expandString"));
     let (kind, value) = match (declared, value) {
+        (Some(kind @ ("string" | "expandString")), Value::Number(n)) => (kind, json!(n.to_string())),
         (Some(kind), value) => (kind, value.clone()),
         // What is kept as a text stays one: Windows would not understand the other kind.
         (None, Value::Number(n)) if text_now => (observed["kind"].as_str().unwrap_or("string"), json!(n.to_string())),
@@ -115,7 +116,10 @@ fn number(value: &Value) -> Option<i64> {
 }
 
 fn exact(value: &Value, wanted: &Value) -> bool {
-    value == wanted || value.as_i64().is_some_and(|n| wanted.as_i64() == Some(n))
+    value == wanted
+        || value.as_i64().is_some_and(|n| wanted.as_i64() == Some(n))
+        // A number that is to be kept as a text.
+        || wanted.is_number() && value.as_str().is_some_and(|text| text == wanted.to_string())
 }
 
 /// The same in words, large and small letters alike: policies seldom say of which kind a value is.
@@ -150,6 +154,7 @@ mod tests {
         assert!(compliant(&string("Block"), &json!("block")));
         assert!(!compliant(&string("1"), &json!({"type": "dword", "value": 1})));
         assert!(!compliant(&string("Block"), &json!({"type": "string", "value": "block"})));
+        assert!(compliant(&string("1"), &json!({"type": "string", "value": 1})), "written as a text, it is one");
         let list = json!({"exists": true, "kind": "multiString", "value": ["a", "b"]});
         assert!(compliant(&list, &json!(["a", "b"])) && !compliant(&list, &json!(["b", "a"])));
         assert!(compliant(&list, &json!({"contains": ["B"]})) && !compliant(&list, &json!({"contains": ["c"]})));
@@ -182,6 +187,7 @@ mod tests {
         assert_eq!(goal(&json!(["a"]), &gone), Some(json!({"kind": "multiString", "value": ["a"]})));
         assert_eq!(goal(&json!({"atLeast": 5, "atMost": 14}), &gone), Some(json!({"kind": "dword", "value": 14})));
         assert_eq!(goal(&json!({"oneOf": ["x", "y"]}), &gone), Some(json!({"kind": "string", "value": "x"})));
+        assert_eq!(goal(&json!({"type": "string", "atMost": 900, "not": 0}), &gone), Some(json!({"kind": "string", "value": "900"})));
         assert_eq!(goal(&json!({"not": ""}), &gone), None);
         for wish in [json!(1), json!({"atMost": 9, "not": 0}), json!({"oneOf": ["x", "y"]}), json!(["a"])] {
             let goal = goal(&wish, &gone).unwrap();

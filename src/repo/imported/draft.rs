@@ -20,15 +20,19 @@ pub(super) enum Part {
     Controllers,
     /// All but domain controllers.
     Members,
+    /// All, of what is only to be so already.
+    Asserted,
 }
 
 impl Part {
-    /// What follows the name of the policy, and the condition.
-    fn words(self) -> Option<(&'static str, &'static str)> {
+    /// What follows the name of the policy, the condition, and the priority.
+    fn words(self) -> (&'static str, Option<&'static str>, i32) {
         match self {
-            Self::All => None,
-            Self::Controllers => Some((" domain controllers", "facts.software.os.role == \"domain controller\"")),
-            Self::Members => Some((" members", "facts.software.os.role != \"domain controller\"")),
+            Self::All => ("", None, 0),
+            Self::Controllers => (" domain controllers", Some("facts.software.os.role == \"domain controller\""), 10),
+            Self::Members => (" members", Some("facts.software.os.role != \"domain controller\""), 10),
+            // What the document itself sets goes before what it finds.
+            Self::Asserted => (" assertions", None, -10),
         }
     }
 }
@@ -104,7 +108,7 @@ impl Draft {
         let mut out = String::from("# yaml-language-server: $schema=../schemas/policies.json\n#\n");
         origin.lines().for_each(|line| comment(&mut out, 0, line));
         out += "\npolicies:\n";
-        for part in [Part::All, Part::Controllers, Part::Members] {
+        for part in [Part::All, Part::Controllers, Part::Members, Part::Asserted] {
             let entries: Vec<&Entry> = self.entries.iter().filter(|entry| entry.part == part).collect();
             if !entries.is_empty() {
                 one(&mut out, part, &entries, (name, description, targets));
@@ -116,9 +120,12 @@ impl Draft {
 
 /// One policy.
 fn one(out: &mut String, part: Part, entries: &[&Entry], (name, description, targets): (&str, &str, &Value)) {
-    let (more, condition) = part.words().unzip();
-    let name = format!("{name}{}", more.unwrap_or_default());
+    let (more, condition, priority) = part.words();
+    let name = format!("{name}{more}");
     let targets = condition.map_or_else(|| targets.clone(), |condition| narrowed(targets, condition));
+    if part == Part::Asserted {
+        comment(out, 2, "What the document only looks at: leave remediate at false, or it is set.");
+    }
     *out += &format!("  {}:\n    description: {}\n    targets: {targets}\n    settings:\n", json!(name), json!(description));
     let mut done: Vec<&str> = Vec::new();
     for entry in entries {
@@ -138,8 +145,8 @@ fn one(out: &mut String, part: Part, entries: &[&Entry], (name, description, tar
         }
     }
     *out += "    remediate: false\n";
-    if part != Part::All {
-        *out += "    priority: 10\n";
+    if priority != 0 {
+        *out += &format!("    priority: {priority}\n");
     }
 }
 

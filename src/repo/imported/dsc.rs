@@ -44,7 +44,9 @@ pub fn read(path: &str, text: &str) -> Result<Imported, Vec<Diagnostic>> {
     };
     let mut reading = Reading { file: &file, names: BTreeMap::new(), imported: Imported::default(), left: Cell::new(MOST_FILLED) };
     for entry in root.get("parameters").map(Node::entries).unwrap_or_default() {
-        if let Some(default) = entry.node.get("defaultValue") {
+        // What is secret has no place in a policy.
+        let secret = entry.node.get("type").and_then(Node::text).is_some_and(|kind| kind.to_ascii_lowercase().starts_with("secure"));
+        if let Some(default) = entry.node.get("defaultValue").filter(|_| !secret) {
             let value = reading.filled(&default.to_json()).ok().unwrap_or_default();
             reading.names.insert(format!("parameters('{}')", entry.key), value);
         }
@@ -73,29 +75,38 @@ impl Reading<'_> {
 
     fn resource(&mut self, name: Option<&str>, node: &Node, depth: usize, assertion: bool) {
         let kind = node.get("type").and_then(Node::text).unwrap_or_default().to_owned();
-        let name = node.get("name").and_then(Node::text).or(name).unwrap_or(&kind).to_owned();
+        let name = node.get("name").and_then(Node::text).or(name).unwrap_or(if kind.is_empty() { "?" } else { kind.as_str() }).to_owned();
         let properties = node.get("properties");
         let group =
             ["Microsoft.DSC/Group", "Microsoft.DSC/Assertion", "DSC/AssertionGroup"].iter().any(|known| known.eq_ignore_ascii_case(&kind));
+        let computed = if node.get("condition").is_some() {
+            Some("it has a condition, which is not computed")
+        } else if node.get("copy").is_some() {
+            Some("it is a loop, which is not computed")
+        } else {
+            None
+        };
         // Adapters carry resources in their properties, under the same word.
         if let Some(inner) = properties.and_then(|node| node.get("resources"))
             && depth < MAX_GROUPS
+            && computed.is_none()
         {
             let asserts = assertion || kind.to_ascii_lowercase().contains("assertion");
             return self.resources(inner, depth + 1, asserts);
         }
-        let controls = if group || depth >= MAX_GROUPS {
+        let controls = if let Some(why) = computed {
+            Err(why.to_owned())
+        } else if kind.is_empty() {
+            Err("it does not say its type".to_owned())
+        } else if group || depth >= MAX_GROUPS {
             Err("the group holds no resources".to_owned())
-        } else if node.get("condition").is_some() {
-            Err("it has a condition, which is not computed".to_owned())
-        } else if node.get("copy").is_some() {
-            Err("it is a loop, which is not computed".to_owned())
         } else {
             let properties = properties.map_or(Value::Null, Node::to_json);
             self.filled(&properties).and_then(|properties| dsc_resources::controls(&kind, &properties, assertion))
         };
-        let note = format!("{name} ({kind})");
-        let about = About { file: self.file, line: node.spot.line, note: &note, code: "RMM0573", part: Part::All };
+        let note = if kind.is_empty() { name } else { format!("{name} ({kind})") };
+        let part = if assertion { Part::Asserted } else { Part::All };
+        let about = About { file: self.file, line: node.spot.line, note: &note, code: "RMM0573", part };
         self.imported.take(controls, &about);
     }
 

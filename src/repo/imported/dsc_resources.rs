@@ -16,13 +16,16 @@ pub(super) fn controls(kind: &str, properties: &Value, assertion: bool) -> Contr
     match name.to_ascii_lowercase().as_str() {
         "osinfo" if builtin => os(&members),
         "registry" if builtin => Ok(vec![registry_value(&members)?]),
-        "registrylist" if builtin => members.list("registryEntries")?.iter().map(|entry| registry_value(&Members::of(entry))).collect(),
+        "registrylist" if builtin => {
+            members.only(&["registryEntries"])?;
+            members.list("registryEntries")?.iter().map(|entry| registry_value(&Members::of(entry))).collect()
+        }
         "registry" if classic => Ok(vec![classic_registry(&members)?]),
         "service" | "windowsservice" => service(&members),
         "rebootpending" | "pendingreboot" => reboot(&members, assertion),
         "optionalfeaturelist" | "featureondemandlist" | "windowsfeaturelist" => features(&members),
         "windowsfeature" | "windowsoptionalfeature" => feature(&members),
-        "firewallrulelist" => members.list("rules")?.iter().map(|rule| firewall_rule(&Members::of(rule))).collect(),
+        "firewallrulelist" => firewall_rules(&members),
         "wingetpackage" => package(&members, "id"),
         "package" if module.starts_with("microsoft.winget") => package(&members, "id"),
         "apt" => Err("it is about Linux; write it as Packages in a policy of its own".into()),
@@ -76,8 +79,11 @@ impl<'a> Members<'a> {
 
     /// Only these members are understood: what else is asked for would be lost.
     fn only(&self, known: &[&str]) -> Result<(), String> {
+        // What DSC itself says and tells about every resource.
+        const ALWAYS: [&str; 6] = ["_exist", "_name", "_metadata", "_inDesiredState", "_restartRequired", "_rebootRequired"];
         let other = self.0.into_iter().flatten().find(|(name, value)| {
-            !value.is_null() && !known.iter().any(|known| known.eq_ignore_ascii_case(name)) && !name.starts_with('_') && *name != "$schema"
+            let known = known.iter().chain(&ALWAYS).any(|known| known.eq_ignore_ascii_case(name));
+            !value.is_null() && !known && !name.starts_with('$')
         });
         other.map_or(Ok(()), |(name, _)| Err(format!("'{name}' of it has no counterpart here")))
     }
@@ -94,6 +100,7 @@ fn os(members: &Members<'_>) -> Controls {
 }
 
 fn registry_value(members: &Members<'_>) -> Result<Control, String> {
+    members.only(&["keyPath", "valueName", "valueData"])?;
     let path = members.need("keyPath")?;
     let Some(name) = members.text("valueName") else {
         return Err("it is about a key as a whole: only values can be kept".into());
@@ -102,17 +109,21 @@ fn registry_value(members: &Members<'_>) -> Result<Control, String> {
     if !members.there() {
         return Ok(Control::keyed(setting, key, json!({ "state": "absent" })));
     }
-    let data = members.get("valueData").and_then(Value::as_object).and_then(|data| data.iter().next());
+    let data = members.get("valueData").and_then(Value::as_object).filter(|data| data.len() == 1).and_then(|data| data.iter().next());
     let Some((kind, value)) = data else { return Err("it does not say what the value is to be".into()) };
-    let (kind, value) = match kind.as_str() {
-        "String" => ("string", value.clone()),
-        "ExpandString" => ("expandString", value.clone()),
-        "MultiString" => ("multiString", value.clone()),
-        "DWord" => ("dword", value.clone()),
-        "QWord" => ("qword", value.clone()),
-        "Binary" => ("binary", bytes(value)?),
+    let texts = |list: &Vec<Value>| list.iter().all(Value::is_string);
+    let (kind, value, fits) = match kind.as_str() {
+        "String" => ("string", value.clone(), value.is_string()),
+        "ExpandString" => ("expandString", value.clone(), value.is_string()),
+        "MultiString" => ("multiString", value.clone(), value.as_array().is_some_and(texts)),
+        "DWord" => ("dword", value.clone(), value.as_u64().is_some_and(|n| u32::try_from(n).is_ok())),
+        "QWord" => ("qword", value.clone(), value.as_i64().is_some_and(|n| n >= 0)),
+        "Binary" => ("binary", bytes(value)?, true),
         other => return Err(format!("a value of the kind {other} cannot be written")),
     };
+    if !fits {
+        return Err(format!("what the value is to be is no {kind}"));
+    }
     Ok(Control::keyed(setting, key, json!({ "type": kind, "value": value })))
 }
 
@@ -126,7 +137,11 @@ fn bytes(value: &Value) -> Result<Value, String> {
 /// The resource of Windows PowerShell: `Key`, `ValueName`, `ValueData`, `ValueType`.
 fn classic_registry(members: &Members<'_>) -> Result<Control, String> {
     let path = members.need("Key")?.trim_start_matches("Registry::").replacen(":\\", "\\", 1);
+    members.only(&["Key", "ValueName", "ValueData", "ValueType", "Hex", "Force", "Ensure"])?;
     let name = members.text("ValueName").unwrap_or_default();
+    if name.is_empty() && !members.there() {
+        return Err("it removes a key as a whole: only values can be kept".into());
+    }
     let (setting, key) = registry::place(&path, name)?;
     if !members.there() {
         return Ok(Control::keyed(setting, key, json!({ "state": "absent" })));
@@ -195,10 +210,23 @@ fn reboot(members: &Members<'_>, assertion: bool) -> Controls {
 }
 
 fn features(members: &Members<'_>) -> Controls {
+    members.only(&["features", "capabilities"])?;
     let list = members.list("features").or_else(|_| members.list("capabilities"))?;
     list.iter()
         .map(|one| {
             let one = Members::of(one);
+            // Names, sizes and texts are answers of DSC, and what a feature needs is switched on with it here.
+            one.only(&[
+                "featureName",
+                "identity",
+                "state",
+                "displayName",
+                "description",
+                "restartRequired",
+                "downloadSize",
+                "installSize",
+                "enableAll",
+            ])?;
             let name = one.text("featureName").or_else(|| one.text("identity")).ok_or("it does not name the feature")?;
             let state = match one.need("state")? {
                 "Installed" => "Enabled",
@@ -211,8 +239,18 @@ fn features(members: &Members<'_>) -> Controls {
 }
 
 fn feature(members: &Members<'_>) -> Controls {
+    members.only(&["Name", "Ensure", "DisplayName", "LogPath", "LogLevel"])?;
     let name = members.need("Name")?;
     Ok(vec![Control::keyed("WindowsFeatures", name, json!(if members.there() { "Enabled" } else { "Disabled" }))])
+}
+
+fn firewall_rules(members: &Members<'_>) -> Controls {
+    members.only(&["rules", "unspecifiedRules"])?;
+    let others = members.get("unspecifiedRules").is_some_and(|others| Members::of(others).text("action") != Some("ignore"));
+    if others {
+        return Err("what becomes of rules that it does not name has no counterpart here".into());
+    }
+    members.list("rules")?.iter().map(|rule| firewall_rule(&Members::of(rule))).collect()
 }
 
 fn firewall_rule(members: &Members<'_>) -> Result<Control, String> {
@@ -270,6 +308,8 @@ fn package(members: &Members<'_>, id: &str) -> Controls {
     let id = members.need(id)?;
     let value = if !members.there() {
         json!("absent")
+    } else if members.get("useLatest").and_then(Value::as_bool) == Some(true) {
+        return Err("the newest version is not kept as a state: install updates, or name a version".into());
     } else if let Some(version) = members.text("version") {
         json!({ "version": format!("={version}") })
     } else {
@@ -314,6 +354,7 @@ fn group(members: &Members<'_>) -> Controls {
 }
 
 fn audit(members: &Members<'_>) -> Controls {
+    members.only(&["Name", "AuditFlag", "Ensure"])?;
     let name = members.need("Name")?;
     if crate::script::audit_subcategory(name).is_none() {
         return Err(format!("'{name}' is not an audit subcategory that is known"));
@@ -327,6 +368,7 @@ fn audit(members: &Members<'_>) -> Controls {
 }
 
 fn timezone(members: &Members<'_>) -> Controls {
+    members.only(&["IsSingleInstance", "TimeZone"])?;
     let name = members.need("TimeZone")?;
     let zone = crate::script::iana_zone(name).ok_or_else(|| format!("the time zone '{name}' is not known by its IANA name"))?;
     Ok(vec![Control::new("Timezone", json!(zone))])

@@ -12,6 +12,21 @@ use crate::model::Place;
 /// Largest list, and most lines.
 const MAX_BYTES: usize = 16 << 20;
 const MAX_ROWS: usize = 100_000;
+/// The columns that say something. Without one of them lines would say less than they mean.
+const COLUMNS: [&str; 12] = [
+    "ID",
+    "Name",
+    "Method",
+    "MethodArgument",
+    "RegistryPath",
+    "RegistryItem",
+    "ClassName",
+    "Namespace",
+    "Property",
+    "DefaultValue",
+    "RecommendedValue",
+    "Operator",
+];
 
 /// One line.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -44,34 +59,53 @@ pub(super) struct Row {
 /// Reads a list. An error is something that is no list at all; lines without a setting are in `left_out`.
 pub fn read(path: &str, text: &str) -> Result<Imported, Vec<Diagnostic>> {
     let file: Arc<str> = path.into();
-    let wrong = |line: u64, why: String| {
+    let wrong_at = |line: u64, why: String| {
         let place = Place { file: Arc::clone(&file), line: u32::try_from(line).unwrap_or(0), column: 0, length: 0 };
-        vec![Diagnostic::error("RMM0570", why).at(&place)]
+        Diagnostic::error("RMM0570", why).at(&place)
     };
+    let wrong = |line: u64, why: String| vec![wrong_at(line, why)];
     if text.len() > MAX_BYTES {
         return Err(wrong(0, "the list is larger than 16 MiB".into()));
     }
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut reader = csv::ReaderBuilder::new().flexible(false).from_reader(text.as_bytes());
-    let headers = reader.headers().map_err(|error| wrong(1, format!("this is no list of HardeningKitty: {error}")))?.clone();
-    let missing: Vec<&str> = ["ID", "Name", "Method", "RecommendedValue", "Operator"]
-        .into_iter()
-        .filter(|column| !headers.iter().any(|h| h == *column))
-        .collect();
+    // Lines are counted where they end with both characters, too.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n");
+    let mut head = csv::Reader::from_reader(text.as_bytes());
+    let headers = head.headers().map_err(|error| wrong(1, format!("this is no list of HardeningKitty: {error}")))?.clone();
+    let missing: Vec<&str> = COLUMNS.into_iter().filter(|column| !headers.iter().any(|h| h == *column)).collect();
     if !missing.is_empty() {
-        return Err(wrong(1, format!("this is no list of HardeningKitty: it has no column {}", missing.join(", "))));
+        let problem = wrong_at(1, format!("this is no list of HardeningKitty: it has no column {}", missing.join(", ")));
+        let only = headers.get(0).filter(|_| headers.len() == 1).unwrap_or_default();
+        return Err(vec![match [(';', "semicolons"), ('\t', "tabs")].into_iter().find(|(separator, _)| only.contains(*separator)) {
+            Some((_, word)) => problem.advice(format!("it has {word} between its fields: save it with commas, or take the list as it was")),
+            None => problem.advice("take a file of the folder lists/ of HardeningKitty as it is"),
+        }]);
     }
+    // A last line of our own. Where it does not come by itself, it stands in a field that was not closed, with all that is lost there.
+    let end = text.trim_end().len();
+    let closed = format!("{text}\n{}\n", ",".repeat(headers.len() - 1));
+    let mut reader = csv::Reader::from_reader(closed.as_bytes());
     let mut imported = Imported::default();
     let mut record = csv::StringRecord::new();
+    let mut line = 1;
     loop {
         let more = reader.read_record(&mut record).map_err(|error| {
-            let line = error.position().map_or(0, csv::Position::line);
-            wrong(line, format!("the line cannot be read: {error}"))
+            let line = error.position().map_or(line, csv::Position::line);
+            let why = match error.kind() {
+                csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+                    format!("the line has {len} fields and the first one {expected_len}")
+                }
+                _ => format!("the line cannot be read: {error}"),
+            };
+            vec![wrong_at(line, why).advice("look for a quotation mark that is missing, or a comma in a field without quotation marks")]
         })?;
         if !more {
+            return Err(wrong(line, "a quotation mark of this line is not closed".into()));
+        }
+        let byte = record.position().map_or(0, csv::Position::byte);
+        if usize::try_from(byte).is_ok_and(|byte| byte >= end) {
             break;
         }
-        let line = record.position().map_or(0, csv::Position::line);
+        line = record.position().map_or(line, csv::Position::line);
         if imported.controls >= MAX_ROWS {
             return Err(wrong(line, "the list has more than 100,000 lines".into()));
         }

@@ -52,7 +52,8 @@ pub(super) fn controls(row: &Row) -> Controls {
         }
         "bcdedit" => start_options(row),
         "LanguageMode" => {
-            Err("the language mode of PowerShell is decided by application control, which cannot be observed from outside".into())
+            Err("the language mode is decided by application control, which no setting changes; the fact software.powershell tells it"
+                .into())
         }
         other => Err(format!("the method '{other}' is not known")),
     }
@@ -112,7 +113,12 @@ fn account_policy(row: &Row) -> Controls {
         "Account lockout duration" => ("LockoutDuration", &AT_LEAST),
         "Reset account lockout counter" => ("LockoutWindow", &AT_LEAST),
         "Force user logoff how long after time expires" | "Network security: Force logoff when logon hours expires" => {
-            return Ok(vec![Control::new("LogoffWhenHoursExpire", json!("Enabled"))]);
+            let word = match equals(row)?.to_ascii_lowercase().as_str() {
+                "0" => "Enabled",
+                "never" => "Disabled",
+                other => return Err(format!("connections do not end after '{other}' minutes here")),
+            };
+            return Ok(vec![Control::new("LogoffWhenHoursExpire", json!(word))]);
         }
         other => return Err(format!("'{other}' is not a part of the account policy that is known")),
     };

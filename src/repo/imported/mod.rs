@@ -16,6 +16,7 @@ use serde_json::Value;
 pub use draft::Draft;
 
 use crate::diagnose::Diagnostic;
+use crate::model::Place;
 
 /// What a document says in our words.
 #[derive(Debug, Default)]
@@ -28,6 +29,31 @@ pub struct Imported {
     pub controls: usize,
     /// How many of them are expressed.
     pub expressed: usize,
+}
+
+/// The text of a file: UTF-8, with or without its mark. Else what the file is instead, under this code.
+pub fn text(path: &str, code: &str, bytes: Vec<u8>) -> Result<String, Vec<Diagnostic>> {
+    let place = |line| Place { file: path.into(), line, column: 0, length: 0 };
+    let refused = |why: &str, advice: &str| Err(vec![Diagnostic::error(code, why).at(&place(0)).advice(advice)]);
+    if bytes.starts_with(b"PK\x03\x04") {
+        return refused("this is a ZIP archive", "unpack it, and name a file of it");
+    }
+    if bytes.starts_with(&[0x1f, 0x8b]) {
+        return refused("this is a gzip archive", "unpack it, and name a file of it");
+    }
+    let marked = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
+    if marked || matches!(bytes[..], [0, 1..=u8::MAX, ..] | [1..=u8::MAX, 0, ..]) {
+        return refused("the file is written in UTF-16", "save it as UTF-8: iconv -f UTF-16 -t UTF-8 FILE > NEW");
+    }
+    if bytes.contains(&0) {
+        return refused("this is not a text", "name the list or the document itself");
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = before.split(|byte| *byte == b'\n').count();
+        let problem = Diagnostic::error(code, "the line holds characters that are not UTF-8").at(&place(u32::try_from(line).unwrap_or(0)));
+        vec![problem.advice("save it as UTF-8; where Windows calls it ANSI: iconv -f WINDOWS-1252 -t UTF-8 FILE > NEW")]
+    })
 }
 
 /// One control in our words.
@@ -59,7 +85,7 @@ impl Imported {
         match added {
             Ok(()) => self.expressed += 1,
             Err(why) => {
-                let place = crate::model::Place { file: Arc::clone(about.file), line: about.line, column: 0, length: 0 };
+                let place = Place { file: Arc::clone(about.file), line: about.line, column: 0, length: 0 };
                 self.left_out.push(Diagnostic::warning(about.code, format!("{}: {why}", about.note)).at(&place));
             }
         }

@@ -6,20 +6,35 @@ use super::Control;
 use super::hardeningkitty::Row;
 
 /// Values that Windows keeps as texts though they look like numbers.
-const TEXTS: [&str; 5] = ["MitigationOptions_FontBocking", "Retention", "AllocateDASD", "ScRemoveOption", "AutoAdminLogon"];
+const TEXTS: [&str; 8] = [
+    "MitigationOptions_FontBocking",
+    "Retention",
+    "AllocateDASD",
+    "ScRemoveOption",
+    "AutoAdminLogon",
+    "CachedLogonsCount",
+    "ScreenSaveActive",
+    "ScreenSaverIsSecure",
+];
+/// A bound that Windows keeps as a text. No value that is there already would say so.
+const TEXT_BOUND: &str = "ScreenSaveTimeOut";
 /// Values that are lists, written with semicolons.
 const LISTS: [&str; 4] = ["Machine", "EccCurves", "NullSessionPipes", "NullSessionShares"];
+/// What stands for no value in lists that HardeningKitty makes of a device.
+const NOTHING: &str = "-NODATA-";
 
 /// The setting and its key for a value: of the machine, or of the users.
 pub(super) fn place(path: &str, name: &str) -> Result<(&'static str, String), String> {
     let path = path.trim().trim_end_matches('\\');
     let (hive, rest) = path.split_once('\\').ok_or("it names no registry key")?;
+    // To PowerShell two backslashes are one.
+    let rest = rest.split('\\').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\\");
     if rest.contains('!') {
         return Err("a registry key with an exclamation mark cannot be written".into());
     }
     let name = if name.eq_ignore_ascii_case("(default)") { "" } else { name };
     let hive = hive.trim_end_matches(':').to_ascii_uppercase();
-    let key = |hive: &str| format!("{hive}\\{}!{name}", canonical(rest));
+    let key = |hive: &str| format!("{hive}\\{}!{name}", canonical(&rest));
     match hive.as_str() {
         "HKLM" | "HKEY_LOCAL_MACHINE" => Ok(("RegistryValues", key("HKLM"))),
         "HKCU" | "HKEY_CURRENT_USER" => Ok(("UserRegistryValues", key("HKCU"))),
@@ -47,6 +62,12 @@ pub(super) fn value(row: &Row) -> Result<Vec<Control>, String> {
     if row.operator.is_empty() && row.recommended.is_empty() {
         return Err("it recommends nothing".into());
     }
+    if row.recommended == NOTHING {
+        if row.operator == "!=" {
+            return Err("that there is some value is not something to keep".into());
+        }
+        return Ok(vec![Control::keyed(setting, key, json!({ "state": "absent" }))]);
+    }
     let item = row.registry_item.as_str();
     // Policies that a management service delivers keep all rules in one text.
     if item == "ASRRules" && !row.argument.is_empty() {
@@ -66,7 +87,9 @@ pub(super) fn value(row: &Row) -> Result<Vec<Control>, String> {
             all.dedup();
             json!({ "oneOf": all })
         }
-        "=" | "=|0" => json!({ "value": wanted }),
+        "=" | "=|0" => {
+            unexpanded(&row.recommended).map_or_else(|| json!({ "value": wanted }), |other| json!({ "oneOf": [row.recommended, other] }))
+        }
         ">=" => json!({ "atLeast": number()? }),
         ">" => json!({ "atLeast": number()?.checked_add(1).ok_or("no number is larger")? }),
         "<=" => json!({ "atMost": number()? }),
@@ -75,12 +98,11 @@ pub(super) fn value(row: &Row) -> Result<Vec<Control>, String> {
         "contains" => json!({ "contains": [row.recommended] }),
         other => return Err(format!("the operator '{other}' has no meaning here")),
     };
-    if LISTS.contains(&item) && row.operator == "=" {
-        wish["type"] = json!("multiString");
-    } else if TEXTS.contains(&item) && wish.get("value").is_some() {
+    // Other texts and lists need no kind: they are written as what they are, and small letters are as good as large ones.
+    if item.eq_ignore_ascii_case(TEXT_BOUND) && (wish.get("atMost").is_some() || wish.get("atLeast").is_some()) {
         wish["type"] = json!("string");
     }
-    if absent || row.operator == "=|0" {
+    if absent {
         wish["whenAbsent"] = json!("compliant");
     }
     // What is only a value is written as one.
@@ -93,29 +115,46 @@ fn registry_lists_paths(path: &str) -> bool {
     path.to_ascii_lowercase().ends_with("\\networkprovider\\hardenedpaths")
 }
 
+/// A path as Windows may keep it: with a variable, which HardeningKitty expands before it compares.
+fn unexpanded(path: &str) -> Option<String> {
+    const FOLDERS: [(&str, &str); 3] = [
+        ("C:\\Program Files (x86)\\", "%ProgramFiles(x86)%\\"),
+        ("C:\\Program Files\\", "%ProgramFiles%\\"),
+        ("C:\\Windows\\", "%SystemRoot%\\"),
+    ];
+    FOLDERS.iter().find_map(|(folder, variable)| {
+        let (start, rest) = path.split_at_checked(folder.len())?;
+        start.eq_ignore_ascii_case(folder).then(|| format!("{variable}{rest}"))
+    })
+}
+
+fn among(items: &[&str], item: &str) -> bool {
+    items.iter().any(|known| known.eq_ignore_ascii_case(item))
+}
+
 /// The recommended value as Windows keeps it.
 fn wanted(item: &str, recommended: &str) -> Value {
-    if LISTS.contains(&item) {
+    if among(&LISTS, item) {
         return recommended.split(';').map(str::trim).filter(|part| !part.is_empty()).collect();
     }
     let number = !recommended.is_empty() && recommended.bytes().all(|b| b.is_ascii_digit());
     match recommended.parse::<u32>() {
         // A leading zero would be lost.
-        Ok(n) if number && !TEXTS.contains(&item) && n.to_string() == recommended => json!(n),
+        Ok(n) if number && !among(&TEXTS, item) && n.to_string() == recommended => json!(n),
         _ => json!(recommended),
     }
 }
 
 /// Whether Windows without the value is as recommended: the list says how it behaves then.
 fn absent_passes(operator: &str, recommended: &str, default: &str) -> bool {
-    if default == "-NODATA-" {
-        return false;
+    if default == NOTHING {
+        return operator == "!=";
     }
     let number = |text: &str| if text.is_empty() { Some(0) } else { text.trim().parse::<i64>().ok() };
     let pair = || number(default).zip(number(recommended));
     match operator {
         "=" => default.eq_ignore_ascii_case(recommended),
-        "=|0" => true,
+        "=|0" => default.is_empty() || default.eq_ignore_ascii_case(recommended),
         "!=" => !default.eq_ignore_ascii_case(recommended),
         ">=" => pair().is_some_and(|(is, wanted)| is >= wanted),
         ">" => pair().is_some_and(|(is, wanted)| is > wanted),
@@ -130,6 +169,9 @@ fn absent_passes(operator: &str, recommended: &str, default: &str) -> bool {
 pub(super) fn list(row: &Row) -> Result<Vec<Control>, String> {
     if row.operator != "=" {
         return Err(format!("the operator '{}' has no meaning for a list", row.operator));
+    }
+    if row.recommended == NOTHING {
+        return Err("that a list lacks something is not something to keep".into());
     }
     let (setting, key) = place(&row.registry_path, "")?;
     if setting != "RegistryValues" {

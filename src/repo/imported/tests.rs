@@ -30,14 +30,23 @@ fn operators_and_what_windows_does_without_the_value_are_kept() {
     assert_eq!(registry("A", "1", "1", "="), json!({"value": 1, "whenAbsent": "compliant"}));
     assert_eq!(registry("A", "", "Block", "="), json!("Block"));
     assert_eq!(registry("A", "-NODATA-", "1", "="), json!(1));
-    assert_eq!(registry("A", "0", "4", "=|0"), json!({"value": 4, "whenAbsent": "compliant"}));
+    assert_eq!(registry("A", "", "4", "=|0"), json!({"value": 4, "whenAbsent": "compliant"}));
+    assert_eq!(registry("A", "2", "4", "=|0"), json!(4), "the default of Windows is neither");
     assert_eq!(registry("A", "5", "10", ">="), json!({"atLeast": 10}));
     assert_eq!(registry("A", "", "3", ">"), json!({"atLeast": 4}));
     assert_eq!(registry("A", "10", "14", "<="), json!({"atMost": 14, "whenAbsent": "compliant"}));
     assert_eq!(registry("A", "0", "30", "<=!0"), json!({"atMost": 30, "not": 0}));
     assert_eq!(registry("A", "", "", "!="), json!({"not": ""}));
-    assert_eq!(registry("AutoAdminLogon", "1", "0", "="), json!({"value": "0", "type": "string"}));
-    assert_eq!(registry("Machine", "", "a\\b;c", "="), json!({"value": ["a\\b", "c"], "type": "multiString"}));
+    assert_eq!(registry("AutoAdminLogon", "1", "0", "="), json!("0"));
+    assert_eq!(registry("autoadminlogon", "1", "0", "="), json!("0"), "PowerShell does not tell letters apart");
+    assert_eq!(registry("Machine", "", "a\\b;c", "="), json!(["a\\b", "c"]));
+    assert_eq!(registry("NullSessionShares", "", "", "="), json!({"value": [], "whenAbsent": "compliant"}));
+    assert_eq!(registry("ScreenSaverIsSecure", "", "1", "="), json!("1"));
+    assert_eq!(registry("ScreenSaveTimeOut", "", "900", "<=!0"), json!({"atMost": 900, "not": 0, "type": "string"}));
+    let laps = json!({"oneOf": ["C:\\Program Files\\LAPS\\CSE\\AdmPwd.dll", "%ProgramFiles%\\LAPS\\CSE\\AdmPwd.dll"]});
+    assert_eq!(registry("DllName", "", "C:\\Program Files\\LAPS\\CSE\\AdmPwd.dll", "="), laps);
+    assert_eq!(registry("A", "1", "-NODATA-", "="), json!({"state": "absent"}));
+    assert_eq!(registry("A", "-NODATA-", "x", "!="), json!({"not": "x", "whenAbsent": "compliant"}));
     assert_eq!(registry("A", "", "007", "="), json!("007"), "no zero is lost");
     assert_eq!(registry("A", "", "10000000000", "="), json!("10000000000"));
     assert_eq!(registry("A", "", "absent", "="), json!({"value": "absent"}), "a text and not a state");
@@ -163,6 +172,7 @@ fn every_method_has_its_setting() {
             json!(["PCI\\CC_0C0A"]),
         ),
         ("Registry,,HKCU:\\Software\\X,A,,,,0,1,=", "UserRegistryValues", Some("HKCU\\SOFTWARE\\X!A"), json!(1)),
+        ("Registry,,HKLM:\\\\SOFTWARE\\\\X\\,A,,,,0,1,=", "RegistryValues", Some("HKLM\\SOFTWARE\\X!A"), json!(1)),
     ] {
         let found = one(&list(&[&format!("1,C,N,{line},Medium")]));
         assert_eq!(found, (setting.to_owned(), key.map(str::to_owned), value), "{line}");
@@ -190,17 +200,57 @@ fn what_has_no_setting_is_named_with_its_line() {
         "5,C,N,service,Spooler,,,,,,x,Sometimes,=,Medium",
     ]);
     assert_eq!((imported.controls, imported.expressed, imported.left_out.len()), (5, 0, 5));
-    let lines: Vec<u32> = imported.left_out.iter().filter_map(|problem| problem.place.as_ref()).map(|place| place.line).collect();
-    assert_eq!(lines, [2, 3, 4, 5, 6]);
+    let lines = |imported: &Imported| -> Vec<u32> {
+        imported.left_out.iter().filter_map(|problem| problem.place.as_ref()).map(|place| place.line).collect()
+    };
+    assert_eq!(lines(&imported), [2, 3, 4, 5, 6]);
+    let windows = format!("{}1,C,N,Telepathy,,,,,,,,1,=,Low\r\n2,C,N,Telepathy,,,,,,,,1,=,Low\r\n", HEAD.replace('\n', "\r\n"));
+    assert_eq!(lines(&hardeningkitty::read("list.csv", &windows).unwrap()), [2, 3], "where lines end as Windows ends them");
     assert_eq!(imported.left_out[1].message, "2 N: 'NT AUTHORITY\\EXCHANGE SERVERS' has no number that is the same everywhere");
 }
 
 #[test]
 fn something_else_is_no_list() {
-    for text in ["", "a,b\n1,2\n", "ID,Name,Method,RecommendedValue,Operator\n", &format!("{HEAD}1,2\n")] {
+    for text in ["", "a,b\n1,2\n", "ID,Name,Method,RecommendedValue,Operator\n", HEAD, &format!("{HEAD}1,2\n")] {
         let problems = hardeningkitty::read("x.csv", text).expect_err(text);
         assert_eq!(problems[0].code, "RMM0570", "{text}");
     }
+    let semicolons = hardeningkitty::read("x.csv", &HEAD.replace(',', ";")).expect_err("not separated by commas");
+    assert!(semicolons[0].advice.as_deref().unwrap().contains("it has semicolons between its fields"), "{semicolons:?}");
+    // Without the default it would be guessed what Windows does without the value.
+    let without = hardeningkitty::read("x.csv", &HEAD.replace("DefaultValue,", "")).expect_err("a column is missing");
+    assert_eq!(without[0].message, "this is no list of HardeningKitty: it has no column DefaultValue");
+}
+
+/// The lines behind it would be a part of the last field, and be lost without a word.
+#[test]
+fn a_quotation_mark_that_is_not_closed_is_found() {
+    let line = |severity: &str| format!("1,C,N,Registry,,HKLM:\\Software\\X,A,,,,0,1,=,{severity}");
+    for end in ["", "\n", "\r\n", "\n\n"] {
+        let whole = format!("{HEAD}{}\r\n{}{end}", line("\"Low\""), line("Low"));
+        assert_eq!(hardeningkitty::read("x.csv", &whole).unwrap().controls, 2, "{whole:?}");
+        let open = format!("{HEAD}{}\n{}\n{}{end}", line("Low"), line("\"Low"), line("Low"));
+        let problem = &hardeningkitty::read("x.csv", &open.replace('\n', "\r\n")).expect_err("not closed")[0];
+        assert_eq!(problem.place.as_ref().map(|place| place.line), Some(3), "{open:?}");
+        assert_eq!(problem.message, "a quotation mark of this line is not closed");
+    }
+}
+
+#[test]
+fn a_file_in_another_encoding_is_refused_with_what_to_do() {
+    let utf16 = |mark: &[u8]| mark.iter().copied().chain(HEAD.encode_utf16().flat_map(u16::to_le_bytes)).collect::<Vec<u8>>();
+    for (bytes, message, line) in [
+        (utf16(b"\xff\xfe"), "the file is written in UTF-16", 0),
+        (utf16(b""), "the file is written in UTF-16", 0),
+        (b"PK\x03\x04\0".to_vec(), "this is a ZIP archive", 0),
+        (b"ID\0\0".to_vec(), "this is not a text", 0),
+        (b"ID\n1\n2,G\xe4ste\n".to_vec(), "the line holds characters that are not UTF-8", 3),
+    ] {
+        let problem = &text("x.csv", "RMM0570", bytes).expect_err(message)[0];
+        assert_eq!((problem.message.as_str(), problem.place.as_ref().map(|place| place.line)), (message, Some(line)));
+        assert!(problem.advice.is_some(), "{message}");
+    }
+    assert_eq!(text("x.csv", "RMM0570", b"\xef\xbb\xbfID,G\xc3\xa4ste".to_vec()).unwrap(), "\u{feff}ID,G\u{e4}ste");
 }
 
 /// Names that want to be something else stay what they are, on their line.
@@ -342,6 +392,7 @@ resources:
         entries,
         ["Services Spooler {\"state\":\"stopped\"}", "RegistryValues HKLM\\SYSTEM\\X!PortNumber {\"type\":\"dword\",\"value\":3390}"]
     );
+    assert!(!imported.draft.yaml("D", "d", "o", &json!([{"os": "windows"}])).contains("assertions"), "nothing asserted is a setting");
     let left: Vec<_> = imported.left_out.iter().map(|p| (p.place.as_ref().map(|place| place.line), p.message.clone())).collect();
     assert_eq!(left[0], (Some(22), "computed (Microsoft.Windows/Registry): the expression 'concat('HKLM', 'X')' is not computed".into()));
     assert_eq!(left[1], (Some(25), "echo (Microsoft.DSC.Debug/Echo): the resource Microsoft.DSC.Debug/Echo has no setting".into()));
@@ -353,9 +404,78 @@ fn a_resource_that_asks_for_more_than_can_be_kept_is_left_out_whole() {
         document("- {name: a, type: Microsoft.Windows/Service, properties: {name: X, status: Stopped, logonAccount: LocalSystem}}\n");
     assert_eq!(imported.left_out[0].message, "a (Microsoft.Windows/Service): 'logonAccount' of it has no counterpart here");
     assert!(imported.draft.is_empty());
+    for (kind, properties, why) in [
+        (
+            "Microsoft.Windows/Registry",
+            "{keyPath: 'HKLM\\X', valueName: A, valueData: {DWord: '1'}}",
+            "what the value is to be is no dword",
+        ),
+        ("Microsoft.Windows/Registry", "{keyPath: 'HKLM\\X', valueName: A, valueData: {DWord: 4294967296}}", "is no dword"),
+        ("Microsoft.Windows/Registry", "{keyPath: 'HKLM\\X', valueName: A, valueData: {DWord: 1, String: a}}", "what the value is to be"),
+        ("Microsoft.Windows/Registry", "{keyPath: 'HKLM\\X', valueName: A, valueData: {MultiString: [1]}}", "is no multiString"),
+        ("Microsoft.Windows/Registry", "{keyPath: 'HKLM\\X', valueName: A, registryFilePath: 'C:\\a.dat'}", "'registryFilePath'"),
+        ("Microsoft.Windows/RegistryList", "{registryEntries: [{keyPath: 'HKLM\\X'}], _purge: true}", "'_purge'"),
+        ("PSDesiredStateConfiguration/Registry", "{Key: 'HKLM:\\X', ValueName: '', Ensure: Absent}", "a key as a whole"),
+        ("PSDesiredStateConfiguration/WindowsFeature", "{Name: A, IncludeAllSubFeature: true}", "'IncludeAllSubFeature'"),
+        ("Microsoft.Windows/OptionalFeatureList", "{features: [{featureName: A, state: Installed, limitAccess: true}]}", "'limitAccess'"),
+        (
+            "Microsoft.Windows/FirewallRuleList",
+            "{rules: [{name: A, enabled: false}], unspecifiedRules: {action: disable}}",
+            "rules that it does not name",
+        ),
+        ("Microsoft.WinGet/Package", "{id: 7zip.7zip, useLatest: true}", "the newest version"),
+    ] {
+        let imported = document(&format!("- {{name: a, type: {kind}, properties: {properties}}}\n"));
+        assert!(imported.draft.is_empty(), "{properties}");
+        assert!(imported.left_out[0].message.contains(why), "{}", imported.left_out[0].message);
+    }
+    let nameless = document("- {name: a, type: [x]}\n- 7\n");
+    let why: Vec<&str> = nameless.left_out.iter().map(|problem| problem.message.as_str()).collect();
+    assert_eq!(why, ["a: it does not say its type", "?: it does not say its type"]);
     for text in ["a: 1\n", "resources: []\n", ""] {
         assert_eq!(dsc::read("x.yaml", text).expect_err(text)[0].code, "RMM0572", "{text}");
     }
+}
+
+/// DSC never sets what an assertion looks at: it has a policy of its own, which has to go on reporting.
+#[test]
+fn what_is_asserted_is_a_policy_of_its_own() {
+    let value = |n: u32| format!("{{keyPath: 'HKLM\\X', valueName: A, valueData: {{DWord: {n}}}}}");
+    let imported = document(&format!(
+        "- name: before\n  type: Microsoft.DSC/Assertion\n  properties:\n    resources:\n    - {{name: a, type: Microsoft.Windows/Registry, properties: {}}}\n\
+         - {{name: b, type: Microsoft.Windows/Registry, properties: {}, dependsOn: [\"[resourceId('Microsoft.DSC/Assertion', 'before')]\"]}}\n",
+        value(1),
+        value(2),
+    ));
+    assert_eq!((imported.controls, imported.expressed, imported.draft.len()), (2, 2, 2));
+    let read: Value = serde_yaml::from_str(&imported.draft.yaml("D", "d", "o", &json!([{"os": "windows"}]))).unwrap();
+    let of = |policy: &str| read["policies"][policy]["settings"]["RegistryValues"]["HKLM\\X!A"]["value"].clone();
+    assert_eq!((of("D"), of("D assertions")), (json!(2), json!(1)));
+    let asserted = &read["policies"]["D assertions"];
+    assert_eq!((&asserted["priority"], &asserted["remediate"]), (&json!(-10), &json!(false)));
+}
+
+#[test]
+fn a_group_with_a_condition_and_a_secret_are_not_followed() {
+    let imported = dsc::read(
+        "a.dsc.yaml",
+        r#"
+parameters: {word: {type: secureString, defaultValue: hunter2}}
+resources:
+- name: group
+  type: Microsoft.DSC/Group
+  condition: "[equals(1, 2)]"
+  properties:
+    resources:
+    - {name: s, type: Microsoft.Windows/Service, properties: {name: Spooler, status: Stopped}}
+- {name: r, type: Microsoft.Windows/Registry, properties: {keyPath: 'HKLM\X', valueName: A, valueData: {String: "[parameters('word')]"}}}
+"#,
+    )
+    .unwrap();
+    assert!(imported.draft.is_empty());
+    let left: Vec<&str> = imported.left_out.iter().map(|problem| problem.message.as_str()).collect();
+    assert_eq!(left[0], "group (Microsoft.DSC/Group): it has a condition, which is not computed");
+    assert_eq!(left[1], "r (Microsoft.Windows/Registry): the expression 'parameters('word')' is not computed");
 }
 
 /// Complete lists of others: nearly all of each is expressed, and the policy that comes of it loads without a problem.

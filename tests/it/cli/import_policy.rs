@@ -84,4 +84,11 @@ fn a_document_of_dsc_becomes_a_policy() {
     fleet.write("other.yaml", "a: 1\n");
     fleet.rmm(&["import", "--from", "dsc", "other.yaml"]).code(4).complains("RMM0572");
     fleet.rmm(&["import", "--from", "hardeningkitty", "other.yaml"]).code(4).complains("RMM0570");
+    let wide: Vec<u8> = LIST.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    std::fs::write(fleet.path("wide.csv"), wide).unwrap();
+    fleet.rmm(&["import", "--from", "hardeningkitty", "wide.csv"]).code(4).complains("the file is written in UTF-16").complains("iconv");
+    // A pipe that nobody writes to is not waited for.
+    let made = std::process::Command::new("mkfifo").arg(fleet.path("pipe.csv")).status().unwrap();
+    assert!(made.success());
+    fleet.rmm(&["import", "--from", "hardeningkitty", "pipe.csv"]).code(1).complains("not a regular file");
 }
