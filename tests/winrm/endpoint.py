@@ -52,7 +52,8 @@ class Config:
         self.ways = given.get("ways", ["Negotiate", "Basic"])
         self.hostname = given.get("hostname", "localhost")
         # A conversation to be replayed: what is answered to the next message of an action. {action, status, headers, body, charset: utf-8,
-        # how: chunked, close, to the end, continue, blank, pieces, clear, lapse or silence}. Who is asked what it answers is patched in.
+        # how: chunked, close, to the end, continue, blank, pieces, clear, lapse, silence or verbatim}. Which message it answers is patched
+        # in, unless verbatim.
         self.replay = given.get("replay")
         self.greeting = given.get("greeting")  # {status, headers, body}: answered to whoever signs in
 
@@ -495,7 +496,9 @@ class Connection:
             return self.refuse()
         if given.get("how") == "silence":
             time.sleep(3600)
-        body = re.sub(r"(<(?:[\w-]+:)?RelatesTo\b[^>]*>)[^<]*", lambda found: found.group(1) + related, given.get("body", ""))
+        body = given.get("body", "")
+        if given.get("how") != "verbatim":
+            body = re.sub(r"(<(?:[\w-]+:)?RelatesTo\b[^>]*>)[^<]*", lambda found: found.group(1) + related, body)
         body = body.encode(given.get("charset", "utf-8"))
         self.answer(given.get("status", "200 OK"), body, given.get("how", ""), **given.get("headers", {}))
 
