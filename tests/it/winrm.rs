@@ -205,6 +205,11 @@ async fn basic_and_client_certificates_sign_in_over_https() {
     target.connection.certificate_key = Some(endpoint.path("client.key"));
     let session = sessions.open(&target, &CancellationToken::new()).await.unwrap();
     assert_eq!(said(&session, line("echo certificate")).await.0, "certificate\r\n");
+    let key = endpoint.path("client.key");
+    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    let error = endpoint::sessions(PASSWORD).open(&target, &CancellationToken::new()).await.err().unwrap();
+    assert_eq!(error.code(), "RMM0410");
+    assert!(error.to_string().contains("client.key: its mode is 0644, others may use it"), "{error}");
     let log = endpoint.log();
     let ways: Vec<&str> = log.named("signed in").filter_map(|one| one["way"].as_str()).collect();
     assert_eq!(ways, ["basic", "certificate"]);
