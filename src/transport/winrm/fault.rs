@@ -9,6 +9,8 @@ pub(super) const NOTHING_YET: u32 = 2_150_858_793;
 const NO_SHELL: u32 = 2_150_858_843;
 /// What waited was given up by the endpoint: because the shell or the service was ended.
 const ABORTED: u32 = 995;
+/// A key of the registry is marked for deletion: the profile of the user is no longer loaded.
+const NO_PROFILE: u32 = 2_147_943_418;
 
 /// What a fault says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -66,10 +68,10 @@ impl Fault {
         numbered || self.subcode == "QuotaLimit"
     }
 
-    /// Whether as many operations are under way as are allowed. Windows counts those of a shell until the shell is gone, also those that
-    /// have ended.
+    /// Whether a shell that has served for some time is of no more use: as many operations are under way as are allowed, of which Windows
+    /// counts those of a shell until the shell is gone, also those that have ended; or its user's part of the registry was put away.
     pub(super) fn is_used_up(&self) -> bool {
-        matches!(self.code, 2_150_859_174 | 2_150_859_239..=2_150_859_241)
+        self.code == NO_PROFILE || matches!(self.code, 2_150_859_174 | 2_150_859_239..=2_150_859_241)
     }
 
     /// In words, with the number.
@@ -139,6 +141,7 @@ mod tests {
             assert!(!fault(code, "w:AccessDenied", "x").is_quota(), "{code}");
         }
         assert!(fault("2150859174", "", "x").is_used_up() && fault("2150859241", "", "x").is_used_up());
+        assert!(fault("2147943418", "", "x").is_used_up() && !fault("2147943418", "", "x").is_quota());
         assert!(!fault("2150859173", "w:QuotaLimit", "x").is_used_up(), "another shell would be refused too");
     }
 
