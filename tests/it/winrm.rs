@@ -126,16 +126,18 @@ async fn the_time_limit_and_a_cancellation_end_the_remote_command() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_password_is_tried_once_and_never_shown() {
-    let endpoint = Endpoint::start(Given::default());
-    let sessions = sessions("Wrong-1");
-    let (a, b) = tokio::join!(open(&sessions, &endpoint), open(&sessions, &endpoint));
-    let (a, b) = (a.err().unwrap(), b.err().unwrap());
-    assert_eq!(a, b);
-    assert_eq!((a.code(), a.category()), ("RMM0412", Category::Configuration));
-    assert!(a.to_string().contains("as EXAMPLE\\kim: NTLM: the user or the password is wrong"), "{a}");
-    assert!(!format!("{a} {a:?} {:?}", a.advice()).contains("Wrong-1"));
-    let log = endpoint.log();
-    assert_eq!((log.count("refused"), log.count("signed in"), log.count("clear")), (1, 0, 0));
+    for mode in ["", "reject"] {
+        let endpoint = Endpoint::start(Given { mode, ..Given::default() });
+        let sessions = sessions("Wrong-1");
+        let (a, b) = tokio::join!(open(&sessions, &endpoint), open(&sessions, &endpoint));
+        let (a, b) = (a.err().unwrap(), b.err().unwrap());
+        assert_eq!(a, b);
+        assert_eq!((a.code(), a.category()), ("RMM0412", Category::Configuration));
+        assert!(a.to_string().contains("as EXAMPLE\\kim: NTLM: the user or the password is wrong"), "{a}");
+        assert!(!format!("{a} {a:?} {:?}", a.advice()).contains("Wrong-1"));
+        let log = endpoint.log();
+        assert_eq!((log.count("refused"), log.count("signed in"), log.count("clear")), (1, 0, 0));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -47,7 +47,7 @@ class Config:
         # clear: answers in clear; tamper: changes sealed answers; hang: never answers; html: is no WinRM; cut: closes the connection
         # when a command has ended; forget: loses the shell when a command has ended; stumble: breaks the connection that follows one
         # that broke; busy: does not end a shell at once, and breaks the connection of the second attempt; again: answers with the bytes
-        # of its first answer; elsewhere: takes itself for the end of another TLS channel
+        # of its first answer; elsewhere: takes itself for the end of another TLS channel; reject: refuses with a token
         self.mode = given.get("mode", "")
         self.ways = given.get("ways", ["Negotiate", "Basic"])
         self.hostname = given.get("hostname", "localhost")
@@ -445,7 +445,9 @@ class Connection:
             answer = self.context.step(token)
         except spnego.exceptions.SpnegoError as error:
             self.log("refused", why=str(error))
-            self.refuse(getattr(self.context, "refusal", b""))
+            # With mode `reject` as SPNEGO says no.
+            reject = bytes.fromhex("a1073005a0030a0102") if self.config.mode == "reject" else b""
+            self.refuse(getattr(self.context, "refusal", reject))
             self.context = None
             return False
         if not self.context.complete:
