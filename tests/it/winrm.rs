@@ -126,16 +126,18 @@ async fn the_time_limit_and_a_cancellation_end_the_remote_command() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_password_is_tried_once_and_never_shown() {
-    let endpoint = Endpoint::start(Given::default());
-    let sessions = sessions("Wrong-1");
-    let (a, b) = tokio::join!(open(&sessions, &endpoint), open(&sessions, &endpoint));
-    let (a, b) = (a.err().unwrap(), b.err().unwrap());
-    assert_eq!(a, b);
-    assert_eq!((a.code(), a.category()), ("RMM0412", Category::Configuration));
-    assert!(a.to_string().contains("as EXAMPLE\\kim: NTLM: the user or the password is wrong"), "{a}");
-    assert!(!format!("{a} {a:?} {:?}", a.advice()).contains("Wrong-1"));
-    let log = endpoint.log();
-    assert_eq!((log.count("refused"), log.count("signed in"), log.count("clear")), (1, 0, 0));
+    for mode in ["", "reject"] {
+        let endpoint = Endpoint::start(Given { mode, ..Given::default() });
+        let sessions = sessions("Wrong-1");
+        let (a, b) = tokio::join!(open(&sessions, &endpoint), open(&sessions, &endpoint));
+        let (a, b) = (a.err().unwrap(), b.err().unwrap());
+        assert_eq!(a, b);
+        assert_eq!((a.code(), a.category()), ("RMM0412", Category::Configuration));
+        assert!(a.to_string().contains("as EXAMPLE\\kim: NTLM: the user or the password is wrong"), "{a}");
+        assert!(!format!("{a} {a:?} {:?}", a.advice()).contains("Wrong-1"));
+        let log = endpoint.log();
+        assert_eq!((log.count("refused"), log.count("signed in"), log.count("clear")), (1, 0, 0));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -205,6 +207,11 @@ async fn basic_and_client_certificates_sign_in_over_https() {
     target.connection.certificate_key = Some(endpoint.path("client.key"));
     let session = sessions.open(&target, &CancellationToken::new()).await.unwrap();
     assert_eq!(said(&session, line("echo certificate")).await.0, "certificate\r\n");
+    let key = endpoint.path("client.key");
+    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    let error = endpoint::sessions(PASSWORD).open(&target, &CancellationToken::new()).await.err().unwrap();
+    assert_eq!(error.code(), "RMM0410");
+    assert!(error.to_string().contains("client.key: its mode is 0644, others may use it"), "{error}");
     let log = endpoint.log();
     let ways: Vec<&str> = log.named("signed in").filter_map(|one| one["way"].as_str()).collect();
     assert_eq!(ways, ["basic", "certificate"]);
@@ -228,6 +235,32 @@ async fn a_connection_that_breaks_while_a_command_runs_is_lost_and_its_shell_is_
     assert_eq!(said(&session, line("echo on")).await.0, "on\r\n");
     sessions.close_all().await;
     endpoint.log().assert_no_shell_is_left();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shell_whose_making_was_not_answered_is_ended() {
+    for tls in [false, true] {
+        let endpoint = Endpoint::start(Given { tls, mode: "lose", ..Given::default() });
+        let sessions = sessions(PASSWORD);
+        let mut target = target(&endpoint);
+        if tls {
+            // The shell is made where the sign-in is proven.
+            target.connection.certificate_fingerprint = Some(endpoint.fingerprint());
+            target.connection.auth = Some(WinrmAuth::Basic);
+        }
+        let ran = match sessions.open(&target, &CancellationToken::new()).await {
+            Ok(session) => ask(&session, line("echo x")).await,
+            Err(error) => Err(error),
+        };
+        assert_eq!(ran.unwrap_err().code(), "RMM0408");
+        let session = sessions.open(&target, &CancellationToken::new()).await.unwrap();
+        assert_eq!(said(&session, line("echo on")).await.0, "on\r\n");
+        drop(session);
+        sessions.close_all().await;
+        until(|| endpoint.log().count("deleted") == 2).await;
+        assert_eq!(endpoint.log().count("shell"), 2);
+        endpoint.log().assert_no_shell_is_left();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -46,13 +46,15 @@ class Config:
         self.quota = given.get("quota", 1000)  # shells at the same time
         # clear: answers in clear; tamper: changes sealed answers; hang: never answers; html: is no WinRM; cut: closes the connection
         # when a command has ended; forget: loses the shell when a command has ended; stumble: breaks the connection that follows one
-        # that broke; busy: does not end a shell at once, and breaks the connection of the second attempt; again: answers with the bytes
-        # of its first answer; elsewhere: takes itself for the end of another TLS channel
+        # that broke; lose: makes the first shell and breaks the connection then; busy: does not end a shell at once, and breaks the
+        # connection of the second attempt; again: answers with the bytes of its first answer; elsewhere: takes itself for the end of
+        # another TLS channel; reject: refuses with a token
         self.mode = given.get("mode", "")
         self.ways = given.get("ways", ["Negotiate", "Basic"])
         self.hostname = given.get("hostname", "localhost")
         # A conversation to be replayed: what is answered to the next message of an action. {action, status, headers, body, charset: utf-8,
-        # how: chunked, close, to the end, continue, blank, pieces, clear, lapse or silence}. Who is asked what it answers is patched in.
+        # how: chunked, close, to the end, continue, blank, pieces, clear, lapse, silence or verbatim}. Which message it answers is patched
+        # in, unless verbatim.
         self.replay = given.get("replay")
         self.greeting = given.get("greeting")  # {status, headers, body}: answered to whoever signs in
 
@@ -204,7 +206,7 @@ class Endpoint:
         self.lock = threading.Lock()
         self.shells = {}
         self.replay = list(config.replay or [])
-        self.stumbles, self.busy = False, 0
+        self.stumbles, self.busy, self.lost = False, 0, False
         store = config.log + ".users"
         with open(store, "w", encoding="utf-8") as file:
             for user, password in config.users.items():
@@ -444,7 +446,9 @@ class Connection:
             answer = self.context.step(token)
         except spnego.exceptions.SpnegoError as error:
             self.log("refused", why=str(error))
-            self.refuse(getattr(self.context, "refusal", b""))
+            # With mode `reject` as SPNEGO says no.
+            reject = bytes.fromhex("a1073005a0030a0102") if self.config.mode == "reject" else b""
+            self.refuse(getattr(self.context, "refusal", reject))
             self.context = None
             return False
         if not self.context.complete:
@@ -495,7 +499,9 @@ class Connection:
             return self.refuse()
         if given.get("how") == "silence":
             time.sleep(3600)
-        body = re.sub(r"(<(?:[\w-]+:)?RelatesTo\b[^>]*>)[^<]*", lambda found: found.group(1) + related, given.get("body", ""))
+        body = given.get("body", "")
+        if given.get("how") != "verbatim":
+            body = re.sub(r"(<(?:[\w-]+:)?RelatesTo\b[^>]*>)[^<]*", lambda found: found.group(1) + related, body)
         body = body.encode(given.get("charset", "utf-8"))
         self.answer(given.get("status", "200 OK"), body, given.get("how", ""), **given.get("headers", {}))
 
@@ -519,6 +525,9 @@ class Connection:
             return self.answer("200 OK", self.envelope(action + "Response", f"<rsp:{action}Response/>", names["MessageID"].text))
         try:
             text = self.act(action, shell, names)
+            if self.config.mode == "lose" and not self.endpoint.lost:
+                self.endpoint.lost = True
+                raise Drop
             self.answer("200 OK", self.envelope(action + "Response", text, names["MessageID"].text))
             if action == "Signal" and self.config.mode == "cut":
                 raise Drop

@@ -197,9 +197,7 @@ pub(super) fn received(root: &Element) -> Result<Received, String> {
                 into.extend(bytes);
             }
             "CommandState" if child.attribute("State").is_some_and(|state| state.ends_with("/Done")) => {
-                let code = child.find("ExitCode").and_then(|code| code.text.trim().parse::<i64>().ok());
-                // Codes such as 0xC000013A are written without a sign.
-                found.done = Some(code.map(|code| code as i32));
+                found.done = Some(child.find("ExitCode").and_then(|code| exit_code(code.text.trim())));
             }
             _ => {}
         }
@@ -207,9 +205,40 @@ pub(super) fn received(root: &Element) -> Result<Received, String> {
     Ok(found)
 }
 
+/// Codes such as 0xC000013A are written with and without a sign. What is larger is none: cut off it could become the code 0.
+fn exit_code(text: &str) -> Option<i32> {
+    let number = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(digits) => i64::from_str_radix(digits, 16),
+        None => text.parse::<i64>(),
+    };
+    let number = number.ok()?;
+    i32::try_from(number).ok().or_else(|| u32::try_from(number).ok().map(u32::cast_signed))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_code_is_read_with_and_without_a_sign_and_is_never_cut_off() {
+        let huge = 0xC000_013A_u32.cast_signed();
+        for (text, code) in [
+            ("0", Some(0)),
+            ("3221225786", Some(huge)),
+            ("-1073741510", Some(huge)),
+            ("0xC000013A", Some(huge)),
+            ("4294967295", Some(-1)),
+            ("4294967296", None),
+            ("-2147483648", Some(i32::MIN)),
+            ("-2147483649", None),
+            ("99999999999999999999", None),
+            ("", None),
+            ("0x", None),
+            ("1.0", None),
+        ] {
+            assert_eq!(exit_code(text), code, "{text}");
+        }
+    }
 
     #[test]
     fn an_answer_is_bounded_and_brings_no_entities_of_its_own() {

@@ -7,8 +7,10 @@ use crate::transport::TransportError;
 pub(super) const NOTHING_YET: u32 = 2_150_858_793;
 /// The shell is not there: it was idle for too long, or the endpoint was started anew.
 const NO_SHELL: u32 = 2_150_858_843;
-/// As many shells, operations, users or processes as the endpoint's quotas allow.
-const QUOTAS: std::ops::RangeInclusive<u32> = 2_150_859_172..=2_150_859_180;
+/// What waited was given up by the endpoint: because the shell or the service was ended.
+const ABORTED: u32 = 995;
+/// A key of the registry is marked for deletion: the profile of the user is no longer loaded.
+const NO_PROFILE: u32 = 2_147_943_418;
 
 /// What a fault says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -55,10 +57,36 @@ impl Fault {
         self.code == NO_SHELL || (self.code == 0 && self.subcode == "InvalidSelectors")
     }
 
+    /// Whether the shell was ended while something ran in it, by the service or by somebody there.
+    pub(super) fn ended_shell(&self) -> bool {
+        self.is_no_shell() || self.code == ABORTED
+    }
+
+    /// As many shells, operations, users or processes as the endpoint's quotas allow.
+    fn is_quota(&self) -> bool {
+        let numbered = matches!(self.code, 2_150_858_815 | 2_150_859_173..=2_150_859_176 | 2_150_859_179 | 2_150_859_236..=2_150_859_242);
+        numbered || self.subcode == "QuotaLimit"
+    }
+
+    /// Whether a shell that has served for some time is of no more use: as many operations are under way as are allowed, of which Windows
+    /// counts those of a shell until the shell is gone, also those that have ended; or its user's part of the registry was put away.
+    pub(super) fn is_used_up(&self) -> bool {
+        self.code == NO_PROFILE || matches!(self.code, 2_150_859_174 | 2_150_859_239..=2_150_859_241)
+    }
+
+    /// In words, with the number.
+    pub(super) fn told(&self) -> String {
+        match self.code {
+            0 => self.words.clone(),
+            code if code >= 0x8000_0000 => format!("{} (0x{code:08X})", self.words),
+            code => format!("{} ({code})", self.words),
+        }
+    }
+
     /// Whether input did not arrive though the command may still wait for it. Other faults say that nobody reads it any more.
     pub(super) fn keeps_input(&self) -> bool {
-        let named = matches!(self.subcode.as_str(), "TimedOut" | "QuotaLimit" | "EncodingLimit" | "AccessDenied");
-        named || self.code == NOTHING_YET || QUOTAS.contains(&self.code)
+        let named = matches!(self.subcode.as_str(), "TimedOut" | "EncodingLimit" | "AccessDenied");
+        named || self.code == NOTHING_YET || self.is_quota()
     }
 
     /// Whether what was to be ended may still be there. Other faults say that it is gone.
@@ -69,7 +97,7 @@ impl Fault {
     /// As an error for people.
     pub(super) fn into_error(self, address: &str) -> TransportError {
         let address = address.to_owned();
-        if self.subcode == "QuotaLimit" || QUOTAS.contains(&self.code) {
+        if self.is_quota() {
             return TransportError::Quota { address, reason: self.words };
         }
         TransportError::Fault { address, code: self.code, subcode: self.subcode, reason: self.words }
@@ -101,6 +129,20 @@ mod tests {
         let denied = fault("5", "w:AccessDenied", "Zugriff <f:ProviderFault>verweigert</f:ProviderFault>").into_error("ws-1:5985");
         let reason = "Zugriff verweigert".to_owned();
         assert_eq!(denied, TransportError::Fault { address: "ws-1:5985".into(), code: 5, subcode: "AccessDenied".into(), reason });
+    }
+
+    #[test]
+    fn a_quota_is_told_apart_from_what_is_forbidden() {
+        for code in ["2150858815", "2150859173", "2150859174", "2150859175", "2150859176", "2150859179", "2150859236", "2150859242"] {
+            assert!(fault(code, "w:InternalError", "x").is_quota(), "{code}");
+        }
+        // Another user's shell, another place, and shells that are forbidden: nothing of it passes by waiting.
+        for code in ["2150859172", "2150859177", "2150859178", "2150859180", "2150859235", "2150859243", "5", "0"] {
+            assert!(!fault(code, "w:AccessDenied", "x").is_quota(), "{code}");
+        }
+        assert!(fault("2150859174", "", "x").is_used_up() && fault("2150859241", "", "x").is_used_up());
+        assert!(fault("2147943418", "", "x").is_used_up() && !fault("2147943418", "", "x").is_quota());
+        assert!(!fault("2150859173", "w:QuotaLimit", "x").is_used_up(), "another shell would be refused too");
     }
 
     #[test]

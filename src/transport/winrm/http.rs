@@ -288,6 +288,7 @@ impl Stream {
 mod tests {
     use tokio::net::TcpListener;
 
+    use super::super::seal;
     use super::*;
 
     async fn told(answer: &'static [u8]) -> (Result<Reply, String>, Http) {
@@ -310,6 +311,29 @@ mod tests {
         let (reply, _) = told(b"HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n3;a=b\r\nabc\r\n2\r\nde\r\n0\r\nT: 1\r\n\r\n").await;
         let reply = reply.unwrap();
         assert_eq!((reply.status, reply.body.as_slice()), (500, b"abcde".as_slice()));
+    }
+
+    #[tokio::test]
+    async fn what_a_windows_device_has_answered_is_read_and_taken_apart() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut other, _) = listener.accept().await.unwrap();
+        // The recording ends before the last piece.
+        other.write_all(&[include_bytes!("samples/windows-10.http").as_slice(), b"0\r\n\r\n"].concat()).await.unwrap();
+        let mut http = Http::new(Stream::Plain(stream), "ws-1:5985".into());
+        let sign_in = http.post(&Request::default()).await.unwrap();
+        assert_eq!((sign_in.status, sign_in.body.len(), sign_in.headers("www-authenticate").count()), (200, 0, 1));
+        for length in [2268, 1061, 727] {
+            let reply = http.post(&Request::default()).await.unwrap();
+            let kind = reply.header("content-type").unwrap();
+            assert!(reply.status == 200 && seal::is_sealed(kind), "{kind}");
+            let pieces = seal::read(kind, &reply.body).unwrap();
+            let [piece] = pieces.as_slice() else { panic!("{pieces:?}") };
+            assert_eq!((piece.length, piece.cipher.len(), piece.signature.len()), (length, length, 60));
+            // Sealed by the acceptor with its key, without a filler, and turned by 28 bytes: what is opened here.
+            assert_eq!(piece.signature[..8], [5, 4, 7, 0xff, 0, 0, 0, 28]);
+        }
+        assert!(http.is_usable());
     }
 
     #[tokio::test]

@@ -179,6 +179,8 @@ impl Link {
         match tokio::time::timeout(limit, self.create()).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(TransportError::Lost { address, reason })) if self.origin.target.connection.auth == Some(WinrmAuth::Certificate) => {
+                // Nobody was let in, and so nothing made.
+                self.shell = None;
                 Err(TransportError::Lost { address, reason: format!("{reason}; {LATE_CERTIFICATE}") })
             }
             Ok(Err(error)) => Err(error),
@@ -333,9 +335,9 @@ impl Link {
             Err(reason) => return Err(self.broken(format!("its answer cannot be read: {reason}"))),
         };
         let fault = Fault::of(&root);
-        // An endpoint that could not read a message does not know its name. What is counted need not say what it answers.
-        let nameless = fault.is_some() || matches!(&self.signed, Signed::Keys(context) if context.counts());
-        if self.sealing && !answer::belongs_to(&root, envelope::message_id(envelope), nameless) {
+        // What is counted comes in its turn, whatever it says. An endpoint that could not read a message does not know its name.
+        let counted = matches!(&self.signed, Signed::Keys(context) if context.counts());
+        if self.sealing && !counted && !answer::belongs_to(&root, envelope::message_id(envelope), fault.is_some()) {
             // Kept from earlier and sent once more by somebody in between: what is sealed can be copied without being read.
             return Err(self.broken("its answer belongs to another message"));
         }
@@ -360,9 +362,32 @@ impl Link {
         }
         // Longer than it is kept here: what nobody deletes ends by itself.
         let idle = (self.origin.options().session_ttl + Duration::from_mins(1)).max(Duration::from_mins(3));
-        let envelope = self.writer.create(idle);
-        let root = self.call(&envelope).await.map_err(|error| self.told(error))?;
+        // Named here, so that it can be ended although its answer is lost or not waited for.
+        let wanted = Shell { id: envelope::new_name() };
+        let envelope = self.writer.create(&wanted.id, idle);
+        self.shell = Some(wanted.clone());
+        let made = self.call(&envelope).await;
+        let perhaps = match &made {
+            Err(CallError::Broken(TransportError::Lost { .. })) => true,
+            Err(CallError::Fault(fault)) => fault.is_nothing_yet(),
+            _ => false,
+        };
+        if perhaps {
+            // Whoever lets go of the connection, which is of no more use, sees to the shell.
+            self.http.tear();
+        } else {
+            self.shell = None;
+        }
+        let root = match made {
+            Ok(root) => root,
+            Err(CallError::Fault(fault)) if fault.is_nothing_yet() => {
+                let reason = format!("no shell: {}", fault.told());
+                return Err(TransportError::Unreachable { address: self.address.clone(), reason });
+            }
+            Err(error) => return Err(self.told(error)),
+        };
         let Some(id) = answer::shell_id(&root) else {
+            self.shell = Some(wanted);
             let error = self.senseless("it made a shell and does not name it");
             return Err(self.told(error));
         };
@@ -404,6 +429,10 @@ impl Link {
                 self.told(error)
             }),
             Err(CallError::Fault(fault)) if fault.is_nothing_yet() => Ok(Received::default()),
+            // Whether the command came to its end is not known then, as where the connection breaks.
+            Err(CallError::Fault(fault)) if fault.ended_shell() => {
+                Err(self.told(self.broken(format!("the shell was ended in the middle: {}", fault.told()))))
+            }
             Err(error) => Err(self.told(error)),
         }
     }

@@ -23,7 +23,7 @@ pub(super) struct Ran {
 pub(super) async fn run(link: &mut Link, command: Command, options: &SessionOptions, stop: &CancellationToken) -> Ran {
     let time = command.timeout.unwrap_or(options.command_timeout);
     let most = command.max_output.unwrap_or(options.max_output_bytes);
-    let mut progress = Progress::default();
+    let mut progress = Progress { used: link.shell.is_some(), ..Progress::default() };
     // A shell whose name is not known yet cannot be ended: the answer is waited for, within reason.
     let reason = async {
         stop.cancelled().await;
@@ -42,7 +42,7 @@ pub(super) async fn run(link: &mut Link, command: Command, options: &SessionOpti
         answer = converse(link, command, options, most, time, &mut progress) => answer,
         () = stop.cancelled() => Err(TransportError::Cancelled),
     };
-    let Progress { shell, started } = progress;
+    let Progress { shell, started, .. } = progress;
     let left = match &answer {
         Ok(_) => None,
         // What never began has left nothing.
@@ -66,6 +66,8 @@ fn no_shell(link: &Link, options: &SessionOptions) -> TransportError {
 /// How far a command has come.
 #[derive(Default)]
 struct Progress {
+    /// The shell was there before.
+    used: bool,
     shell: Option<String>,
     /// It was asked for; its name once that is known.
     #[allow(clippy::option_option)] // whether it was asked for, and then its name
@@ -101,10 +103,18 @@ async fn start(link: &mut Link, line: &str, options: &SessionOptions, progress: 
                 progress.started = Some(Some(id.clone()));
                 return Ok((shell, id));
             }
-            Err(CallError::Fault(fault)) if fault.is_no_shell() && !fresh => {
+            Err(CallError::Fault(fault)) if !fresh && (fault.is_no_shell() || (progress.used && fault.is_used_up())) => {
+                if fault.is_used_up() {
+                    // Where this fails the shell is left to whoever comes next.
+                    link.delete(&shell).await?;
+                }
                 progress.started = None;
                 link.shell = None;
                 fresh = true;
+            }
+            Err(CallError::Fault(fault)) if fault.is_nothing_yet() => {
+                // It may begin yet.
+                return Err(link.error(link.broken(format!("it does not say whether the command has begun: {}", fault.told()))));
             }
             Err(error) => {
                 if matches!(error, CallError::Fault(_)) {

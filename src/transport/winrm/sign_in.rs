@@ -261,7 +261,8 @@ impl SignIn<'_> {
             let token = token(&reply);
             match reply.status {
                 401 => match token {
-                    Some(token) if !token.is_empty() => answer = token,
+                    // Behind the last token of this side comes no question any more, only words of the refusal.
+                    Some(token) if !token.is_empty() && !step.done => answer = token,
                     _ if begun || way == "Kerberos" => {
                         let why = if way == "Kerberos" && self.has_tickets() {
                             "the device does not take the ticket: the user may not sign in this way, or something in between ends TLS"

@@ -169,9 +169,24 @@ fn client_certificate(
     if chain.is_empty() {
         return Err(wrong(&certificate, "it holds no certificate".into()));
     }
+    is_private(&key).map_err(|reason| wrong(&key, reason))?;
     let pem = zeroize::Zeroizing::new(read(&key).map_err(|reason| wrong(&key, reason))?);
     let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| wrong(&key, format!("it holds no private key in clear: {error}")))?;
     Ok((chain, key))
+}
+
+/// Whoever may read a private key can sign in with it. Its group may be that of the service.
+fn is_private(path: &std::path::Path) -> Result<(), String> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+
+        let mode = std::fs::metadata(path).map_err(|error| error.to_string())?.mode() & 0o7777;
+        if mode & 0o027 != 0 {
+            return Err(format!("its mode is {mode:04o}, others may use it: run chmod 640 or 600"));
+        }
+    }
+    Ok(())
 }
 
 /// What binds a sign-in to the channel (RFC 5929): a hash of the certificate, by the hash of its own signature, SHA-256 at least.

@@ -275,13 +275,20 @@ async fn what_servers_refuse_is_told_with_its_number_and_its_reason() {
             "995",
             "w:InternalError",
             "L'op\u{e9}ration a \u{e9}t\u{e9} abandonn\u{e9}e.",
-            "RMM0415",
-            Category::Configuration,
-            "op\u{e9}ration",
+            "RMM0408",
+            Category::Transient,
+            "op\u{e9}ration a \u{e9}t\u{e9} abandonn\u{e9}e. (995)",
         ),
+        ("Receive", "2150858843", "w:InvalidSelectors", "No such shell.", "RMM0408", Category::Transient, "No such shell. (0x8033805B)"),
+        ("Create", "2150858793", "w:TimedOut", "Zeit abgelaufen.", "RMM0401", Category::Device, "no shell: Zeit abgelaufen."),
+        ("Create", "2150859237", "w:InternalError", "Too many users.", "RMM0416", Category::Transient, "Too many users."),
+        ("Create", "2150859180", "w:AccessDenied", "No remote shells.", "RMM0415", Category::Configuration, "0x803381AC"),
+        ("Command", "2150859174", "w:InternalError", "15 operations.", "RMM0416", Category::Transient, "15 operations."),
     ];
     for style in STYLES {
-        for (to, number, subcode, words, code, category, shown) in faults {
+        // The form of a fault is the same for all: the first five show it.
+        let some = if style == Style::Modern { faults.len() } else { 5 };
+        for (to, number, subcode, words, code, category, shown) in faults.into_iter().take(some) {
             let mut conversation = vec![style.created(), style.started(), style.fault(to, number, subcode, words)];
             conversation.retain(|answer| answer["action"] != to || answer["status"].is_string());
             let error = over_ntlm(conversation).await.unwrap_err();
@@ -289,6 +296,47 @@ async fn what_servers_refuse_is_told_with_its_number_and_its_reason() {
             assert!(error.to_string().contains(shown), "{error}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shell_whose_operations_are_used_up_is_replaced_and_the_command_runs_once() {
+    let done = |text: &[u8]| Style::Modern.received(&[("stdout", text)], true, Some("0"));
+    let full = Style::Modern.fault("Command", "2150859174", "w:InternalError", "At most 15 concurrent operations.");
+    let conversation = vec![
+        Style::Modern.created(),
+        Style::Modern.started(),
+        done(b"one"),
+        full,
+        Style::Modern.created(),
+        Style::Modern.started(),
+        done(b"two"),
+    ];
+    let endpoint = Endpoint::start_with(Given::default(), json!({"replay": conversation}), &[]);
+    let sessions = sessions(PASSWORD);
+    let session = open(&sessions, &endpoint).await.unwrap();
+    for text in ["one", "two"] {
+        assert_eq!(said(&session, line(text)).await.0, text);
+    }
+    let log = endpoint.log();
+    assert_eq!((log.actions("Create"), log.actions("Command"), log.actions("Delete")), (2, 3, 1));
+    assert_eq!(log.count("connected"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_may_have_begun_is_not_said_to_have_failed_and_does_not_go_on() {
+    let late = Style::Modern.fault("Command", "2150858793", "w:TimedOut", "Zeit abgelaufen.");
+    let (ran, endpoint, _sessions) = held(Given::default(), vec![Style::Modern.created(), late], json!({})).await;
+    let error = ran.unwrap_err();
+    assert_eq!(error.code(), "RMM0408", "whether it has begun is not known: {error}");
+    assert!(error.to_string().contains("Zeit abgelaufen. (0x80338029)"), "{error}");
+    assert_eq!((endpoint.log().actions("Command"), endpoint.log().actions("Delete")), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_that_names_other_messages_is_taken_where_messages_are_counted() {
+    // As it was recorded: each answer says that it is one to a message of somebody else's.
+    let conversation = with(Style::Modern.conversation(), "how", "verbatim");
+    assert_eq!(over_ntlm(conversation).await, Ok(meant()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -118,6 +118,9 @@ fn kerberos(token: &[u8]) -> Option<([u8; 2], &[u8])> {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
     use super::super::Name;
     use super::*;
 
@@ -172,6 +175,18 @@ mod tests {
         assert_eq!(why(&token(0, KERBEROS, [1, 0], &good)).error_type, ErrorKind::InvalidToken);
         let expired = message(30, &[field(6, &integer(32))]);
         assert_eq!(why(&token(2, KERBEROS, [3, 0], &expired)).description, "the ticket has expired: run kinit");
+    }
+
+    #[test]
+    fn what_a_windows_device_has_shown_is_read_up_to_its_seal() {
+        let recording = String::from_utf8_lossy(include_bytes!("../samples/windows-10.http"));
+        let (_, token) = recording.split_once("WWW-Authenticate: Kerberos ").unwrap();
+        let token = STANDARD.decode(token.split_once("\r\n").unwrap().0).unwrap();
+        let (id, proof) = kerberos(&token).unwrap();
+        assert_eq!(id, [2, 0]);
+        let sealed = der::find(der::fields_of(15, proof).unwrap(), 2).unwrap();
+        // With a key that nobody has here.
+        assert_eq!(key(1).opened(Use::Proof, sealed).unwrap_err().error_type, ErrorKind::MessageAltered);
     }
 
     #[test]
