@@ -230,6 +230,7 @@ async fn perform(parts: &Parts, ask: &Ask<'_>, ready: Ready, session: Arc<dyn Se
         receipts,
         ran: Vec::new(),
     };
+    let facts = facts.with_platform(device.os);
     let host = LiveHost::new(device.name.clone(), session, facts, cancel.clone(), parts.redactor.clone());
     let host = host.with_secrets(secrets).with_doing(doing);
     let live = Arc::new(Mutex::new(host));

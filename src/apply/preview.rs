@@ -73,7 +73,7 @@ fn preview(parts: &Parts, ask: &Ask<'_>, ready: &Ready<'_>, known: &mut HashMap<
         return Ok(Preview { commands, held, ..Preview::default() });
     }
     // Secrets stand in the values as `(secret NAME)`.
-    let mut seen = record(&def, &device.name, &facts, &placeholders(&given), known);
+    let mut seen = record(&def, &device.name, &facts.with_platform(device.os), &placeholders(&given), known);
     if facts.platform().or(device.os).is_none() && seen.note.is_none() {
         seen.note = Some("the device was never observed: its commands may differ".into());
     }

@@ -204,6 +204,20 @@ impl Facts {
         }
     }
 
+    /// With the family of the system as it is declared, where nobody could see it: scripts decide by that.
+    #[must_use]
+    pub fn with_platform(self: &Arc<Self>, declared: Option<super::Platform>) -> Arc<Self> {
+        match declared {
+            Some(platform) if self.platform().is_none() => {
+                let mut facts = Self::clone(self);
+                let system = serde_json::json!({"family": platform.to_string()});
+                facts.sections.insert("software.os".into(), Section::new(system, Status::Ok, DateTime::UNIX_EPOCH));
+                Arc::new(facts)
+            }
+            _ => Arc::clone(self),
+        }
+    }
+
     /// When the oldest of the sections was observed.
     pub fn oldest(&self) -> Option<DateTime<Utc>> {
         self.sections.values().map(|s| s.collected_at).min()

@@ -13,9 +13,11 @@ use zeroize::Zeroizing;
 use crate::model::wiped::json_text;
 
 /// Reads script and values, runs the script with `$p`, and answers in UTF-8 whatever the code page is. Programs that the script
-/// starts are understood by the device's own code page, which is why that is left as it is.
+/// starts are understood by the device's own code page, which is why that is left as it is. Warnings, such as that a service is waited for, would stand in
+/// the output before what the script answers.
 const BOOTSTRAP: &str = r#"$ErrorActionPreference = 'Stop'
 $ProgressPreference = 'SilentlyContinue'
+$WarningPreference = 'SilentlyContinue'
 $rmmMode = "$($ExecutionContext.SessionState.LanguageMode)"
 if ($rmmMode -ne 'FullLanguage') {
     "rmm-language-mode $rmmMode $($PSVersionTable.PSVersion)"
@@ -138,6 +140,14 @@ mod tests {
         let units: Vec<u16> = bytes.chunks(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
         assert_eq!(String::from_utf16(&units).unwrap(), BOOTSTRAP);
         assert!(line.bytes().all(|b| b.is_ascii_alphanumeric() || b" -+/=.".contains(&b)), "no shell finds anything to do in it");
+    }
+
+    #[test]
+    fn nothing_but_the_script_writes_to_the_output() {
+        let (before, _) = BOOTSTRAP.split_once("[ScriptBlock]::Create").unwrap();
+        for stream in ["Progress", "Warning"] {
+            assert!(before.contains(&format!("${stream}Preference = 'SilentlyContinue'\n")), "{stream}");
+        }
     }
 
     #[test]

@@ -109,6 +109,7 @@ fn what_must_not_be_the_other_way_round_is_not() {
             "$utf8.GetString($bytes)",
             "$job.device -cne",
             "$job.expires",
+            "(Get-Forgotten)",
         ],
     );
     in_order(
@@ -124,6 +125,16 @@ fn what_must_not_be_the_other_way_round_is_not() {
         ],
     );
     in_order("runner.ps1", &["function Write-Answer", "WriteAllBytes($beside", "::Move($beside"]);
+    // What was the end of the last job that is forgotten is noted before any is.
+    in_order(
+        "runner.ps1",
+        &["function Remove-Old", "New-Item -ItemType Directory -Path (Join-Path $home0 $mark)", "foreach ($entry in $gone)"],
+    );
+    // What runs is ended where its answer cannot be waited for.
+    in_order(
+        "runner.ps1",
+        &["function Invoke-Job", "[System.Diagnostics.Process]::Start($start)", "-not $process.HasExited", "Stop-Tree", "throw"],
+    );
     // Nothing is encrypted before its recovery password is where it was asked to be, and no message holds one.
     in_order(
         "bitlocker.rhai",

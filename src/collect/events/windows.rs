@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{Fetched, Log, MOST, MOST_BYTES, Part, bounded};
+use super::{Fetched, LONGEST, Log, MOST, MOST_BYTES, Part, bounded};
 use crate::model::event::EventRecord;
 use crate::model::monitor::Priority;
 use crate::model::{Operation, Shell};
@@ -16,6 +16,11 @@ use crate::transport::{Command, Session, TransportError};
 
 /// What is sent to it.
 const SCRIPT: &str = include_str!("../../catalog/collectors/eventlog.ps1");
+
+/// Bytes of one log after which the rest is left for the next time: a last record of the largest size in each of them still fits.
+const ENOUGH: u64 = MOST_BYTES / 4;
+/// Seconds of one log after which the rest is left for the next time; all of them together have a minute.
+const SECONDS: u64 = 12;
 
 /// Fetches what came after the cursors.
 pub(super) async fn fetch(
@@ -78,7 +83,10 @@ fn command(least: Priority, cursors: &BTreeMap<&str, Cursor>) -> Command {
             None => json!({"name": log}),
         })
         .collect();
-    let asked = json!({"logs": logs, "levels": levels, "failures": least.number() >= 4, "most": MOST, "longest": super::LONGEST});
+    let asked = json!({
+        "logs": logs, "levels": levels, "failures": least.number() >= 4,
+        "most": MOST, "bytes": ENOUGH, "seconds": SECONDS, "longest": LONGEST,
+    });
     let rendered = crate::script::render(&Operation::PowerShell { script: SCRIPT.into(), params: asked }, Shell::PowerShell);
     Command {
         line: rendered.line,
@@ -98,6 +106,8 @@ struct Reading {
     after: u64,
     /// All records that count have been told.
     whole: bool,
+    /// There are more than were told.
+    cut: bool,
 }
 
 fn read(device: &str, stdout: &str, cursors: &BTreeMap<&str, Cursor>) -> Fetched {
@@ -117,6 +127,12 @@ fn read(device: &str, stdout: &str, cursors: &BTreeMap<&str, Cursor>) -> Fetched
             if object.contains_key("done") {
                 if let Some(reading) = reading.as_mut().filter(|reading| reading.name == *name) {
                     reading.whole = true;
+                }
+                continue;
+            }
+            if object.contains_key("more") {
+                if let Some(reading) = reading.as_mut().filter(|reading| reading.name == *name) {
+                    reading.cut = true;
                 }
                 continue;
             }
@@ -141,8 +157,11 @@ fn open(fetched: &mut Fetched, name: &'static str, object: &Map<String, Value>, 
     let (newest, oldest) = (place("newest"), place("oldest"));
     let mut after = 0;
     if let Some(cursor) = cursors.get(name) {
-        let cleared = newest.is_some_and(|newest| newest.number < cursor.number)
+        // The record that was read last is still there: older ones may have a later time, where the clock was set.
+        let same = place("known").is_some_and(|known| known == *cursor);
+        let begun_anew = newest.is_some_and(|newest| newest.number < cursor.number)
             || oldest.is_some_and(|oldest| oldest.number <= cursor.number && oldest.at > cursor.at);
+        let cleared = begun_anew && !same;
         if cleared {
             fetched.says(&format!("the log {name} was cleared since it was read last; records may be missing"));
         } else {
@@ -152,14 +171,14 @@ fn open(fetched: &mut Fetched, name: &'static str, object: &Map<String, Value>, 
             }
         }
     }
-    Reading { name, newest, records: Vec::new(), seen: 0, after, whole: false }
+    Reading { name, newest, records: Vec::new(), seen: 0, after, whole: false, cut: false }
 }
 
 fn close(fetched: &mut Fetched, reading: Option<Reading>, cursors: &BTreeMap<&str, Cursor>) {
     let Some(mut reading) = reading else { return };
     reading.records.sort_by_key(|(cursor, _)| cursor.number);
     reading.records.dedup_by_key(|(cursor, _)| cursor.number);
-    let more = reading.seen >= MOST;
+    let more = reading.cut || reading.seen >= MOST;
     let last = reading.records.last().map(|(cursor, _)| *cursor);
     let known = cursors.get(reading.name).copied();
     // Up to the newest record everything was looked through, whether it counted or not; not so where there is more, or where

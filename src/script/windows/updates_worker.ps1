@@ -1,7 +1,6 @@
 # What the system does about updates: exactly those that are named, and nothing that asks a question.
 $ErrorActionPreference = 'Stop'
 $key = [Microsoft.Win32.Registry]::LocalMachine.CreateSubKey('SOFTWARE\rmm\updates')
-$session = New-Object -ComObject Microsoft.Update.Session
 $script:installed = @()
 $script:left = @()
 $script:restart = $false
@@ -58,6 +57,42 @@ function Get-Wanted($update, $wanted) {
         if ($known -match '^KB[0-9]+$' -and (Test-Named $update $one)) { return $one }
     }
 }
+function New-Installer {
+    $installer = $session.CreateUpdateInstaller()
+    # Windows itself may be at it, or somebody at the device.
+    for ($i = 0; $installer.IsBusy -and $i -lt 360; $i++) { Start-Sleep -Seconds 5 }
+    if ($installer.IsBusy) { throw 'another installation is under way' }
+    $installer
+}
+# What becomes of each is told, also where all of them fail: others may be there already.
+function Install-Some($updates, $wanted) {
+    $done = $null
+    $why = 'the device has to be restarted before'
+    try {
+        $installer = New-Installer
+        if ($installer.RebootRequiredBeforeInstallation) {
+            $script:restart = $true
+        } else {
+            $installer.Updates = $updates
+            $done = $installer.Install()
+        }
+    } catch {
+        $why = [string]$_.Exception.Message
+    }
+    if ($null -ne $done -and $done.RebootRequired) { $script:restart = $true }
+    for ($i = 0; $i -lt $updates.Count; $i++) {
+        $update = $updates.Item($i)
+        $one = Get-Wanted $update $wanted
+        if ($null -eq $done) { Add-Left $one $why; continue }
+        $answer = $done.GetUpdateResult($i)
+        # 2 succeeded, 3 with errors that do not matter.
+        if (@(2, 3) -contains [int]$answer.ResultCode) {
+            $script:installed += @{ package = [string]$one.name; from = $null; to = (Get-Id $update) }
+        } else {
+            Add-Left $one ('it failed with 0x{0:x8}' -f [int]$answer.HResult)
+        }
+    }
+}
 function Install-All($list) {
     $wanted = @{}
     foreach ($one in $list) { $wanted[[string]$one.id] = $one }
@@ -76,30 +111,24 @@ function Install-All($list) {
     if ($todo.Count -gt 0) {
         $downloader = $session.CreateUpdateDownloader()
         $downloader.Updates = $todo
-        [void]$downloader.Download()
+        $got = $downloader.Download()
     }
-    foreach ($update in $todo) {
-        $one = Get-Wanted $update $wanted
-        if ($update.IsDownloaded) { [void]$ready.Add($update) } else { Add-Left $one 'it could not be fetched' }
-    }
-    if ($ready.Count -gt 0) {
-        $installer = $session.CreateUpdateInstaller()
-        $installer.Updates = $ready
-        $done = $installer.Install()
-        $script:restart = [bool]$done.RebootRequired
-        for ($i = 0; $i -lt $ready.Count; $i++) {
-            $update = $ready.Item($i)
-            $id = Get-Id $update
-            $one = Get-Wanted $update $wanted
-            $answer = $done.GetUpdateResult($i)
-            # 2 succeeded, 3 with errors that do not matter.
-            if (@(2, 3) -contains [int]$answer.ResultCode) {
-                $script:installed += @{ package = [string]$one.name; from = $null; to = $id }
-            } else {
-                Add-Left $one ('it failed with 0x{0:x8}' -f [int]$answer.HResult)
-            }
+    for ($i = 0; $i -lt $todo.Count; $i++) {
+        $update = $todo.Item($i)
+        if (-not $update.IsDownloaded) {
+            Add-Left (Get-Wanted $update $wanted) ('it could not be fetched: 0x{0:x8}' -f [int]$got.GetUpdateResult($i).HResult)
+            continue
+        }
+        # One that wants to be alone is, and before the others: they may need it.
+        if ([int]$update.InstallationBehavior.Impact -eq 2) {
+            $alone = New-Object -ComObject Microsoft.Update.UpdateColl
+            [void]$alone.Add($update)
+            Install-Some $alone $wanted
+        } else {
+            [void]$ready.Add($update)
         }
     }
+    if ($ready.Count -gt 0) { Install-Some $ready $wanted }
     foreach ($id in $wanted.Keys) {
         $one = $wanted[$id]
         if (-not $seen.ContainsKey($id)) { Add-Left $one 'it is not offered: installed already, or replaced' }
@@ -127,7 +156,7 @@ function Uninstall-One($one) {
     if ($removable.Count -gt 0) {
         $todo = New-Object -ComObject Microsoft.Update.UpdateColl
         foreach ($update in $removable) { [void]$todo.Add($update) }
-        $installer = $session.CreateUpdateInstaller()
+        $installer = New-Installer
         $installer.Updates = $todo
         $done = $installer.Uninstall()
         if (@(2, 3) -contains [int]$done.ResultCode) {
@@ -157,6 +186,7 @@ function Uninstall-One($one) {
     if ($process.ExitCode -ne 2359303) { Add-Left $one ('wusa.exe ended with 0x{0:x8}' -f $process.ExitCode) }
 }
 try {
+    $session = New-Object -ComObject Microsoft.Update.Session
     $job = ConvertFrom-Json -InputObject $key.GetValue('job')
     $list = @($job.updates)
     $touched = 0
@@ -184,4 +214,5 @@ try {
 } catch {
     $result = @{ error = [string]$_.Exception.Message }
 }
+$key.SetValue('ended', [DateTime]::UtcNow.ToString('o', [System.Globalization.CultureInfo]::InvariantCulture))
 $key.SetValue('result', (ConvertTo-Json -Compress -Depth 4 -InputObject $result))

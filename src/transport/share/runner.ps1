@@ -27,6 +27,7 @@ $Device = $Device.ToLowerInvariant()
 $Share = $Share.TrimEnd('\')
 $folder = Join-Path (Join-Path $Share 'devices') $Device
 $utf8 = New-Object System.Text.UTF8Encoding $false
+$inv = [System.Globalization.CultureInfo]::InvariantCulture
 $largest = 8MB
 
 function Get-Now {
@@ -45,14 +46,36 @@ function Test-Signature([byte[]] $bytes, [byte[]] $signature) {
     try { $ecdsa.VerifyHash($sha.ComputeHash($bytes), $signature) } finally { $ecdsa.Dispose(); $sha.Dispose() }
 }
 
-# The answer appears whole or not at all.
+# The answer appears whole or not at all. A share that is away for a moment does not cost what a job has brought.
 function Write-Answer([string] $id, $answer) {
     $answer['format'] = 'rmm.result/1'
     $answer['id'] = $id
+    $bytes = $utf8.GetBytes((ConvertTo-Json -InputObject $answer -Compress))
     $results = Join-Path $folder 'results'
     $beside = Join-Path $results ($id + '.tmp')
-    [System.IO.File]::WriteAllBytes($beside, $utf8.GetBytes((ConvertTo-Json -InputObject $answer -Compress)))
-    [System.IO.File]::Move($beside, (Join-Path $results ($id + '.json')))
+    $there = Join-Path $results ($id + '.json')
+    for ($i = 1; $true; $i++) {
+        try {
+            [System.IO.File]::WriteAllBytes($beside, $bytes)
+            [System.IO.File]::Move($beside, $there)
+            return
+        } catch {
+            # One that is there already stays.
+            if ([System.IO.File]::Exists($there)) { return }
+            if ($i -ge 60) { throw }
+            Start-Sleep -Milliseconds 1500
+        }
+    }
+}
+
+# The end, in milliseconds, of the last job that is not remembered any more; nothing that ends before is carried out, whatever the clock
+# says meanwhile. The name of an empty folder: it is there or not, and never half written.
+function Get-Forgotten {
+    $most = [long]0
+    foreach ($entry in (Get-ChildItem -LiteralPath $home0 -Directory -Filter 'before-*')) {
+        if ($entry.Name -match '^before-([0-9]{13,18})$' -and [long]$Matches[1] -gt $most) { $most = [long]$Matches[1] }
+    }
+    $most
 }
 
 # What is wrong with a job, or the job.
@@ -71,7 +94,8 @@ function Read-Job([string] $path, [string] $id) {
     if ($job.format -ne 'rmm.job/1') { return @{ refused = 'it is of another version: install the newer runner' } }
     if ($job.id -cne $id) { return @{ refused = 'it was renamed' } }
     if ($job.device -cne $Device) { return @{ refused = 'it is for another device' } }
-    if ([long] $job.expires -lt (Get-Now)) { return @{ refused = 'it has expired' } }
+    if ([long] $job.expires -lt (Get-Now)) { return @{ refused = 'it has expired: the clock of the device says ' + [DateTime]::UtcNow.ToString('s', $inv) + ' UTC' } }
+    if ([long] $job.expires -le (Get-Forgotten)) { return @{ refused = 'it is older than what is remembered on the device' } }
     @{ job = $job }
 }
 
@@ -95,35 +119,41 @@ function Invoke-Job($job, [string] $stop) {
     try { [Console]::InputEncoding = $utf8 } catch { $null = $_ }
     $process = [System.Diagnostics.Process]::Start($start)
     $script:started = $true
-    $out = New-Object System.IO.MemoryStream
-    $err = New-Object System.IO.MemoryStream
-    $reading = @($process.StandardOutput.BaseStream.CopyToAsync($out), $process.StandardError.BaseStream.CopyToAsync($err))
-    [byte[]] $given = [Convert]::FromBase64String($job.input)
-    $writing = $process.StandardInput.BaseStream.WriteAsync($given, 0, $given.Length)
-    $closed = $false
-    $watch = [System.Diagnostics.Stopwatch]::StartNew()
-    $outcome = 'done'
-    $look = 0
-    while (-not $process.WaitForExit(50)) {
-        if (-not $closed -and $writing.IsCompleted) {
-            $closed = $true
-            # A program that does not read to the end closes it first.
-            try { $process.StandardInput.Close() } catch { $null = $_ }
+    try {
+        $out = New-Object System.IO.MemoryStream
+        $err = New-Object System.IO.MemoryStream
+        $reading = @($process.StandardOutput.BaseStream.CopyToAsync($out), $process.StandardError.BaseStream.CopyToAsync($err))
+        [byte[]] $given = [Convert]::FromBase64String($job.input)
+        $writing = $process.StandardInput.BaseStream.WriteAsync($given, 0, $given.Length)
+        $closed = $false
+        $watch = [System.Diagnostics.Stopwatch]::StartNew()
+        $outcome = 'done'
+        $look = 0
+        while (-not $process.WaitForExit(50)) {
+            if (-not $closed -and $writing.IsCompleted) {
+                $closed = $true
+                # A program that does not read to the end closes it first.
+                try { $process.StandardInput.Close() } catch { $null = $_ }
+            }
+            if ($out.Length -gt $job.max_output -or $err.Length -gt $job.max_output) { $outcome = 'too-much' }
+            elseif ($watch.ElapsedMilliseconds -gt $job.timeout_ms) { $outcome = 'timeout' }
+            elseif (($look++ % 40) -eq 0 -and [System.IO.File]::Exists($stop)) { $outcome = 'interrupted' }
+            if ($outcome -ne 'done') {
+                Stop-Tree $process
+                return @{ outcome = $outcome }
+            }
         }
-        if ($out.Length -gt $job.max_output -or $err.Length -gt $job.max_output) { $outcome = 'too-much' }
-        elseif ($watch.ElapsedMilliseconds -gt $job.timeout_ms) { $outcome = 'timeout' }
-        elseif (($look++ % 40) -eq 0 -and (Test-Path -LiteralPath $stop)) { $outcome = 'interrupted' }
-        if ($outcome -ne 'done') {
-            Stop-Tree $process
-            return @{ outcome = $outcome }
+        # Programs that were left running may hold the streams open.
+        try { [void] [System.Threading.Tasks.Task]::WaitAll($reading, 5000) } catch { $null = $_ }
+        if ($out.Length -gt $job.max_output -or $err.Length -gt $job.max_output) { return @{ outcome = 'too-much' } }
+        @{
+            outcome = 'done'; code = $process.ExitCode
+            stdout = [Convert]::ToBase64String($out.ToArray()); stderr = [Convert]::ToBase64String($err.ToArray())
         }
-    }
-    # Programs that were left running may hold the streams open.
-    try { [void] [System.Threading.Tasks.Task]::WaitAll($reading, 5000) } catch { $null = $_ }
-    if ($out.Length -gt $job.max_output -or $err.Length -gt $job.max_output) { return @{ outcome = 'too-much' } }
-    @{
-        outcome = 'done'; code = $process.ExitCode
-        stdout = [Convert]::ToBase64String($out.ToArray()); stderr = [Convert]::ToBase64String($err.ToArray())
+    } catch {
+        # Nobody would wait for it any more.
+        if (-not $process.HasExited) { Stop-Tree $process }
+        throw
     }
 }
 
@@ -140,7 +170,9 @@ function Step-Job([string] $id) {
     # Remembered before it is begun. A copy of the same file, put there by whomever, is not carried out again.
     $entry = Join-Path $ledger $id
     try { [void] (New-Item -ItemType Directory -Path $entry) } catch {
-        Write-Answer $id @{ outcome = 'refused'; reason = 'it was carried out before' }
+        $reason = 'it cannot be remembered: ' + $_.Exception.Message
+        if (Test-Path -LiteralPath $entry) { $reason = 'it was carried out before' }
+        Write-Answer $id @{ outcome = 'refused'; reason = $reason }
         return
     }
     [System.IO.File]::WriteAllText((Join-Path $entry 'expires'), [string] $read.job.expires, $utf8)
@@ -169,15 +201,24 @@ function Remove-Old {
     foreach ($name in @('taken', 'results')) {
         Get-ChildItem -LiteralPath (Join-Path $folder $name) -File | Where-Object { $_.LastWriteTimeUtc -lt $before } | Remove-Item -Force
     }
+    $gone = @()
+    $end = Get-Forgotten
     foreach ($entry in (Get-ChildItem -LiteralPath $ledger -Directory)) {
+        if ($entry.CreationTimeUtc -ge $before) { continue }
         $path = Join-Path $entry.FullName 'expires'
-        # Without a whole date, in milliseconds, it was taken and not written to the end: as old as the folder.
-        $over = $entry.CreationTimeUtc -lt $before
         $date = ''
         if (Test-Path -LiteralPath $path) { $date = [System.IO.File]::ReadAllText($path).Trim() }
-        if ($date -match '^[0-9]{13,18}$') { $over = [long] $date -lt ((Get-Now) - 604800000) }
-        if ($over) { Remove-Item -LiteralPath $entry.FullName -Recurse -Force }
+        # Without a whole date, in milliseconds, it was taken and not written to the end: it stays.
+        if ($date -notmatch '^[0-9]{13,18}$' -or [long] $date -ge ((Get-Now) - 604800000)) { continue }
+        $gone += $entry
+        if ([long] $date -gt $end) { $end = [long] $date }
     }
+    if ($gone.Count -eq 0) { return }
+    # Noted before any is forgotten.
+    $mark = 'before-' + $end.ToString($inv)
+    [void] (New-Item -ItemType Directory -Path (Join-Path $home0 $mark) -Force)
+    foreach ($entry in $gone) { Remove-Item -LiteralPath $entry.FullName -Recurse -Force }
+    Get-ChildItem -LiteralPath $home0 -Directory -Filter 'before-*' | Where-Object { $_.Name -ne $mark } | Remove-Item -Force -Recurse
 }
 
 # Held by the one that works; nothing where another one does. A file in the closed folder: what has a name alone, any user can hold.
@@ -191,7 +232,8 @@ function Install-Runner {
     & (Join-Path ([Environment]::SystemDirectory) 'icacls.exe') $home0 /inheritance:r /grant:r '*S-1-5-18:(OI)(CI)F' '*S-1-5-32-544:(OI)(CI)F' | Out-Null
     if ($LASTEXITCODE -ne 0) { throw "the folder $home0 could not be closed to others" }
     $own = Join-Path $home0 'rmm-runner.ps1'
-    Copy-Item -LiteralPath $PSCommandPath -Destination $own -Force
+    # Its bytes alone: not the mark of a file from elsewhere, which a policy may refuse to start.
+    if ($PSCommandPath -ne $own) { [System.IO.File]::WriteAllBytes($own, [System.IO.File]::ReadAllBytes($PSCommandPath)) }
     $quote = '"'
     $words = '-NoProfile -NonInteractive -ExecutionPolicy Bypass -File ' + $quote + $own + $quote + ' -Share ' + $quote + $Share + $quote + ' -Device ' + $quote + $Device + $quote
     $action = New-ScheduledTaskAction -Execute (Join-Path ([Environment]::SystemDirectory) 'WindowsPowerShell\v1.0\powershell.exe') -Argument $words
@@ -203,9 +245,12 @@ function Install-Runner {
 }
 
 if ($Share -match '["\r\n]' -or $Device -notmatch '^[a-z0-9][a-z0-9._-]*$') { throw 'the share or the name of the device cannot be used' }
+# Another folder would be that of programs.
+if ([Environment]::Is64BitOperatingSystem -and -not [Environment]::Is64BitProcess) { throw 'start it with the 64-bit PowerShell' }
 if ($Install) { Install-Runner; exit 0 }
 if ($Uninstall) {
-    Unregister-ScheduledTask -TaskName $taskName -Confirm:$false
+    Unregister-ScheduledTask -TaskName $taskName -Confirm:$false -ErrorAction SilentlyContinue
+    if (-not (Test-Path -LiteralPath $home0)) { exit 0 }
     # One that is still at work ends within a minute.
     $lock = $null
     for ($i = 0; $null -eq $lock -and $i -lt 90; $i++) {

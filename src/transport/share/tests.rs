@@ -178,6 +178,14 @@ fn links_and_pipes_on_the_share_lead_nowhere() {
     assert_eq!(std::fs::read_to_string(&precious).unwrap(), "kept");
     assert!(Program::new("mkfifo").arg(house.folder().join("results/j-1.json")).status().unwrap().success());
     assert!(runtime.block_on(session.folder.look("j-1", 100)).unwrap_err().to_string().contains("not a regular file"));
+    // Or a link, or a folder.
+    std::os::unix::fs::symlink(&precious, house.folder().join("results/j-2.json")).unwrap();
+    std::fs::create_dir(house.folder().join("results/j-3.json")).unwrap();
+    for id in ["j-2", "j-3"] {
+        assert!(runtime.block_on(session.folder.look(id, 100)).is_err(), "{id}");
+        runtime.block_on(session.folder.clear(id));
+    }
+    assert_eq!(std::fs::read_to_string(&precious).unwrap(), "kept");
 }
 
 #[tokio::test(start_paused = true)]

@@ -291,3 +291,11 @@ fn the_graph_has_a_node_for_each_step_and_nothing_that_mermaid_would_misread() {
         assert!(graph.contains(arrow), "no {arrow} in\n{graph}");
     }
 }
+
+#[test]
+fn a_device_that_nobody_has_looked_at_is_what_it_is_declared_to_be() {
+    let fleet = Fleet::nothing();
+    fleet.write("rmm.toml", "[limits]\nmax_percent = 100\n");
+    fleet.write("devices.yaml", "devices:\n  ws-1: {os: windows}\n");
+    fleet.rmm(&["run", "Reboot", "--on", "ws-1", "--dry-run"]).code(0).says("System32\\shutdown.exe");
+}

@@ -75,6 +75,31 @@ fn as_many_as_are_read_at_once_are_not_all() {
 }
 
 #[test]
+fn where_there_was_too_much_for_one_answer_it_goes_on_behind_what_was_told() {
+    let text = "{\"log\":\"System\",\"newest\":{\"number\":9000,\"at\":9},\"oldest\":{\"number\":1,\"at\":1},\"known\":null}\n\
+                {\"RecordId\":11,\"Level\":2,\"TimeCreated\":\"2026-05-28T20:26:40Z\"}\n\
+                {\"log\":\"Security\",\"more\":true}\n{\"log\":\"System\",\"more\":true}\n";
+    let fetched = read("ws-017", text, &known(&[("System", 10, 2)]));
+    assert!(fetched.more && fetched.problem.is_none());
+    assert_eq!(part(&fetched, "System").cursor.as_deref(), Some("11@1780000000000"));
+    assert_eq!(fetched.parts.len(), 1);
+}
+
+#[test]
+fn a_first_record_from_a_clock_that_was_wrong_does_not_make_a_log_a_cleared_one() {
+    // What was read last is still there, although the oldest record says that it is younger.
+    let text = "{\"log\":\"System\",\"newest\":{\"number\":600,\"at\":1500},\"oldest\":{\"number\":1,\"at\":9000},\
+                \"known\":{\"number\":500,\"at\":1000}}\n\
+                {\"RecordId\":501,\"Level\":2,\"TimeCreated\":\"2026-05-28T20:26:40Z\"}\n{\"log\":\"System\",\"done\":true}\n";
+    let fetched = read("ws-017", text, &known(&[("System", 500, 1000)]));
+    assert_eq!((fetched.problem.as_deref(), fetched.records().count()), (None, 1));
+    assert_eq!(part(&fetched, "System").cursor.as_deref(), Some("600@1500"));
+    // Another record has its number by now.
+    let fetched = read("ws-017", &text.replace("\"at\":1000", "\"at\":9100"), &known(&[("System", 500, 1000)]));
+    assert!(fetched.problem.unwrap().contains("was cleared"));
+}
+
+#[test]
 fn a_log_that_was_cleared_is_read_from_its_beginning_and_what_is_gone_is_said() {
     let head = |newest: u64, oldest: u64, at: i64| {
         format!(
@@ -129,8 +154,8 @@ async fn a_windows_device_is_asked_for_its_event_log_with_values_as_data() {
     let sent: serde_json::Value = serde_json::from_slice(&asked.input).unwrap();
     let expected = json!({
         "logs": [{"name": "System", "number": 41870, "at": 1_779_990_000_000_i64}, {"name": "Application"}, {"name": "Security"}],
-        "levels": [1, 2, 3], "failures": true, "most": 500, "longest": 4096,
+        "levels": [1, 2, 3], "failures": true, "most": 500, "bytes": 1_048_576, "seconds": 12, "longest": 4096,
     });
     assert_eq!(sent["params"], expected);
-    assert!(asked.input.is_ascii() && sent["script"].as_str().unwrap().contains("Get-WinEvent -LogName"));
+    assert!(asked.input.is_ascii() && sent["script"].as_str().unwrap().contains("EventLogReader"));
 }
