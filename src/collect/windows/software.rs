@@ -160,7 +160,8 @@ pub(super) fn features(answers: &Answers) -> Parsed {
     }
     for one in items(part, "roles") {
         let state = match text(one, "state").as_deref() {
-            Some("Installed" | "UninstallPending") => Some("Enabled"),
+            // What the next restart makes of it: that the device waits for one is a fact of its own.
+            Some("Installed" | "InstallPending") => Some("Enabled"),
             Some("Removed") => Some("DisabledWithPayloadRemoved"),
             Some(_) => Some("Disabled"),
             None => None,
