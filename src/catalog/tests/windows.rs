@@ -227,6 +227,7 @@ fn what_could_not_be_seen_is_neither_right_nor_wrong() {
         ("PowerPlan", json!({"sleepAcMinutes": 0}), json!({"plan_guid": "x", "sleep_ac_minutes": null})),
         ("GuestAccount", json!("Disabled"), json!({"guest_enabled": null, "guest_name": null})),
         ("AdministratorLockout", json!("Enabled"), Value::Null),
+        ("AuditPolicy", json!("No Auditing"), Value::Null),
         ("PasswordComplexity", json!("Required"), Value::Null),
         ("LockoutThreshold", json!(5), Value::Null),
         ("WindowsFirewall", json!("Enabled"), json!({"backend": "windows"})),
@@ -314,4 +315,24 @@ fn undone_is_what_was_there_or_it_is_said_that_it_is_not() {
     let now = json!({"A": rule("80", false)});
     assert_eq!(undo("FirewallRules", "a", "network.firewall_rules", now.clone(), rule("80", true)), Ok(()));
     assert!(undo("FirewallRules", "a", "network.firewall_rules", now, rule("443", true)).is_err());
+}
+
+#[test]
+fn groups_of_an_account_are_the_same_in_any_case() {
+    let seen = json!({"sid": "S-1-5-21-1-2-3-1001", "groups": ["Remote Desktop Users", "Users"]});
+    let users = setting("Users");
+    assert_eq!(users.program.compliant(Some(&seen), &json!({"groups": ["users", "remote desktop users"]})), Ok(true));
+    let lines = calls("Users", Some("kim"), json!({"groups": ["users", "Ops"]}), Some(seen));
+    assert!(lines[0].contains(r#""groups":["Ops"],"leave":["Remote Desktop Users"]"#), "{lines:?}");
+}
+
+#[test]
+fn who_stays_and_who_goes_is_told_where_administrators_are_taken_out() {
+    let lines = calls(
+        "LocalAdmins",
+        None,
+        json!(["administrator", "EXAMPLE\\Ops"]),
+        Some(json!(["Administrator", "EXAMPLE\\Domain Admins", "kim"])),
+    );
+    assert!(lines[0].contains(r#""names":["EXAMPLE\\Domain Admins","kim"],"stay":["Administrator"]"#), "{lines:?}");
 }
