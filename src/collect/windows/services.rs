@@ -100,10 +100,26 @@ fn trigger(trigger: &Value) -> String {
     let time = text(trigger, "start").and_then(|start| start.split_once('T')?.1.get(..5).map(str::to_owned));
     // A bit for each day.
     let mask = count(trigger, "days").filter(|_| kind == "weekly").unwrap_or(0);
-    let days: Vec<&str> = DAYS.iter().enumerate().filter(|(i, _)| mask & (1 << i) != 0).map(|(_, day)| *day).collect();
+    let days: Vec<&str> = DAYS.iter().enumerate().filter(|(i, _)| (mask >> *i) & 1 == 1).map(|(_, day)| *day).collect();
     match time.filter(|_| matches!(&*kind, "daily" | "weekly" | "time" | "monthly" | "other")) {
         Some(time) if !days.is_empty() => format!("{kind} {time} {}", days.join(",")),
         Some(time) => format!("{kind} {time}"),
         None => kind,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_weekly_task_tells_its_days_where_they_are_known() {
+        let told = |class: &str, days: u64| {
+            trigger(&json!({"kind": format!("MSFT_Task{class}Trigger"), "start": "2026-01-01T03:00:00", "days": days}))
+        };
+        assert_eq!(told("Weekly", 0), "weekly 03:00");
+        assert_eq!(told("Weekly", 33), "weekly 03:00 sunday,friday");
+        assert_eq!(told("Daily", 0), "daily 03:00");
+        assert_eq!(told("Boot", 0), "boot");
     }
 }
