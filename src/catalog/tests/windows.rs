@@ -276,6 +276,9 @@ fn a_volume_that_is_being_encrypted_is_left_alone_and_waited_for() {
     let error = setting("BitLocker").program.compliant(Some(&seen), &json!("Required")).unwrap_err();
     assert_eq!(error.to_string(), "under way: C: is being encrypted");
     assert_eq!(calls("BitLocker", None, json!("Required"), Some(seen)), Vec::<String>::new());
+    let feature = json!({"name": "SMB1Protocol", "state": null, "kind": "feature"});
+    let error = setting("WindowsFeatures").program.compliant(Some(&feature), &json!("Disabled")).unwrap_err();
+    assert!(error.to_string().starts_with("under way: "), "{error}");
     let both = json!([
         {"mount": "C:", "kind": "system", "protection": "off", "status": "encrypting"},
         {"mount": "D:", "kind": "fixed", "protection": "off", "status": "decrypted"}
