@@ -82,6 +82,11 @@ impl Trouble {
     }
 }
 
+/// What goes on by itself for hours, such as encrypting a disk: as much as can be done now is done, and nobody waits for its end.
+fn under_way(verdict: &Verdict) -> bool {
+    verdict.state == State::Unknown && verdict.reason.as_deref().is_some_and(|why| why.starts_with("under way: "))
+}
+
 impl<'a> Work<'a> {
     pub(super) fn new(executor: Arc<Executor>, device: &'a Device, session: Arc<dyn Session>, facts: Facts, changed: Vec<String>) -> Self {
         Self { executor, device, session, facts: Arc::new(facts), observed: BTreeMap::new(), answers: BTreeMap::new(), changed }
@@ -186,6 +191,11 @@ impl<'a> Work<'a> {
                 executor.step(change, ChangeState::Stale, Step { before: Some(seen), error, ..Step::default() }).await?;
                 return Ok(Ok(After::Fine));
             }
+            State::Unknown if under_way(&before) => {
+                let (state, error) = if recovering { (ChangeState::Done, None) } else { (ChangeState::Skipped, before.reason) };
+                executor.step(change, state, Step { error, ..Step::default() }).await?;
+                return Ok(Ok(After::Fine));
+            }
             State::Unknown | State::Unsupported => {
                 let why = before.reason.unwrap_or_else(|| "it could not be observed".into());
                 return Ok(Err(Trouble::Unmet(format!("not changed, since its state is {}: {why}", before.state))));
@@ -207,7 +217,7 @@ impl<'a> Work<'a> {
             Err(error) => return Ok(Err(Trouble::Transport(error))),
         };
         let seen = evidence(after.observed.as_ref(), secret);
-        if after.state == State::Compliant {
+        if after.state == State::Compliant || under_way(&after) {
             executor.step(change, ChangeState::Done, Step { after: Some(seen), ..Step::default() }).await?;
             self.changed.push(change.change.label());
             return Ok(Ok(After::Fine));

@@ -52,7 +52,8 @@ fn compliant(observed: &Value, wish: &Value) -> bool {
         return false;
     }
     let typed = wish["type"].is_string() && kind != "binary";
-    let same = |wanted: &Value| if typed { exact(value, wanted) } else { alike(value, wanted) };
+    // A number that is to be a text is the text with its digits.
+    let same = |wanted: &Value| if typed { exact(value, &as_kind(kind, wanted)) } else { alike(value, wanted) };
     let each = |name: &str, rule: &dyn Fn(&Value) -> bool| wish.get(name).is_none_or(rule);
     each("value", &same)
         && each("oneOf", &|list| list.as_array().is_some_and(|list| list.iter().any(same)))
@@ -70,8 +71,7 @@ fn goal(wish: &Value, observed: &Value) -> Option<Value> {
     let declared = wish["type"].as_str();
     let text_now = exists(observed) && matches!(observed["kind"].as_str(), Some("string" | "expandString"));
     let (kind, value) = match (declared, value) {
-        (Some(kind @ ("string" | "expandString")), Value::Number(n)) => (kind, json!(n.to_string())),
-        (Some(kind), value) => (kind, value.clone()),
+        (Some(kind), value) => (kind, as_kind(kind, value)),
         // What is kept as a text stays one: Windows would not understand the other kind.
         (None, Value::Number(n)) if text_now => (observed["kind"].as_str().unwrap_or("string"), json!(n.to_string())),
         (None, Value::Number(n)) => (if n.as_u64().is_some_and(|n| u32::try_from(n).is_ok()) { "dword" } else { "qword" }, value.clone()),
@@ -79,6 +79,14 @@ fn goal(wish: &Value, observed: &Value) -> Option<Value> {
         (None, value) => (if text_now { observed["kind"].as_str().unwrap_or("string") } else { "string" }, value.clone()),
     };
     Some(json!({ "kind": kind, "value": value }))
+}
+
+/// The value as the kind that the wish names keeps it.
+fn as_kind(kind: &str, value: &Value) -> Value {
+    match value {
+        Value::Number(n) if matches!(kind, "string" | "expandString") => json!(n.to_string()),
+        other => other.clone(),
+    }
 }
 
 fn words(observed: &Value) -> String {
@@ -116,10 +124,7 @@ fn number(value: &Value) -> Option<i64> {
 }
 
 fn exact(value: &Value, wanted: &Value) -> bool {
-    value == wanted
-        || value.as_i64().is_some_and(|n| wanted.as_i64() == Some(n))
-        // A number that is to be kept as a text.
-        || wanted.is_number() && value.as_str().is_some_and(|text| text == wanted.to_string())
+    value == wanted || value.as_i64().is_some_and(|n| wanted.as_i64() == Some(n))
 }
 
 /// The same in words, large and small letters alike: policies seldom say of which kind a value is.
@@ -188,8 +193,10 @@ mod tests {
         assert_eq!(goal(&json!({"atLeast": 5, "atMost": 14}), &gone), Some(json!({"kind": "dword", "value": 14})));
         assert_eq!(goal(&json!({"oneOf": ["x", "y"]}), &gone), Some(json!({"kind": "string", "value": "x"})));
         assert_eq!(goal(&json!({"type": "string", "atMost": 900, "not": 0}), &gone), Some(json!({"kind": "string", "value": "900"})));
+        assert_eq!(goal(&json!({"type": "string", "atMost": 4}), &gone), Some(json!({"kind": "string", "value": "4"})));
         assert_eq!(goal(&json!({"not": ""}), &gone), None);
-        for wish in [json!(1), json!({"atMost": 9, "not": 0}), json!({"oneOf": ["x", "y"]}), json!(["a"])] {
+        let typed = [json!({"type": "string", "atMost": 4}), json!({"type": "string", "value": 4})];
+        for wish in [json!(1), json!({"atMost": 9, "not": 0}), json!({"oneOf": ["x", "y"]}), json!(["a"])].into_iter().chain(typed) {
             let goal = goal(&wish, &gone).unwrap();
             let after = json!({"exists": true, "kind": goal["kind"], "value": goal["value"]});
             assert!(compliant(&after, &wish), "{wish}");

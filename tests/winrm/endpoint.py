@@ -25,6 +25,7 @@ from xml.sax.saxutils import escape
 
 import spnego
 from spnego.channel_bindings import GssChannelBindings
+from windows import Windows
 
 SHELL = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell"
 BOUNDARY = "Encrypted Boundary"
@@ -42,6 +43,7 @@ class Config:
         self.clients = given.get("clients")  # PEM of the authority whose client certificates are mapped to a user
         self.patience = given.get("patience", 0.2)  # seconds that Receive waits
         self.language_mode = given.get("language_mode", "FullLanguage")
+        self.changes = given.get("changes", False)  # it is a device that changes as it is told to
         self.listen = given.get("listen", "127.0.0.1")
         self.quota = given.get("quota", 1000)  # shells at the same time
         # clear: answers in clear; tamper: changes sealed answers; hang: never answers; html: is no WinRM; cut: closes the connection
@@ -139,9 +141,11 @@ def observed(job):
 class Command:
     """What a command line answers, in pieces; what it waits for."""
 
-    def __init__(self, line, mode):
+    def __init__(self, line, mode, windows=None, log=None):
         # The language mode of PowerShell.
         self.mode = mode
+        # What it changes, where it does, and who hears of it.
+        self.windows, self.log = windows, log
         self.line, self.input, self.closed = line, b"", False
         self.output, self.errors, self.code = b"", b"", None
         self.begun, self.ended = time.monotonic(), False
@@ -193,6 +197,18 @@ class Command:
             elif "said" in job.get("params", {}):
                 now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
                 job = {"said": job["params"]["said"], "admin": True, "user": "EXAMPLE\\kim", "now": now}
+            if self.windows and job is not None and "params" in job:
+                params = job["params"]
+                if "parts" in params:
+                    self.output, self.code = self.windows.observed(params), 0
+                    return
+                self.log("job", params=params)
+                self.output = b"\n" if job.get("told") else b""
+                try:
+                    self.code = 0 if self.windows.changed(params) else 1
+                except ValueError as error:
+                    self.errors, self.code = str(error).encode(), 1
+                return
             if job is not None:
                 self.output = observed(job) or json.dumps(job).encode()
             self.code = 0
@@ -207,6 +223,7 @@ class Endpoint:
         self.shells = {}
         self.replay = list(config.replay or [])
         self.stumbles, self.busy, self.lost = False, 0, False
+        self.windows = Windows() if config.changes else None
         store = config.log + ".users"
         with open(store, "w", encoding="utf-8") as file:
             for user, password in config.users.items():
@@ -277,7 +294,7 @@ class Endpoint:
     def start(self, shell, name, line):
         with self.lock:
             name = name or str(uuid.uuid4()).upper()
-            self.shell(shell)[name] = Command(line, self.config.language_mode)
+            self.shell(shell)[name] = Command(line, self.config.language_mode, self.windows, self.log)
         self.log("command", id=name, line=line)
         return name
 

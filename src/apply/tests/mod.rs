@@ -11,6 +11,7 @@ mod resumed;
 mod samples;
 mod saved;
 mod silence;
+mod slow;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

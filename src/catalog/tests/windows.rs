@@ -43,6 +43,7 @@ fn what_counts_as_compliant() {
     let rights = |sids: Value| json!({"right": "x", "accounts": sids});
     let feature = |state: &str| json!({"name": "x", "state": state, "kind": "feature"});
     let task = |enabled: bool| json!({"enabled": enabled, "command": "C:\\a.exe", "arguments": "--all", "user": "NT AUTHORITY\\SYSTEM"});
+    let timed = |when: &str| json!({"enabled": true, "command": "C:\\a.exe", "user": "SYSTEM", "schedule": [when]});
     let profile = |on: bool| json!({"enabled": on, "inbound": "block", "outbound": "allow", "log_dropped": false, "log_max_kb": 4096});
     let firewall = |on: bool| json!({"enabled": on, "backend": "windows", "profiles": {"domain": profile(on), "private": profile(on), "public": profile(true)}});
     let volume = |kind: &str, on: &str, method: &str| json!({"mount": "C:", "kind": kind, "protection": on, "method": method});
@@ -91,6 +92,9 @@ fn what_counts_as_compliant() {
         ("SMBv1", json!("Disabled"), json!([one(3), one(0)]), false),
         ("SMBv1", json!("Disabled"), json!([one(4), one(0)]), true),
         ("SMBv1", json!("Disabled"), json!([one(4), gone()]), false),
+        ("SMBv1", json!("Disabled"), json!([gone(), gone(), gone()]), true),
+        ("SMBv1", json!("Disabled"), json!([gone(), gone(), one(3)]), false),
+        ("SMBv1", json!("Disabled"), json!([gone(), one(0), one(3)]), true),
         ("UserAccountControl", json!("Enabled"), json!([one(1), one(5), one(3), one(1), gone(), gone(), gone(), gone()]), true),
         ("UserAccountControl", json!("Enabled"), json!([one(1), one(0), one(3), one(1), gone(), gone(), gone(), gone()]), false),
         (
@@ -110,6 +114,12 @@ fn what_counts_as_compliant() {
         ("ScheduledTasks", json!("Enabled"), task(false), false),
         ("ScheduledTasks", json!({"command": "c:\\A.exe", "arguments": "--all", "schedule": "daily"}), task(true), true),
         ("ScheduledTasks", json!({"command": "c:\\A.exe", "schedule": "daily"}), task(true), false),
+        ("ScheduledTasks", json!({"command": "c:\\a.exe", "schedule": "daily", "at": "02:30"}), timed("daily 02:30"), true),
+        ("ScheduledTasks", json!({"command": "c:\\a.exe", "schedule": "daily", "at": "04:00"}), timed("daily 02:30"), false),
+        ("ScheduledTasks", json!({"command": "c:\\a.exe", "schedule": "weekly", "day": "friday"}), timed("weekly 03:00 friday"), true),
+        ("ScheduledTasks", json!({"command": "c:\\a.exe", "schedule": "weekly"}), timed("weekly 03:00 friday"), false),
+        ("ScheduledTasks", json!({"command": "c:\\a.exe", "schedule": "start"}), timed("boot"), true),
+        ("ScheduledTasks", json!({"command": "c:\\a.exe", "schedule": "start"}), timed("logon"), false),
         ("Shares", json!({"path": "D:\\Data"}), json!({"name": "data", "path": "d:\\data\\", "description": ""}), true),
         ("Shares", json!("absent"), json!({"name": "data", "path": "D:\\data"}), false),
         ("Environment", json!("x"), json!({"name": "A", "value": "x", "expand": false}), true),
@@ -117,6 +127,12 @@ fn what_counts_as_compliant() {
         ("FirewallRules", json!({"direction": "in", "action": "block", "localPorts": [139]}), rule.clone(), false),
         ("FirewallRules", json!({"direction": "in", "action": "block", "profiles": ["public"]}), rule.clone(), false),
         ("FirewallRules", json!("Disabled"), rule, false),
+        (
+            "FirewallRules",
+            json!({"direction": "in", "action": "allow", "protocol": "6", "localPorts": ["RPCEPMap"], "remoteAddresses": ["10.0.0.0/8", "192.0.2.1/32"], "program": "C:\\Program Files\\x.exe"}),
+            json!({"enabled": true, "direction": "in", "action": "allow", "protocol": "tcp", "local_ports": "RPC-EPMap", "remote_addresses": "192.0.2.1,10.0.0.0/8", "program": "%ProgramFiles%\\x.exe"}),
+            true,
+        ),
         ("WindowsFirewall", json!("Enabled"), firewall(true), true),
         ("WindowsFirewall", json!("Enabled"), firewall(false), false),
         ("WindowsFirewall", json!({"state": "Enabled", "profiles": ["public"]}), firewall(false), true),
@@ -124,6 +140,12 @@ fn what_counts_as_compliant() {
         ("WindowsFirewall", json!("Enabled"), json!({"enabled": true}), true),
         ("BitLocker", json!("Required"), json!([volume("system", "on", "xts-aes-128"), volume("removable", "off", "")]), true),
         ("BitLocker", json!({"method": "xts-aes-256"}), json!([volume("system", "on", "xts-aes-128")]), false),
+        (
+            "BitLocker",
+            json!("Required"),
+            json!([{"mount": "C:", "kind": "system", "protection": "off", "status": "encrypting"}, volume("fixed", "off", "")]),
+            false,
+        ),
         ("BitLocker", json!({"volumes": "system"}), json!([volume("system", "on", "aes-256"), volume("fixed", "off", "")]), true),
         ("PowerPlan", json!("balanced"), json!({"plan_guid": "381B4222-F694-41F0-9685-FF5BB260DF2E"}), true),
         ("PowerPlan", json!({"sleepAcMinutes": 0}), json!({"plan_guid": "x", "sleep_ac_minutes": 30}), false),
@@ -205,6 +227,14 @@ fn what_could_not_be_seen_is_neither_right_nor_wrong() {
         ("PowerPlan", json!({"sleepAcMinutes": 0}), json!({"plan_guid": "x", "sleep_ac_minutes": null})),
         ("GuestAccount", json!("Disabled"), json!({"guest_enabled": null, "guest_name": null})),
         ("AdministratorLockout", json!("Enabled"), Value::Null),
+        ("AuditPolicy", json!("No Auditing"), Value::Null),
+        ("PasswordComplexity", json!("Required"), Value::Null),
+        ("LockoutThreshold", json!(5), Value::Null),
+        ("WindowsFirewall", json!("Enabled"), json!({"backend": "windows"})),
+        ("WindowsFirewall", json!({"state": "Enabled", "profiles": ["public"]}), json!({"enabled": true, "profiles": {}})),
+        ("BitLocker", json!("Required"), json!([{"mount": "C:", "kind": "system", "protection": "unknown"}])),
+        ("Antivirus", json!({"realTime": true}), json!({"name": "Other", "enabled": true, "real_time": null})),
+        ("Antivirus", json!({"tamperProtection": true}), json!({"name": "Other", "enabled": true, "tamper_protection": null})),
     ] {
         let error = setting(name).program.compliant(Some(&observed), &desired).expect_err(name);
         assert!(error.to_string().starts_with("cannot be observed"), "{name}: {error}");
@@ -238,4 +268,74 @@ fn what_was_there_comes_back() {
     assert!(lines[0].contains("\"success\":\"enable\"") && lines[0].contains("\"failure\":\"disable\""), "{lines:?}");
     let lines = undoing(windows(), "GuestAccount", None, Some(json!({"guest_enabled": false, "guest_name": "Gast"})));
     assert!(lines[0].contains("EnableGuestAccount") && lines[0].contains("\\\"Gast\\\""), "{lines:?}");
+}
+
+#[test]
+fn a_volume_that_is_being_encrypted_is_left_alone_and_waited_for() {
+    let seen = json!([{"mount": "C:", "kind": "system", "protection": "off", "status": "encrypting"}]);
+    let error = setting("BitLocker").program.compliant(Some(&seen), &json!("Required")).unwrap_err();
+    assert_eq!(error.to_string(), "under way: C: is being encrypted");
+    assert_eq!(calls("BitLocker", None, json!("Required"), Some(seen)), Vec::<String>::new());
+    let feature = json!({"name": "SMB1Protocol", "state": null, "kind": "feature"});
+    let error = setting("WindowsFeatures").program.compliant(Some(&feature), &json!("Disabled")).unwrap_err();
+    assert!(error.to_string().starts_with("under way: "), "{error}");
+    let both = json!([
+        {"mount": "C:", "kind": "system", "protection": "off", "status": "encrypting"},
+        {"mount": "D:", "kind": "fixed", "protection": "off", "status": "decrypted"}
+    ]);
+    let lines = calls("BitLocker", None, json!("Required"), Some(both));
+    assert!(lines.len() == 1 && lines[0].contains("\"D:\""), "{lines:?}");
+}
+
+#[test]
+fn a_disabled_service_is_made_startable_before_it_is_started() {
+    let disabled = || Some(json!({"state": "stopped", "startup": "disabled"}));
+    let lines = calls("Services", Some("Spooler"), json!({"state": "running", "startup": "manual"}), disabled());
+    assert!(lines.len() == 2 && lines[0].contains("\"Manual\"") && lines[1].contains("\"start\""), "{lines:?}");
+    let before = json!({"state": "running", "startup": "disabled"});
+    let lines = undoing(windows(), "Services", Some("Spooler"), Some(before));
+    assert!(lines.len() == 2 && lines[0].contains("\"Manual\"") && lines[1].contains("\"Disabled\""), "{lines:?}");
+}
+
+#[test]
+fn undone_is_what_was_there_or_it_is_said_that_it_is_not() {
+    let lines = undoing(windows(), "ScreenLockTimeout", None, None);
+    assert!(lines[0].contains("\"absent\":true"), "{lines:?}");
+    let lines = undoing(windows(), "Environment", Some("A"), Some(json!({"name": "A", "value": "100%", "expand": false})));
+    assert!(lines[0].contains("\"kind\":\"string\""), "{lines:?}");
+    let undo = |name: &str, key: &str, section: &str, now: Value, before: Value| {
+        let mut facts = windows();
+        facts.sections.insert(section.into(), Section::new(now, Status::Ok, chrono::DateTime::UNIX_EPOCH));
+        let host: SharedHost = Arc::new(Mutex::new(Recorder::new("ws-1", Arc::new(facts))));
+        setting(name).program.rollback(&host, Some(key), Some(&before)).map_err(|error| error.to_string())
+    };
+    let task =
+        |schedule: &str, enabled: bool| json!({"enabled": enabled, "command": "C:\\a.exe", "user": "SYSTEM", "schedule": [schedule]});
+    let now = json!({"cron": null, "timers": [], "tasks": {"\\X\\Y": task("daily 02:30", false)}});
+    assert_eq!(undo("ScheduledTasks", "\\x\\y", "software.scheduled", now.clone(), task("daily 02:30", true)), Ok(()));
+    assert!(undo("ScheduledTasks", "\\x\\y", "software.scheduled", now, task("daily 04:00", true)).is_err());
+    let rule = |ports: &str, enabled: bool| json!({"enabled": enabled, "direction": "in", "action": "block", "local_ports": ports});
+    let now = json!({"A": rule("80", false)});
+    assert_eq!(undo("FirewallRules", "a", "network.firewall_rules", now.clone(), rule("80", true)), Ok(()));
+    assert!(undo("FirewallRules", "a", "network.firewall_rules", now, rule("443", true)).is_err());
+}
+
+#[test]
+fn groups_of_an_account_are_the_same_in_any_case() {
+    let seen = json!({"sid": "S-1-5-21-1-2-3-1001", "groups": ["Remote Desktop Users", "Users"]});
+    let users = setting("Users");
+    assert_eq!(users.program.compliant(Some(&seen), &json!({"groups": ["users", "remote desktop users"]})), Ok(true));
+    let lines = calls("Users", Some("kim"), json!({"groups": ["users", "Ops"]}), Some(seen));
+    assert!(lines[0].contains(r#""groups":["Ops"],"leave":["Remote Desktop Users"]"#), "{lines:?}");
+}
+
+#[test]
+fn who_stays_and_who_goes_is_told_where_administrators_are_taken_out() {
+    let lines = calls(
+        "LocalAdmins",
+        None,
+        json!(["administrator", "EXAMPLE\\Ops"]),
+        Some(json!(["Administrator", "EXAMPLE\\Domain Admins", "kim"])),
+    );
+    assert!(lines[0].contains(r#""names":["EXAMPLE\\Domain Admins","kim"],"stay":["Administrator"]"#), "{lines:?}");
 }

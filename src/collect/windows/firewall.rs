@@ -88,14 +88,15 @@ fn rule_of(source: &str, name: &str, rule: &str) -> Option<Value> {
     fields.next().filter(|version| version.starts_with('v'))?;
     let pairs: Vec<(&str, &str)> = fields.take(1_000).filter_map(|field| field.split_once('=')).collect();
     let one = |key: &str| pairs.iter().find(|(k, _)| *k == key).map(|(_, value)| value.chars().take(1_024).collect::<String>());
-    // `RA4`, `RA42` and `RA6` are the same thing in several forms.
+    // `RA4`, `RA42` and `RA6` are the same thing in several forms. Networks are written as everywhere else.
     let all = |starts: &[&str]| {
         let of = |key: &str| {
             starts.iter().any(|start| key.strip_prefix(start).is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit() || b == b'_')))
         };
-        let mut values: Vec<&str> = Vec::new();
+        let mut values: Vec<String> = Vec::new();
         for (_, value) in pairs.iter().filter(|(key, _)| of(key)).take(200) {
-            if !values.contains(value) {
+            let value = network(value);
+            if !values.contains(&value) {
                 values.push(value);
             }
         }
@@ -133,9 +134,37 @@ fn rule_of(source: &str, name: &str, rule: &str) -> Option<Value> {
     }))
 }
 
+/// `10.0.0.0/255.0.0.0` is `10.0.0.0/8`; everything else stays what it is.
+fn network(value: &str) -> String {
+    let short = || -> Option<String> {
+        let (address, mask) = value.split_once('/')?;
+        let bits = u32::from(mask.parse::<std::net::Ipv4Addr>().ok()?);
+        (bits.leading_ones() + bits.trailing_zeros() == 32).then(|| format!("{address}/{}", bits.leading_ones()))
+    };
+    short().unwrap_or_else(|| value.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_network_is_written_with_the_length_of_its_prefix() {
+        for (kept, told) in [
+            ("10.0.0.0/255.0.0.0", "10.0.0.0/8"),
+            ("192.0.2.0/255.255.255.0", "192.0.2.0/24"),
+            ("192.0.2.1/255.255.255.255", "192.0.2.1/32"),
+            ("0.0.0.0/0.0.0.0", "0.0.0.0/0"),
+            ("10.0.0.0/255.0.255.0", "10.0.0.0/255.0.255.0"),
+            ("192.0.2.0/24", "192.0.2.0/24"),
+            ("fe80::/64", "fe80::/64"),
+            ("192.0.2.1-192.0.2.9", "192.0.2.1-192.0.2.9"),
+            ("LocalSubnet", "LocalSubnet"),
+            ("5985", "5985"),
+        ] {
+            assert_eq!(network(kept), told);
+        }
+    }
 
     #[test]
     fn a_rule_is_read_as_the_registry_keeps_it() {

@@ -10,6 +10,8 @@ use crate::collect::raw::{Parsed, unknown};
 
 /// A service that was never started ends with this.
 const NEVER_STARTED: u64 = 1077;
+/// Days of the week in the order of their bits.
+const DAYS: [&str; 7] = ["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"];
 
 pub(super) fn services(answers: &Answers) -> Parsed {
     let all = listed(answers.part("services")?, "items")?;
@@ -90,14 +92,34 @@ pub(super) fn scheduled(answers: &Answers) -> Parsed {
     Ok(json!({"cron": null, "timers": [], "tasks": tasks}))
 }
 
-/// `daily 03:00`, `logon`: the class of a trigger, with the time of the day where it has one.
+/// `daily 03:00`, `weekly 03:00 sunday`, `logon`: the class of a trigger, with the time of the day where it has one, and the days.
 fn trigger(trigger: &Value) -> String {
     let class = text(trigger, "kind").unwrap_or_default();
     let kind = class.trim_start_matches("MSFT_Task").trim_end_matches("Trigger").to_ascii_lowercase();
     let kind = if kind.is_empty() { "other".to_owned() } else { kind };
     let time = text(trigger, "start").and_then(|start| start.split_once('T')?.1.get(..5).map(str::to_owned));
+    // A bit for each day.
+    let mask = count(trigger, "days").filter(|_| kind == "weekly").unwrap_or(0);
+    let days: Vec<&str> = DAYS.iter().enumerate().filter(|(i, _)| (mask >> *i) & 1 == 1).map(|(_, day)| *day).collect();
     match time.filter(|_| matches!(&*kind, "daily" | "weekly" | "time" | "monthly" | "other")) {
+        Some(time) if !days.is_empty() => format!("{kind} {time} {}", days.join(",")),
         Some(time) => format!("{kind} {time}"),
         None => kind,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_weekly_task_tells_its_days_where_they_are_known() {
+        let told = |class: &str, days: u64| {
+            trigger(&json!({"kind": format!("MSFT_Task{class}Trigger"), "start": "2026-01-01T03:00:00", "days": days}))
+        };
+        assert_eq!(told("Weekly", 0), "weekly 03:00");
+        assert_eq!(told("Weekly", 33), "weekly 03:00 sunday,friday");
+        assert_eq!(told("Daily", 0), "daily 03:00");
+        assert_eq!(told("Boot", 0), "boot");
     }
 }

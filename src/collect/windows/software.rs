@@ -145,6 +145,7 @@ pub(super) fn features(answers: &Answers) -> Parsed {
             add(text(one, "name"), state, "capability");
         }
     }
+    let mut pending = Map::new();
     let features = items(part, "features");
     if features.is_empty() {
         return unknown("no feature was told");
@@ -156,19 +157,31 @@ pub(super) fn features(answers: &Answers) -> Parsed {
             Some(3) => Some("DisabledWithPayloadRemoved"),
             _ => None,
         };
+        // Windows says itself that it does not know, such as before a restart: that is not the same as a feature that is not there.
+        if let (Some(name), None) = (text(one, "Name"), state) {
+            pending.insert(name.clone(), json!({"name": name, "state": null, "kind": "feature"}));
+        }
         add(text(one, "Name"), state, "feature");
     }
     for one in items(part, "roles") {
         let state = match text(one, "state").as_deref() {
-            Some("Installed" | "UninstallPending") => Some("Enabled"),
+            // What the next restart makes of it: that the device waits for one is a fact of its own.
+            Some("Installed" | "InstallPending") => Some("Enabled"),
             Some("Removed") => Some("DisabledWithPayloadRemoved"),
             Some(_) => Some("Disabled"),
             None => None,
         };
         add(text(one, "name"), state, "role");
     }
+    for (name, about) in pending {
+        found.entry(name).or_insert(about);
+    }
     // What is not there counts as disabled: none at all would be all of them.
-    if found.is_empty() { unknown("no feature was told") } else { Ok(Value::Object(mapped(found.into_iter()))) }
+    if found.values().all(|one| one["state"].is_null()) {
+        unknown("no feature was told")
+    } else {
+        Ok(Value::Object(mapped(found.into_iter())))
+    }
 }
 
 pub(super) fn environment(answers: &Answers) -> Parsed {

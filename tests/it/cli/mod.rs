@@ -28,6 +28,7 @@ mod test;
 mod uninstall;
 mod validate;
 mod why;
+mod windows_changes;
 mod winrm_secrets;
 mod workflow;
 

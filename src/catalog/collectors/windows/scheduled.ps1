@@ -26,7 +26,7 @@ foreach ($sid in @($own.Keys)) {
             class = [string]$action.ClassId; actions = @($_.Actions).Count
             user = [string]$by; level = [int]$_.Principal.RunLevel; author = [string]$_.Author
             triggers = @($_.Triggers | Where-Object { $null -ne $_ } | ForEach-Object {
-                [ordered]@{ kind = [string]$_.CimClass.CimClassName; start = [string]$_.StartBoundary; enabled = [bool]$_.Enabled }
+                [ordered]@{ kind = [string]$_.CimClass.CimClassName; start = [string]$_.StartBoundary; enabled = [bool]$_.Enabled; days = [int]$_.DaysOfWeek }
             })
         }
     })
