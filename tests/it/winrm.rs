@@ -238,32 +238,6 @@ async fn a_connection_that_breaks_while_a_command_runs_is_lost_and_its_shell_is_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_shell_whose_making_was_not_answered_is_ended() {
-    for tls in [false, true] {
-        let endpoint = Endpoint::start(Given { tls, mode: "lose", ..Given::default() });
-        let sessions = sessions(PASSWORD);
-        let mut target = target(&endpoint);
-        if tls {
-            // The shell is made where the sign-in is proven.
-            target.connection.certificate_fingerprint = Some(endpoint.fingerprint());
-            target.connection.auth = Some(WinrmAuth::Basic);
-        }
-        let ran = match sessions.open(&target, &CancellationToken::new()).await {
-            Ok(session) => ask(&session, line("echo x")).await,
-            Err(error) => Err(error),
-        };
-        assert_eq!(ran.unwrap_err().code(), "RMM0408");
-        let session = sessions.open(&target, &CancellationToken::new()).await.unwrap();
-        assert_eq!(said(&session, line("echo on")).await.0, "on\r\n");
-        drop(session);
-        sessions.close_all().await;
-        until(|| endpoint.log().count("deleted") == 2).await;
-        assert_eq!(endpoint.log().count("shell"), 2);
-        endpoint.log().assert_no_shell_is_left();
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_broke_while_idle_is_made_anew_and_keeps_its_shell() {
     let endpoint = Endpoint::start(Given { mode: "cut", ..Given::default() });
     let sessions = sessions(PASSWORD);

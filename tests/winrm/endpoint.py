@@ -48,9 +48,8 @@ class Config:
         self.quota = given.get("quota", 1000)  # shells at the same time
         # clear: answers in clear; tamper: changes sealed answers; hang: never answers; html: is no WinRM; cut: closes the connection
         # when a command has ended; forget: loses the shell when a command has ended; stumble: breaks the connection that follows one
-        # that broke; lose: makes the first shell and breaks the connection then; busy: does not end a shell at once, and breaks the
-        # connection of the second attempt; again: answers with the bytes of its first answer; elsewhere: takes itself for the end of
-        # another TLS channel; reject: refuses with a token
+        # that broke; busy: does not end a shell at once, and breaks the connection of the second attempt; again: answers with the bytes
+        # of its first answer; elsewhere: takes itself for the end of another TLS channel; reject: refuses with a token
         self.mode = given.get("mode", "")
         self.ways = given.get("ways", ["Negotiate", "Basic"])
         self.hostname = given.get("hostname", "localhost")
@@ -222,7 +221,7 @@ class Endpoint:
         self.lock = threading.Lock()
         self.shells = {}
         self.replay = list(config.replay or [])
-        self.stumbles, self.busy, self.lost = False, 0, False
+        self.stumbles, self.busy = False, 0
         self.windows = Windows() if config.changes else None
         store = config.log + ".users"
         with open(store, "w", encoding="utf-8") as file:
@@ -542,9 +541,6 @@ class Connection:
             return self.answer("200 OK", self.envelope(action + "Response", f"<rsp:{action}Response/>", names["MessageID"].text))
         try:
             text = self.act(action, shell, names)
-            if self.config.mode == "lose" and not self.endpoint.lost:
-                self.endpoint.lost = True
-                raise Drop
             self.answer("200 OK", self.envelope(action + "Response", text, names["MessageID"].text))
             if action == "Signal" and self.config.mode == "cut":
                 raise Drop

@@ -40,6 +40,7 @@ impl Writer {
     }
 
     fn envelope(&self, head: &Head<'_>, body: &str) -> String {
+        let id = rand::random::<u128>();
         let mut text = String::with_capacity(body.len() + 2048);
         let _ = write!(
             text,
@@ -55,7 +56,7 @@ impl Writer {
              <w:ResourceURI s:mustUnderstand=\"true\">{SHELL}/cmd</w:ResourceURI>",
             to = escape(self.to.as_str()),
             action = head.action,
-            uuid = new_name(),
+            uuid = uuid(id),
             patience = PATIENCE.as_secs(),
         );
         if let Some(shell) = head.shell {
@@ -72,17 +73,16 @@ impl Writer {
         text
     }
 
-    /// A shell that ends by itself when nobody has used it for `idle`. Its name is a wish: what the answer says holds.
-    pub(super) fn create(&self, name: &str, idle: Duration) -> String {
+    /// A shell that ends by itself when nobody has used it for `idle`.
+    pub(super) fn create(&self, idle: Duration) -> String {
         let head = Head {
             action: format!("{TRANSFER}/Create"),
             options: &[("WINRS_NOPROFILE", "TRUE"), ("WINRS_CODEPAGE", "65001")],
             shell: None,
         };
         let body = format!(
-            "<rsp:Shell ShellId=\"{}\"><rsp:InputStreams>stdin</rsp:InputStreams><rsp:OutputStreams>stdout stderr</rsp:OutputStreams>\
+            "<rsp:Shell><rsp:InputStreams>stdin</rsp:InputStreams><rsp:OutputStreams>stdout stderr</rsp:OutputStreams>\
              <rsp:IdleTimeOut>PT{}S</rsp:IdleTimeOut></rsp:Shell>",
-            escape(name),
             idle.as_secs()
         );
         self.envelope(&head, &body)
@@ -135,11 +135,6 @@ impl Writer {
 pub(super) fn message_id(envelope: &str) -> Option<&str> {
     let (_, rest) = envelope.split_once("<a:MessageID>")?;
     rest.split_once("</a:MessageID>").map(|(id, _)| id)
-}
-
-/// A name that nothing else has.
-pub(super) fn new_name() -> String {
-    uuid(rand::random())
 }
 
 fn uuid(id: u128) -> String {

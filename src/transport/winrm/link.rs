@@ -179,8 +179,6 @@ impl Link {
         match tokio::time::timeout(limit, self.create()).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(TransportError::Lost { address, reason })) if self.origin.target.connection.auth == Some(WinrmAuth::Certificate) => {
-                // Nobody was let in, and so nothing made.
-                self.shell = None;
                 Err(TransportError::Lost { address, reason: format!("{reason}; {LATE_CERTIFICATE}") })
             }
             Ok(Err(error)) => Err(error),
@@ -362,23 +360,8 @@ impl Link {
         }
         // Longer than it is kept here: what nobody deletes ends by itself.
         let idle = (self.origin.options().session_ttl + Duration::from_mins(1)).max(Duration::from_mins(3));
-        // Named here, so that it can be ended although its answer is lost or not waited for.
-        let wanted = Shell { id: envelope::new_name() };
-        let envelope = self.writer.create(&wanted.id, idle);
-        self.shell = Some(wanted.clone());
-        let made = self.call(&envelope).await;
-        let perhaps = match &made {
-            Err(CallError::Broken(TransportError::Lost { .. })) => true,
-            Err(CallError::Fault(fault)) => fault.is_nothing_yet(),
-            _ => false,
-        };
-        if perhaps {
-            // Whoever lets go of the connection, which is of no more use, sees to the shell.
-            self.http.tear();
-        } else {
-            self.shell = None;
-        }
-        let root = match made {
+        let envelope = self.writer.create(idle);
+        let root = match self.call(&envelope).await {
             Ok(root) => root,
             Err(CallError::Fault(fault)) if fault.is_nothing_yet() => {
                 let reason = format!("no shell: {}", fault.told());
@@ -387,7 +370,6 @@ impl Link {
             Err(error) => return Err(self.told(error)),
         };
         let Some(id) = answer::shell_id(&root) else {
-            self.shell = Some(wanted);
             let error = self.senseless("it made a shell and does not name it");
             return Err(self.told(error));
         };
