@@ -69,6 +69,7 @@ mod workflow;
 
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use clap::{FromArgMatches as _, Subcommand as _};
 
@@ -76,6 +77,16 @@ pub use args::command;
 use args::{Cli, Command};
 use exit::Exit;
 use failure::Failure;
+
+use crate::access::Redactor;
+
+/// Knows the secrets that this process has used: what goes wrong may quote one.
+static KNOWN: OnceLock<Redactor> = OnceLock::new();
+
+/// A text for a person, without the secrets that are known.
+fn without_secrets(text: &str) -> String {
+    KNOWN.get().map_or_else(|| text.to_owned(), |redactor| redactor.redact(text).into_owned())
+}
 
 /// Secrets are in memory: no core file is left of this process, and no other process of the same user may look into it. Programs that it
 /// starts are as they always are.
@@ -166,6 +177,7 @@ fn report(failure: &Failure, verbose: bool) {
         return;
     }
     let text = crate::diagnose::render(&failure.problems, &|file| failure.sources.get(file).cloned(), style::colored_errors());
+    let text = without_secrets(&text);
     let mut stderr = std::io::stderr().lock();
     let _ = stderr.write_all(text.trim_end().as_bytes());
     let _ = stderr.write_all(b"\n");
@@ -191,7 +203,7 @@ fn print(text: &str) -> Result<(), Failure> {
 
 /// A line for the person, on standard error, so that results on standard output stay clean.
 fn say(text: impl std::fmt::Display) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    let _ = writeln!(std::io::stderr().lock(), "{}", without_secrets(&text.to_string()));
 }
 
 /// Names of all commands, for the documentation and its test.

@@ -20,7 +20,7 @@ use super::visits::Visited;
 use super::vitals::Vitals;
 use super::watched::Watched;
 use crate::apply::sampler::Sampler;
-use crate::apply::{Ask, Parts};
+use crate::apply::{Ask, Parts, hide_in_record, hide_in_sections};
 use crate::collect::events::Part;
 use crate::collect::measure::Measure;
 use crate::collect::reach::Reach;
@@ -241,7 +241,14 @@ impl Keeper {
 
     /// What one visit has brought.
     async fn take(&mut self, visited: Visited) -> Outcome {
-        let Visited { device, result, records, took, at } = visited;
+        let Visited { device, mut result, mut records, took, at } = visited;
+        let redactor = &self.parts.redactor;
+        if let Ok(observation) = &mut result {
+            hide_in_sections(redactor, &mut observation.sections);
+        }
+        for record in records.iter_mut().flat_map(|fetched| &mut fetched.parts).flat_map(|part| &mut part.records) {
+            hide_in_record(redactor, record);
+        }
         let name: Arc<str> = device.name.as_str().into();
         self.batch.since.get_or_insert_with(Instant::now);
         let mut seen = Seen { device: Arc::clone(&name), changed: false, returned: false, again: None };
@@ -276,7 +283,7 @@ impl Keeper {
                 let status = if away { Status::Offline } else { Status::Error };
                 tracing::info!(device = &*name, took = took.as_millis() as u64, error = %error, "not observed");
                 self.hot.silent(&name, status);
-                self.batch.statuses.push((device.name.clone(), status, Some(error.to_string())));
+                self.batch.statuses.push((device.name.clone(), status, Some(self.parts.redactor.redact(&error.to_string()).into_owned())));
                 self.watch.collected(&name, Err(&error), at)
             }
         };

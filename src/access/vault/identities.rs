@@ -199,7 +199,7 @@ fn plain_keys(path: &Path, bytes: &[u8]) -> Result<Vec<Key>, VaultError> {
     let text = std::str::from_utf8(bytes).map_err(|_| failed("this is not a key file".into()))?;
     let mut keys: Vec<Key> = Vec::new();
     for (index, line) in text.lines().enumerate() {
-        let line = line.trim();
+        let line = line.trim_start_matches('\u{feff}').trim();
         if line.is_empty() || line.starts_with('#') {
             continue;
         }

@@ -121,6 +121,7 @@ impl Survey<'_> {
         on: &(dyn Fn(Observed) + Send + Sync),
     ) -> Result<Outcome, StoreError> {
         let total = work.len();
+        self.learn_secrets();
         let (sender, mut receiver) = mpsc::channel(WAITING);
         let sessions = Arc::clone(&self.sessions);
         let (set, of) = (Arc::clone(self.set), Arc::clone(self.set));
@@ -179,8 +180,9 @@ impl Survey<'_> {
                 problems: Vec::new(),
             };
             match collected.result {
-                Ok(observation) => {
+                Ok(mut observation) => {
                     outcome.observed += 1;
+                    crate::apply::hide_in_sections(self.secrets.redactor(), &mut observation.sections);
                     report.problems = observation.problems;
                     samples.extend(sampler.observed(&device.as_str().into(), &observation.sections, self.clock.now()));
                     observations.push(Observation { device, sections: observation.sections, merge });
@@ -200,6 +202,7 @@ impl Survey<'_> {
         let now = self.clock.now();
         self.store.put_samples(&samples)?;
         outcome.changed += self.store.put_observations(&observations)?.changed;
+        let told = |error: &TransportError| self.secrets.redactor().redact(&error.to_string()).into_owned();
         let statuses: Vec<_> = reports
             .iter()
             .filter_map(|report| {
@@ -207,9 +210,9 @@ impl Survey<'_> {
                     None => (Status::Online, None),
                     Some(TransportError::Cancelled) => return None,
                     Some(error) if matches!(error.category(), Category::Device | Category::Transient) => {
-                        (Status::Offline, Some(error.to_string()))
+                        (Status::Offline, Some(told(error)))
                     }
-                    Some(error) => (Status::Error, Some(error.to_string())),
+                    Some(error) => (Status::Error, Some(told(error))),
                 };
                 Some((&*report.device, status, reason))
             })

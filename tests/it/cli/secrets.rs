@@ -244,3 +244,54 @@ fn a_value_stands_nowhere_but_where_it_is_wanted() {
     assert_eq!(holding(safe.0.dir.path(), &marker), Vec::<String>::new());
     safe.rmm(&["audit", "list", "--output", "json"]).code(0).says("secrets.set").says("secrets.rotated");
 }
+
+#[test]
+fn programs_get_no_secret_of_the_environment_and_nothing_shows_what_they_say_of_one() {
+    let safe = Safe::new();
+    let with = |args: &[&str]| {
+        let mut command = safe.command(args);
+        command.env("RMM_SECRET_DB", "marker-of-db").env("RMM_SECRETS_PASSPHRASE", "marker-of-all").env("OTHER", "is there");
+        ended(command)
+    };
+    let said = with(&["exec", "here", "--", "env"]).code(0).says("OTHER=is there");
+    assert!(!said.out.contains("marker-of"), "{}", said.out);
+    // An empty variable is none.
+    let mut command = safe.command(&["secrets", "get", "db"]);
+    command.env("RMM_SECRET_DB", "");
+    ended(command).code(1).complains("RMM0801");
+}
+
+#[test]
+fn files_of_editors_on_windows_are_read_as_they_are_meant() {
+    let safe = Safe::new();
+    safe.rmm(&["secrets", "init"]).code(0);
+    safe.set(&["db"], &format!("\u{feff}{VALUE}\r\n")).code(0);
+    for file in ["home/.config/rmm/key.txt", "secrets/recipients.txt", "secrets/db.age"] {
+        let text = safe.0.read(file).replace('\n', "\r\n");
+        std::fs::write(safe.0.path(file), format!("\u{feff}{text}")).unwrap();
+        assert_eq!(safe.rmm(&["secrets", "get", "db"]).code(0).out, VALUE, "{file}");
+    }
+    safe.rmm(&["secrets", "rotate"]).code(0).says("1 secret encrypted anew for 1 recipient");
+    assert_eq!(safe.rmm(&["secrets", "get", "db"]).code(0).out, VALUE);
+    safe.set(&["pin"], "123").code(0).complains("too short");
+}
+
+#[test]
+fn what_is_set_while_everything_is_encrypted_anew_is_not_lost() {
+    let safe = Safe::new();
+    safe.rmm(&["secrets", "init"]).code(0);
+    for n in 0..20 {
+        safe.set(&[&format!("s-{n}")], "old").code(0);
+    }
+    let rotate = || safe.command(&["secrets", "rotate"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut rotating: Vec<_> = (0..4).map(|_| rotate()).collect();
+    for n in 0..20 {
+        safe.set(&[&format!("s-{n}")], &format!("new {n}")).code(0);
+    }
+    assert!(rotating.iter_mut().all(|child| child.wait().unwrap().success()));
+    for n in 0..20 {
+        assert_eq!(safe.rmm(&["secrets", "get", &format!("s-{n}")]).code(0).out, format!("new {n}"));
+    }
+    let left = holding(&safe.0.path("secrets"), "BEGIN AGE").len();
+    assert_eq!(left, 20, "no file but the secrets themselves");
+}
