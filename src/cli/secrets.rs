@@ -193,7 +193,7 @@ fn set(context: &Context, args: &SetArgs) -> Result<Exit, Failure> {
     vault.seal(&args.name, &value, &recipients)?;
     index.write()?;
     note(context, "secrets.set", Some(&args.name), json!({"new": new}))?;
-    let for_whom = count(recipients.list().len(), "recipient", "recipients");
+    let for_whom = whom(&recipients);
     let sign = if new { paint(Tone::Good, "+") } else { paint(Tone::Change, "~") };
     super::print(&format!("{sign} secrets/{}.age for {for_whom}\n", args.name))?;
     if !Redactor::finds(&value) {
@@ -290,7 +290,7 @@ fn remove(context: &Context, text: &str) -> Result<Exit, Failure> {
 fn rotate(context: &Context) -> Result<Exit, Failure> {
     let recipients = context.secrets.vault().recipients()?.some()?;
     let done = reseal(context, &recipients)?;
-    super::print(&format!("{} {done} for {}\n", paint(Tone::Change, "~"), count(recipients.list().len(), "recipient", "recipients")))?;
+    super::print(&format!("{} {done} for {}\n", paint(Tone::Change, "~"), whom(&recipients)))?;
     Ok(Exit::Done)
 }
 
@@ -354,6 +354,17 @@ fn told(source: SecretSource) -> &'static str {
 
 fn shown(recipient: &Recipient) -> String {
     clean(&recipient.comment.clone().unwrap_or_else(|| recipient.text.chars().take(24).collect()))
+}
+
+/// How many, and who: somebody may have been put into the list by a commit.
+fn whom(recipients: &Recipients) -> String {
+    const MOST: usize = 8;
+    let list = recipients.list();
+    let mut names: Vec<String> = list.iter().take(MOST).map(shown).collect();
+    if list.len() > MOST {
+        names.push("...".into());
+    }
+    format!("{}: {}", count(list.len(), "recipient", "recipients"), names.join(", "))
 }
 
 fn name(text: &str) -> Result<(), Failure> {
