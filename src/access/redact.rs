@@ -81,14 +81,24 @@ impl Redactor {
 
     /// The same for values that take so many bytes as they are written there, or more.
     pub fn redact_from<'a>(&self, text: &'a str, least: usize) -> Cow<'a, str> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        if known.forms.is_empty() {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).redact(text, least)
+    }
+
+    /// The same where nothing may be waited for: nothing while values are looked at or learned.
+    pub fn try_redact(&self, text: &str) -> Option<String> {
+        Some(self.known.try_read().ok()?.redact(text, SHORTEST).into_owned())
+    }
+}
+
+impl Known {
+    fn redact<'a>(&self, text: &'a str, least: usize) -> Cow<'a, str> {
+        if self.forms.is_empty() {
             return Cow::Borrowed(text);
         }
         // From, to, and which; those that overlap are one.
         let mut found: Vec<(usize, usize, &str)> = Vec::new();
         for from in 0..text.len() {
-            let Some((to, name)) = known.longest(text.as_bytes(), from, least) else { continue };
+            let Some((to, name)) = self.longest(text.as_bytes(), from, least) else { continue };
             match found.last_mut() {
                 Some(last) if from < last.1 => last.1 = last.1.max(to),
                 _ => found.push((from, to, name)),
@@ -106,9 +116,7 @@ impl Redactor {
         out.push_str(text.get(rest..).unwrap_or_default());
         Cow::Owned(out)
     }
-}
 
-impl Known {
     fn learn(&mut self, name: &str, value: &SecretString) {
         let name: Arc<str> = name.into();
         let values = self.values.entry(Arc::clone(&name)).or_default();
@@ -250,6 +258,7 @@ mod tests {
         assert_eq!(redactor.redact("a hunter2 b hunter2-and-more"), "a (secret db) b (secret long)");
         assert!(matches!(redactor.redact("nothing here"), Cow::Borrowed(_)));
         assert_eq!(redactor.redact(""), "");
+        assert_eq!(redactor.try_redact("a hunter2 b").as_deref(), Some("a (secret db) b"));
     }
 
     #[test]

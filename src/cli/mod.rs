@@ -98,9 +98,24 @@ fn keep_to_itself() {
 #[cfg(not(target_os = "linux"))]
 const fn keep_to_itself() {}
 
+/// A defect is told as always, but without the secrets that are known: a message about a text quotes it.
+fn tell_defects() {
+    std::panic::set_hook(Box::new(|defect| {
+        let known = KNOWN.get().map_or_else(|| Some(defect.to_string()), |redactor| redactor.try_redact(&defect.to_string()));
+        let place = || defect.location().map_or_else(|| "panicked".to_owned(), |place| format!("panicked at {place}"));
+        let trace = std::backtrace::Backtrace::capture();
+        let mut stderr = std::io::stderr().lock();
+        let _ = writeln!(stderr, "\nthis is a defect of rmm: {}", known.unwrap_or_else(place));
+        if trace.status() == std::backtrace::BacktraceStatus::Captured {
+            let _ = writeln!(stderr, "{trace}");
+        }
+    }));
+}
+
 /// Parses the arguments, runs the command, returns its exit code.
 pub fn main() -> ExitCode {
     keep_to_itself();
+    tell_defects();
     let matches = match args::command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => {
