@@ -347,6 +347,15 @@ mod tests {
     }
 
     #[test]
+    fn a_value_is_found_where_its_letters_were_taken_for_others() {
+        let redactor = knowing("m\u{e4}rker-7f3a");
+        let wide: Vec<u8> = "<m\u{e4}rker-7f3a>".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert_eq!(redactor.redact(&String::from_utf8_lossy(&wide)), "<\0(secret db)\0>\0");
+        assert_eq!(redactor.redact(&String::from_utf8_lossy(b"<m\xe4rker-7f3a>")), "<(secret db)>");
+        assert_eq!(redactor.redact("<m?rker-7f3a>"), "<(secret db)>");
+    }
+
+    #[test]
     fn a_value_of_several_lines_is_found_whole_and_line_by_line() {
         let redactor = knowing("first line\nab\nthird line\n");
         assert_eq!(redactor.redact("<first line\nab\nthird line>"), "<(secret db)>");

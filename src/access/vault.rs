@@ -281,12 +281,19 @@ const IDENTITY: &str = "identity";
 fn decrypt(path: &Path, bytes: &[u8], identities: &Identities) -> Result<SecretString, VaultError> {
     let damaged = |reason: String| VaultError::Damaged { path: path.to_owned(), reason };
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let decryptor = age::Decryptor::new(age::armor::ArmoredReader::new(bytes)).map_err(|error| damaged(error.to_string()))?;
-    if decryptor.is_scrypt() {
+    let decryptor = || age::Decryptor::new(age::armor::ArmoredReader::new(bytes)).map_err(|error| damaged(error.to_string()));
+    if decryptor()?.is_scrypt() {
         return Err(damaged("it is encrypted with a passphrase of its own; only secrets/identity.age is".into()));
     }
     let keys = identities.all()?;
-    let reader = decryptor.decrypt(keys.iter().map(|key| &**key as &dyn age::Identity)).map_err(|error| match error {
+    let mut opened = decryptor()?.decrypt(keys.iter().map(|key| &**key as &dyn age::Identity));
+    // Asked for last: most have a key of SSH, be it one for this or not.
+    if matches!(opened, Err(age::DecryptError::NoMatchingKeys))
+        && let Some(keys) = identities.under_passphrase()?
+    {
+        opened = decryptor()?.decrypt(keys.iter().map(|key| &**key as &dyn age::Identity));
+    }
+    let reader = opened.map_err(|error| match error {
         age::DecryptError::NoMatchingKeys => VaultError::Locked { path: path.to_owned(), reason: identities.told() },
         age::DecryptError::KeyDecryptionFailed => {
             VaultError::Locked { path: path.to_owned(), reason: "the passphrase of the key is wrong or was not given".into() }

@@ -62,6 +62,11 @@ fn encoded(value: &str) -> Vec<Text> {
     forms.push(digits.to_uppercase().into());
     forms.push(digits);
     let wide: Zeroizing<Vec<u8>> = Zeroizing::new(value.encode_utf16().flat_map(u16::to_le_bytes).collect());
+    // As UTF-8 what is none: UTF-16, or the code page of a console, which may have no such letters either.
+    forms.push(String::from_utf8_lossy(&wide).into_owned().into());
+    for unknown in ['\u{fffd}', '?'] {
+        forms.push(value.chars().map(|c| if c.is_ascii() { c } else { unknown }).collect::<String>().into());
+    }
     for bytes in [value.as_bytes(), wide.as_slice()] {
         for before in 0..3 {
             let text = part_of_base64(bytes, before);

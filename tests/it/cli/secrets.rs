@@ -134,6 +134,15 @@ fn a_passphrase_opens_the_key_in_the_repository() {
     with("battery staple", &["secrets", "get", "db"]).code(1).complains("the passphrase is wrong");
     safe.rmm(&["secrets", "get", "db"]).code(1).complains("its passphrase was not given");
     safe.set(&["identity"], "x").code(1).complains("RMM0805");
+    // Nearly everybody has a key of SSH; that it is for something else is no reason not to ask.
+    let key = safe.0.path("home/.ssh/id_ed25519");
+    std::fs::create_dir_all(key.parent().unwrap()).unwrap();
+    output("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", key.to_str().unwrap()]);
+    assert_eq!(with("correct horse", &["secrets", "get", "db"]).code(0).out, VALUE);
+    safe.rmm(&["secrets", "get", "db"]).code(1).complains("its passphrase was not given");
+    // One that fits needs no passphrase, be the given one right or wrong.
+    with("correct horse", &["secrets", "recipients", "add", &safe.0.read("home/.ssh/id_ed25519.pub")]).code(0);
+    assert_eq!(with("battery staple", &["secrets", "get", "db"]).code(0).out, VALUE);
 }
 
 #[test]
