@@ -154,6 +154,12 @@ impl Vault {
             Err(error) => return Err(failed(error.to_string())),
         };
         rustix::fs::flock(&folder, rustix::fs::FlockOperation::LockExclusive).map_err(|error| failed(error.to_string()))?;
+        // What one left behind that was killed; nobody else writes now, and it is not to be committed.
+        for entry in std::fs::read_dir(&self.folder).into_iter().flatten().filter_map(Result::ok) {
+            if entry.file_name().to_str().is_some_and(file::is_left_behind) {
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
         Ok(Some(folder))
     }
 
