@@ -161,6 +161,7 @@ fn certificates(folder: &Path) -> Vec<u8> {
     let client = named("kim").signed_by(&key, &authority).unwrap();
     std::fs::write(folder.join("client.pem"), client.pem()).unwrap();
     std::fs::write(folder.join("client.key"), key.serialize_pem()).unwrap();
+    std::fs::set_permissions(folder.join("client.key"), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     server.der().to_vec()
 }
 
