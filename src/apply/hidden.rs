@@ -92,7 +92,7 @@ mod tests {
         let at = chrono::DateTime::UNIX_EPOCH;
         let jobs = json!({"cron": [{"user": "fleet", "command": "curl -u a-long-enough-secret x"}], "timers": ["fleet.timer"]});
         let failed = Status::Unknown("cannot read a-long-enough-secret".into());
-        let mut sections = BTreeMap::from([
+        let mut sections: BTreeMap<Arc<str>, Section> = BTreeMap::from([
             (Arc::from("software.scheduled"), Section::new(jobs, Status::Ok, at)),
             (Arc::from("software.users"), Section::new(json!(["fleet"]), Status::Ok, at)),
             (Arc::from("network.shares"), Section::new(json!(null), failed, at)),

@@ -136,7 +136,7 @@ fn clixml(xml: &str) -> Text {
 
 /// Those characters of Base64 that only these bytes decide, where so many bytes (of three) stand before them.
 fn part_of_base64(bytes: &[u8], before: usize) -> Text {
-    let mut whole = Zeroizing::new(Vec::with_capacity(before + bytes.len()));
+    let mut whole: Zeroizing<Vec<u8>> = Zeroizing::new(Vec::with_capacity(before + bytes.len()));
     whole.resize(before, 0);
     whole.extend_from_slice(bytes);
     let text = Zeroizing::new(STANDARD_NO_PAD.encode(&*whole));
