@@ -18,6 +18,8 @@ use crate::model::Sealed;
 
 /// No secret is longer.
 pub(super) const MAX_BYTES: u64 = 64 * 1024;
+/// Most secrets that are read at once to be known.
+const MOST_AT_HAND: usize = 500;
 
 /// Gives the value of a secret by its name.
 pub trait Secrets: Send + Sync {
@@ -252,6 +254,24 @@ impl SecretStore {
             names.extend(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).filter(|name| is_name(name)));
         }
         Ok(names)
+    }
+
+    /// Makes those known that are at hand without asking anybody or starting a program, as far as there are not too many: for texts that
+    /// somebody has put together with one.
+    pub fn learn_at_hand(&self) {
+        let quiet = Identities::of_user(self.vault.identity(), Unlock::default());
+        for name in self.names().unwrap_or_default().iter().take(MOST_AT_HAND) {
+            let kept = self.file(name).ok().or_else(|| self.vault.open(name, &quiet).ok().flatten());
+            if let Some(value) = kept {
+                self.redactor.learn(name, &value);
+            }
+        }
+        for (variable, value) in std::env::vars_os() {
+            let (Some(variable), Some(value)) = (variable.to_str(), value.to_str()) else { continue };
+            if let Some(name) = variable.strip_prefix("RMM_SECRET_") {
+                self.redactor.learn(&name.to_lowercase().replace('_', "-"), &value.into());
+            }
+        }
     }
 
     /// The value that is not in the environment.

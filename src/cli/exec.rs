@@ -99,6 +99,8 @@ pub(super) fn run(global: &Global, args: ExecArgs) -> Result<Exit, Failure> {
         ip: Some(context.actor.from.clone()),
         success,
     };
+    // `$(rmm secrets get NAME)` in a command stands in it when it comes here.
+    context.secrets.learn_at_hand();
     let shown = context.redactor.redact(&line).into_owned();
     // Before anything runs: what is not in the record must not happen.
     let intents: Vec<AuditEvent> =

@@ -264,6 +264,11 @@ fn programs_get_no_secret_of_the_environment_and_nothing_shows_what_they_say_of_
     };
     let said = with(&["exec", "here", "--", "env"]).code(0).says("OTHER=is there");
     assert!(!said.out.contains("marker-of"), "{}", said.out);
+    // What somebody has put into a command is on record without it.
+    safe.rmm(&["secrets", "init"]).code(0);
+    safe.set(&["app"], "marker-of-app").code(0);
+    safe.rmm(&["exec", "here", "--", "echo", "marker-of-app"]).code(0).says("(secret app)");
+    assert_eq!(holding(&safe.0.path(".rmm"), "marker-of-app"), Vec::<String>::new());
     // An empty variable is none.
     let mut command = safe.command(&["secrets", "get", "db"]);
     command.env("RMM_SECRET_DB", "");
