@@ -211,7 +211,8 @@ fn list(global: &Global, context: &Context) -> Result<Exit, Failure> {
     let index = context.secrets.vault().index()?;
     let named = crate::repo::secret_names(&context.set);
     let mut names: BTreeSet<String> = context.secrets.names()?;
-    names.extend(named.keys().cloned());
+    // Which secret a template names differs from device to device.
+    names.extend(named.keys().filter(|name| !name.contains("{{")).cloned());
     let mut table = Table::new("rmm.secrets/1", &["NAME", "FROM", "CHANGED", "ROTATE", "USED BY"]);
     let (mut missing, mut due) = (0, 0);
     for name in &names {

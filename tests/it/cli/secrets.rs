@@ -160,7 +160,12 @@ fn the_list_says_where_from_how_old_and_what_for() {
         "groups:\n  All Servers: {}\ndevices:\n  here:\n    groups: [All Servers]\n    connection: {transport: local, sudoPassword: {secret: db}}\n  \
          far: {connection: {password: {secret: far-password}}}\n",
     );
+    safe.0.write(
+        "policies/a.yaml",
+        "policies:\n  Notice:\n    targets: [All Servers]\n    settings:\n      Files:\n        /tmp/a: {content: {secret: \"{{ vars.which }}\"}, mode: \"0600\"}\n",
+    );
     let list = safe.rmm(&["secrets", "list"]).code(0);
+    assert!(!list.out.contains("vars.which"), "{}", list.out);
     let line = |name: &str| {
         list.out.lines().find(|line| line.starts_with(name)).unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")
     };
