@@ -77,8 +77,6 @@ impl LiveHost {
             // Script and values go over standard input, where no list of processes shows them.
             Operation::PowerShell { .. } => Vec::new(),
         };
-        // Hardly any text is without every very short value: such a one is looked for as a whole argument.
-        let holds = |word: &str, secret: &str| if secret.len() < SHORTEST { word == secret } else { word.contains(secret) };
         self.secrets.iter().any(|secret| words.iter().any(|word| holds(word, secret.expose_secret())))
     }
 
@@ -133,6 +131,11 @@ impl LiveHost {
             Err(error) => Ran { line: bounded(line), code: -1, stdout: String::new(), stderr: kept(&error.to_string()) },
         });
     }
+}
+
+/// Whether an argument holds a secret. Hardly any text is without every very short value: such a one is looked for as the whole argument.
+fn holds(word: &str, secret: &str) -> bool {
+    if secret.len() < SHORTEST { !secret.is_empty() && word == secret } else { word.contains(secret) }
 }
 
 /// An error in the words of whoever gave it.
