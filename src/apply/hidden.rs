@@ -1,4 +1,4 @@
-//! What devices say of themselves, without the secrets that are known: a file with a secret in it may be one that an inventory reads,
+//! What devices say, without the secrets that are known: a file with a secret in it may be one that an inventory reads,
 //! and a log may repeat it. Called before anything of it is kept or thought about.
 
 use std::borrow::Cow;

@@ -243,8 +243,9 @@ impl Keeper {
     async fn take(&mut self, visited: Visited) -> Outcome {
         let Visited { device, mut result, mut records, took, at } = visited;
         let redactor = &self.parts.redactor;
-        if let Ok(observation) = &mut result {
-            hide_in_sections(redactor, &mut observation.sections);
+        match &mut result {
+            Ok(observation) => hide_in_sections(redactor, &mut observation.sections),
+            Err(error) => error.hide(&|text| redactor.redact(text).into_owned()),
         }
         for record in records.iter_mut().flat_map(|fetched| &mut fetched.parts).flat_map(|part| &mut part.records) {
             hide_in_record(redactor, record);
@@ -283,7 +284,7 @@ impl Keeper {
                 let status = if away { Status::Offline } else { Status::Error };
                 tracing::info!(device = &*name, took = took.as_millis() as u64, error = %error, "not observed");
                 self.hot.silent(&name, status);
-                self.batch.statuses.push((device.name.clone(), status, Some(self.parts.redactor.redact(&error.to_string()).into_owned())));
+                self.batch.statuses.push((device.name.clone(), status, Some(error.to_string())));
                 self.watch.collected(&name, Err(&error), at)
             }
         };

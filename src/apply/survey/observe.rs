@@ -187,7 +187,8 @@ impl Survey<'_> {
                     samples.extend(sampler.observed(&device.as_str().into(), &observation.sections, self.clock.now()));
                     observations.push(Observation { device, sections: observation.sections, merge });
                 }
-                Err(error) => {
+                Err(mut error) => {
+                    error.hide(&|text| self.secrets.redactor().redact(text).into_owned());
                     match (&error, error.category()) {
                         (TransportError::Cancelled, _) => {}
                         (_, Category::Device | Category::Transient) => outcome.unreachable += 1,
@@ -202,7 +203,6 @@ impl Survey<'_> {
         let now = self.clock.now();
         self.store.put_samples(&samples)?;
         outcome.changed += self.store.put_observations(&observations)?.changed;
-        let told = |error: &TransportError| self.secrets.redactor().redact(&error.to_string()).into_owned();
         let statuses: Vec<_> = reports
             .iter()
             .filter_map(|report| {
@@ -210,9 +210,9 @@ impl Survey<'_> {
                     None => (Status::Online, None),
                     Some(TransportError::Cancelled) => return None,
                     Some(error) if matches!(error.category(), Category::Device | Category::Transient) => {
-                        (Status::Offline, Some(told(error)))
+                        (Status::Offline, Some(error.to_string()))
                     }
-                    Some(error) => (Status::Error, Some(told(error))),
+                    Some(error) => (Status::Error, Some(error.to_string())),
                 };
                 Some((&*report.device, status, reason))
             })
