@@ -133,11 +133,11 @@ impl Known {
             });
         }
         for (text, loose) in all {
-            let Some(key) = text.expose_secret().as_bytes().first_chunk::<SHORTEST>() else { continue };
+            let Some(key) = text.expose_secret().as_bytes().first_chunk::<SHORTEST>().copied() else { continue };
             let (at, bit) = place(key);
             self.begins.resize(PAIRS, 0);
             self.begins[at] |= bit;
-            let alike = self.forms.entry(*key).or_insert_with(|| Vec::with_capacity(1));
+            let alike = self.forms.entry(key).or_insert_with(|| Vec::with_capacity(1));
             alike.push(Form { text, name: Arc::clone(&name), loose });
         }
     }
@@ -145,7 +145,7 @@ impl Known {
     /// The longest form that begins in this place: where it ends, and whose it is.
     fn longest(&self, text: &[u8], from: usize, least: usize) -> Option<(usize, &str)> {
         let key = key(text, from)?;
-        let (at, bit) = place(&key);
+        let (at, bit) = place(key);
         if self.begins.get(at)? & bit == 0 {
             return None;
         }
@@ -169,7 +169,7 @@ fn all_of(value: &SecretString) -> Vec<(SecretString, bool)> {
 }
 
 /// Where the bit of its first two bytes is.
-fn place(key: &[u8; SHORTEST]) -> (usize, u64) {
+fn place(key: [u8; SHORTEST]) -> (usize, u64) {
     let pair = usize::from(u16::from_be_bytes([key[0], key[1]]));
     (pair / 64, 1 << (pair % 64))
 }

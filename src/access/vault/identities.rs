@@ -74,13 +74,13 @@ pub struct Identities {
     sealed: PathBuf,
     unlock: Unlock,
     passed_over: Arc<Mutex<Vec<String>>>,
-    read: Arc<Mutex<Read>>,
-    opened: Arc<Mutex<Read>>,
+    read: Arc<Mutex<Opened>>,
+    opened: Arc<Mutex<Opened>>,
 }
 
 /// What came of reading the keys: all of them, or when it failed last, and why.
 #[derive(Default)]
-enum Read {
+enum Opened {
     #[default]
     NotYet,
     Keys(Arc<Vec<Key>>),
@@ -200,21 +200,21 @@ impl std::fmt::Debug for Identities {
 }
 
 /// What was read before, or what is read now.
-fn kept(read: &Mutex<Read>, make: impl FnOnce() -> Result<Vec<Key>, VaultError>) -> Result<Arc<Vec<Key>>, VaultError> {
+fn kept(read: &Mutex<Opened>, make: impl FnOnce() -> Result<Vec<Key>, VaultError>) -> Result<Arc<Vec<Key>>, VaultError> {
     let mut read = read.lock().unwrap_or_else(PoisonError::into_inner);
     match &*read {
-        Read::Keys(keys) => return Ok(Arc::clone(keys)),
-        Read::Failed(when, error) if when.elapsed() < REFUSED => return Err(error.clone()),
-        Read::Failed(..) | Read::NotYet => {}
+        Opened::Keys(keys) => return Ok(Arc::clone(keys)),
+        Opened::Failed(when, error) if when.elapsed() < REFUSED => return Err(error.clone()),
+        Opened::Failed(..) | Opened::NotYet => {}
     }
     match make() {
         Ok(keys) => {
             let keys = Arc::new(keys);
-            *read = Read::Keys(Arc::clone(&keys));
+            *read = Opened::Keys(Arc::clone(&keys));
             Ok(keys)
         }
         Err(error) => {
-            *read = Read::Failed(Instant::now(), error.clone());
+            *read = Opened::Failed(Instant::now(), error.clone());
             Err(error)
         }
     }
