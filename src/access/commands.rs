@@ -18,7 +18,6 @@ use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
 use secrecy::zeroize::Zeroizing;
-use serde::Deserialize;
 
 /// How long a program may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -27,13 +26,6 @@ const KEPT: Duration = Duration::from_mins(5);
 /// How long one that failed is not asked again.
 const REFUSED: Duration = Duration::from_secs(30);
 const MOST_BYTES: u64 = super::secrets::MAX_BYTES;
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Document {
-    #[serde(default)]
-    commands: BTreeMap<String, Vec<String>>,
-}
 
 /// Programs that give secrets, and what they gave lately.
 #[derive(Debug, Clone)]
@@ -73,11 +65,7 @@ impl Commands {
         }
         let mut text = String::new();
         file.take(1 << 20).read_to_string(&mut text).map_err(|error| error.to_string())?;
-        let document: Document = toml::from_str(&text).map_err(|error| error.to_string().trim_end().replace('\n', " "))?;
-        if let Some((name, _)) = document.commands.iter().find(|(_, words)| words.is_empty()) {
-            return Err(format!("the command of '{name}' is empty"));
-        }
-        Ok(document.commands)
+        parse(&text)
     }
 
     /// The secret that its program gives; nothing where none is named. Programs of different secrets do not wait for each other.
@@ -95,6 +83,32 @@ impl Commands {
     }
 }
 
+/// The programs that a file names. What is wrong with it is told without a word of it: somebody may have written the secret itself there.
+fn parse(text: &str) -> Result<BTreeMap<String, Vec<String>>, String> {
+    let table: toml::Table = toml::from_str(text).map_err(|error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        format!("line {} is not TOML", before.matches('\n').count() + 1)
+    })?;
+    let mut commands = BTreeMap::new();
+    for (section, entries) in table {
+        let entries = match entries {
+            toml::Value::Table(entries) if section == "commands" => entries,
+            _ => return Err("it holds something else than a section [commands]".into()),
+        };
+        for (name, words) in entries {
+            let list = words
+                .as_array()
+                .and_then(|words| words.iter().map(|word| word.as_str().map(str::to_owned)).collect::<Option<Vec<String>>>());
+            let list = list.ok_or_else(|| format!("the command of '{name}' is not a list of words, the program first"))?;
+            if list.is_empty() {
+                return Err(format!("the command of '{name}' is empty"));
+            }
+            commands.insert(name, list);
+        }
+    }
+    Ok(commands)
+}
+
 /// A program takes its time: where a worker of the runtime asks, the others' work goes on elsewhere meanwhile.
 fn off_the_worker<T>(work: impl FnOnce() -> T) -> T {
     let many = |handle: &tokio::runtime::Handle| handle.runtime_flavor() == tokio::runtime::RuntimeFlavor::MultiThread;
@@ -105,7 +119,11 @@ fn off_the_worker<T>(work: impl FnOnce() -> T) -> T {
 fn answer(words: &[String]) -> Result<SecretString, String> {
     let (program, arguments) = words.split_first().ok_or("the command is empty")?;
     let failed = |reason: String| format!("'{program}' {reason}");
-    let mut child = Command::new(program)
+    let mut child = Command::new(program);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| crate::model::wiped::is_secret_variable(name)) {
+        child.env_remove(name);
+    }
+    let mut child = child
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -149,8 +167,7 @@ fn answer(words: &[String]) -> Result<SecretString, String> {
     if !status.success() {
         return Err(failed(format!("ended with {status}")));
     }
-    let text = std::str::from_utf8(&bytes).map_err(|_| failed("did not print UTF-8".into()))?;
-    let text = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
+    let text = super::secrets::one_value(std::str::from_utf8(&bytes).map_err(|_| failed("did not print UTF-8".into()))?);
     if text.is_empty() { Err(failed("printed nothing".into())) } else { Ok(text.into()) }
 }
 
@@ -199,6 +216,22 @@ mod tests {
         assert_eq!(told("a"), "'sh' ended with exit status: 3");
         assert_eq!(told("b"), "'true' printed nothing");
         assert!(told("c").starts_with("'/no/such' cannot be started"));
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_file_is_told_without_a_word_of_it() {
+        for (text, told) in [
+            ("[commands]\na = \"hunter2\"\n", "the command of 'a' is not a list of words"),
+            ("[commands]\na = [\"x\", 7]\n", "the command of 'a' is not a list of words"),
+            ("[commands]\na = []\n", "the command of 'a' is empty"),
+            ("[secrets]\na = \"hunter2\"\n", "something else than a section [commands]"),
+            ("commands = \"hunter2\"\n", "something else than a section [commands]"),
+            ("[commands]\na = [\"x\"]\nb = hunter2\n", "line 3 is not TOML"),
+        ] {
+            let (_folder, commands) = commands(text, 0o600);
+            let said = commands.get("a").unwrap_err();
+            assert!(said.contains(told) && !said.contains("hunter2"), "{said}");
+        }
     }
 
     #[test]

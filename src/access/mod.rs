@@ -8,4 +8,4 @@ pub mod vault;
 
 pub use redact::Redactor;
 pub use roles::{Denied, require, role_of};
-pub use secrets::{SecretError, SecretSource, SecretStore, Secrets, is_name as is_secret_name};
+pub use secrets::{SecretError, SecretSource, SecretStore, Secrets, is_name as is_secret_name, one_value};

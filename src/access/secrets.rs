@@ -18,6 +18,8 @@ use crate::model::Sealed;
 
 /// No secret is longer.
 pub(super) const MAX_BYTES: u64 = 64 * 1024;
+/// Most secrets that are read at once to be known.
+const MOST_AT_HAND: usize = 500;
 
 /// Gives the value of a secret by its name.
 pub trait Secrets: Send + Sync {
@@ -187,6 +189,11 @@ impl SecretStore {
         &self.vault
     }
 
+    /// Knows the values that were handed out.
+    pub fn redactor(&self) -> &Redactor {
+        &self.redactor
+    }
+
     /// The keys that open them.
     pub fn identities(&self) -> &Identities {
         &self.identities
@@ -196,7 +203,7 @@ impl SecretStore {
     pub fn source(&self, name: &str) -> Option<SecretSource> {
         if !is_name(name) {
             None
-        } else if std::env::var_os(Self::variable(name)).is_some() {
+        } else if std::env::var_os(Self::variable(name)).is_some_and(|value| !value.is_empty()) {
             Some(SecretSource::Environment)
         } else if self.directory.join(name).exists() {
             Some(SecretSource::File)
@@ -249,6 +256,24 @@ impl SecretStore {
         Ok(names)
     }
 
+    /// Makes those known that are at hand without asking anybody or starting a program, as far as there are not too many: for texts that
+    /// somebody has put together with one.
+    pub fn learn_at_hand(&self) {
+        let quiet = Identities::of_user(self.vault.identity(), Unlock::default());
+        for name in self.names().unwrap_or_default().iter().take(MOST_AT_HAND) {
+            let kept = self.file(name).ok().or_else(|| self.vault.open(name, &quiet).ok().flatten());
+            if let Some(value) = kept {
+                self.redactor.learn(name, &value);
+            }
+        }
+        for (variable, value) in std::env::vars_os() {
+            let (Some(variable), Some(value)) = (variable.to_str(), value.to_str()) else { continue };
+            if let Some(name) = variable.strip_prefix("RMM_SECRET_") {
+                self.redactor.learn(&name.to_lowercase().replace('_', "-"), &value.into());
+            }
+        }
+    }
+
     /// The value that is not in the environment.
     fn kept(&self, name: &str) -> Result<SecretString, SecretError> {
         let missing = match self.file(name) {
@@ -298,9 +323,14 @@ impl SecretStore {
         if text.len() as u64 > MAX_BYTES {
             return Err(unreadable("it is too large".into()));
         }
-        let value = text.strip_suffix('\n').map_or(text.as_str(), |t| t.strip_suffix('\r').unwrap_or(t));
-        Ok(value.into())
+        Ok(one_value(&text).into())
     }
+}
+
+/// A value as a file or a program gives it: without its last line feed, and without the mark that editors on Windows put first.
+pub fn one_value(text: &str) -> &str {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text))
 }
 
 impl Secrets for SecretStore {
@@ -310,8 +340,9 @@ impl Secrets for SecretStore {
         }
         let variable = Self::variable(name);
         let value = match std::env::var(&variable) {
-            Ok(value) => value.into(),
-            Err(std::env::VarError::NotPresent) => self.kept(name)?,
+            Ok(value) if !value.is_empty() => value.into(),
+            // An empty one is none, as for all other variables.
+            Ok(_) | Err(std::env::VarError::NotPresent) => self.kept(name)?,
             Err(std::env::VarError::NotUnicode(_)) => {
                 let reason = "it is not UTF-8".into();
                 return Err(SecretError::Unreadable { name: name.into(), source_name: variable, reason });
@@ -345,7 +376,13 @@ mod tests {
     fn a_file_gives_its_text_without_one_line_feed_and_the_redactor_learns_it() {
         let (_root, store, redactor) = store_with("db", "hunter2\n\n", 0o600);
         assert_eq!(store.resolve("db").unwrap().expose_secret(), "hunter2\n");
-        assert_eq!(redactor.redact("is hunter2\n"), "is (secret db)");
+        assert_eq!(redactor.redact("is hunter2\n"), "is (secret db)\n");
+    }
+
+    #[test]
+    fn the_mark_of_an_editor_is_no_part_of_a_value() {
+        let (_root, store, _) = store_with("db", "\u{feff}hunter2\r\n", 0o600);
+        assert_eq!(store.resolve("db").unwrap().expose_secret(), "hunter2");
     }
 
     #[test]

@@ -144,6 +144,25 @@ impl Vault {
         self.sealed.as_ref().map_or(Ok(()), |sealed| Err(VaultError::Followed { commit: sealed.commit.clone() }))
     }
 
+    /// Keeps other processes from changing them until what is given back is let go of: of two that encrypt anew, or set one meanwhile, the
+    /// later would write what it has read before. Nothing where there is no folder yet.
+    pub fn hold(&self) -> Result<Option<std::fs::File>, VaultError> {
+        let failed = |reason: String| VaultError::File { path: self.folder.clone(), reason };
+        let folder = match std::fs::File::open(&self.folder) {
+            Ok(folder) => folder,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed(error.to_string())),
+        };
+        rustix::fs::flock(&folder, rustix::fs::FlockOperation::LockExclusive).map_err(|error| failed(error.to_string()))?;
+        // What one left behind that was killed; nobody else writes now, and it is not to be committed.
+        for entry in std::fs::read_dir(&self.folder).into_iter().flatten().filter_map(Result::ok) {
+            if entry.file_name().to_str().is_some_and(file::is_left_behind) {
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
+        Ok(Some(folder))
+    }
+
     /// Where a file is, for messages too: of a commit as Git names it.
     fn place(&self, file: &str) -> PathBuf {
         match &self.sealed {
@@ -267,12 +286,20 @@ const IDENTITY: &str = "identity";
 
 fn decrypt(path: &Path, bytes: &[u8], identities: &Identities) -> Result<SecretString, VaultError> {
     let damaged = |reason: String| VaultError::Damaged { path: path.to_owned(), reason };
-    let decryptor = age::Decryptor::new(age::armor::ArmoredReader::new(bytes)).map_err(|error| damaged(error.to_string()))?;
-    if decryptor.is_scrypt() {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let decryptor = || age::Decryptor::new(age::armor::ArmoredReader::new(bytes)).map_err(|error| damaged(error.to_string()));
+    if decryptor()?.is_scrypt() {
         return Err(damaged("it is encrypted with a passphrase of its own; only secrets/identity.age is".into()));
     }
     let keys = identities.all()?;
-    let reader = decryptor.decrypt(keys.iter().map(|key| &**key as &dyn age::Identity)).map_err(|error| match error {
+    let mut opened = decryptor()?.decrypt(keys.iter().map(|key| &**key as &dyn age::Identity));
+    // Asked for last: most have a key of SSH, be it one for this or not.
+    if matches!(opened, Err(age::DecryptError::NoMatchingKeys))
+        && let Some(keys) = identities.under_passphrase()?
+    {
+        opened = decryptor()?.decrypt(keys.iter().map(|key| &**key as &dyn age::Identity));
+    }
+    let reader = opened.map_err(|error| match error {
         age::DecryptError::NoMatchingKeys => VaultError::Locked { path: path.to_owned(), reason: identities.told() },
         age::DecryptError::KeyDecryptionFailed => {
             VaultError::Locked { path: path.to_owned(), reason: "the passphrase of the key is wrong or was not given".into() }

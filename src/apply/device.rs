@@ -91,7 +91,8 @@ impl Executor {
                 }
             }
         }
-        let sections = work.into_observed();
+        let mut sections = work.into_observed();
+        super::hide_in_sections(&self.redactor, &mut sections);
         if !sections.is_empty() {
             let (store, device) = (self.store.clone(), name.to_owned());
             blocking(move || store.put_observations(&[Observation { device, sections, merge: Merge::Probes }])).await?;
@@ -107,6 +108,7 @@ impl Executor {
 
     async fn status(&self, name: &str, status: Status, why: String) -> Result<(), StoreError> {
         let (store, name, now) = (self.store.clone(), name.to_owned(), self.clock.now());
+        let why = self.redactor.redact(&why).into_owned();
         blocking(move || store.set_status(&name, status, Some(&why), now)).await.map(drop)
     }
 

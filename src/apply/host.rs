@@ -42,6 +42,8 @@ pub(super) struct Doing {
     pub(super) ran: Vec<Ran>,
 }
 
+/// The shortest secret that is looked for within an argument.
+const SHORTEST: usize = 4;
 /// The record holds no more commands than this; further ones are carried out and not kept.
 const MOST_COMMANDS: usize = 200;
 
@@ -75,7 +77,7 @@ impl LiveHost {
             // Script and values go over standard input, where no list of processes shows them.
             Operation::PowerShell { .. } => Vec::new(),
         };
-        self.secrets.iter().any(|secret| words.iter().any(|word| word.contains(secret.expose_secret())))
+        self.secrets.iter().any(|secret| words.iter().any(|word| holds(word, secret.expose_secret())))
     }
 
     /// What was carried out so far.
@@ -129,6 +131,11 @@ impl LiveHost {
             Err(error) => Ran { line: bounded(line), code: -1, stdout: String::new(), stderr: kept(&error.to_string()) },
         });
     }
+}
+
+/// Whether an argument holds a secret. Hardly any text is without every very short value: such a one is looked for as the whole argument.
+fn holds(word: &str, secret: &str) -> bool {
+    if secret.len() < SHORTEST { !secret.is_empty() && word == secret } else { word.contains(secret) }
 }
 
 /// An error in the words of whoever gave it.

@@ -27,7 +27,8 @@ pub(super) async fn looked(
         return Ok(facts);
     }
     let seen = Collector::collect(session, &Request::full(), None, parts.clock.as_ref(), cancel, limits(parts)).await;
-    let Ok(seen) = seen else { return Ok(facts) };
+    let Ok(mut seen) = seen else { return Ok(facts) };
+    super::hide_in_sections(&parts.redactor, &mut seen.sections);
     let observation = Observation { device: device.to_owned(), sections: seen.sections.clone(), merge: Merge::Replace };
     let store = parts.store.clone();
     blocking(move || store.put_observations(&[observation])).await?;
@@ -53,7 +54,9 @@ pub(super) async fn refresh(
         return Ok(());
     }
     let request = Request::for_paths(&def.collects);
-    let Ok(seen) = Collector::collect(session, &request, None, parts.clock.as_ref(), cancel, limits(parts)).await else { return Ok(()) };
+    let seen = Collector::collect(session, &request, None, parts.clock.as_ref(), cancel, limits(parts)).await;
+    let Ok(mut seen) = seen else { return Ok(()) };
+    super::hide_in_sections(&parts.redactor, &mut seen.sections);
     let cause = UpdateCause {
         action: def.name.to_string(),
         undone: ask.part != Part::Run,

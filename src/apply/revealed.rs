@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use serde_json::Value;
 
 use crate::access::{SecretStore, Secrets as _};
@@ -12,17 +12,12 @@ use crate::plan::resolved;
 /// A value with its secrets, and those of them that must not stand among the arguments of a process.
 pub(super) type Revealed = (Wiped, Vec<SecretString>);
 
-/// The shortest secret that is looked for among arguments: as with redacting, hardly any text is without every very short value.
-const SHORTEST: usize = 4;
-
 /// Resolves the secrets of a value; the name of the first that is not at hand otherwise.
 pub(super) fn revealed(secrets: &SecretStore, value: &Value) -> Result<Revealed, String> {
     let found = Mutex::new(Vec::new());
     let lookup = |name: &str| {
         let secret = secrets.resolve(name).ok()?;
-        if secret.expose_secret().len() >= SHORTEST {
-            found.lock().unwrap_or_else(PoisonError::into_inner).push(secret.clone());
-        }
+        found.lock().unwrap_or_else(PoisonError::into_inner).push(secret.clone());
         Some(secret)
     };
     let value = resolved(value, &lookup)?;

@@ -126,7 +126,7 @@ fn show(global: &Global, outcome: &Outcome, rows: &[Observed], seconds: f64) -> 
         let mut table = Table::new("rmm.collected/1", &["DEVICE", "STATUS", "SECONDS", "CHANGED", "ERROR"]);
         for row in rows {
             let status = if row.error.is_some() { "failed" } else { "observed" };
-            let error = row.error.as_ref().map(ToString::to_string);
+            let error = row.error.as_ref().map(|error| super::without_secrets(&error.to_string()));
             table.push(vec![
                 json!(row.device),
                 json!(status),

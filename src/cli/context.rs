@@ -96,6 +96,7 @@ impl Context {
             super::say(format!("{}; `rmm validate` shows them", super::style::count(warnings.len(), "warning", "warnings")));
         }
         let redactor = Redactor::new();
+        let _ = super::KNOWN.set(redactor.clone());
         let secrets = Arc::new(SecretStore::unlocked_by(&root, redactor.clone(), super::secrets::unlock()));
         let db = global.db.clone().unwrap_or_else(|| root.join(STATE_DIR).join("rmm.db"));
         let local = set.config.repository.clone();

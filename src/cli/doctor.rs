@@ -66,7 +66,7 @@ pub(super) fn run(global: &Global, args: &DoctorArgs) -> Result<Exit, Failure> {
                     json!(step.name),
                     json!(word(step.verdict)),
                     json!(context.redactor.redact(&step.found)),
-                    json!(step.advice),
+                    json!(step.advice.as_ref().map(|advice| context.redactor.redact(advice))),
                     json!(step.code),
                     json!(step.took.as_millis() as u64),
                 ]);
@@ -107,7 +107,7 @@ fn text(target: &Target, steps: &[Step], redact: &dyn Fn(&str) -> String) -> Str
             out += &format!("      {}\n", paint(Tone::Dim, format!("{code}; rmm explain {code}")));
         }
         if let Some(advice) = &step.advice {
-            out += &format!("      help: {}\n", clean(advice));
+            out += &format!("      help: {}\n", clean(&redact(advice)));
         }
     }
     out

@@ -14,6 +14,7 @@ use super::failure::Failure;
 use super::progress::Progress;
 use super::style::{Tone, clean, count, paint};
 use super::table::{Output, Table};
+use crate::access::Redactor;
 use crate::apply::survey::{Survey, target};
 use crate::diagnose::{Category, Diagnose as _};
 use crate::model::action::Role;
@@ -98,6 +99,8 @@ pub(super) fn run(global: &Global, args: ExecArgs) -> Result<Exit, Failure> {
         ip: Some(context.actor.from.clone()),
         success,
     };
+    // `$(rmm secrets get NAME)` in a command stands in it when it comes here.
+    context.secrets.learn_at_hand();
     let shown = context.redactor.redact(&line).into_owned();
     // Before anything runs: what is not in the record must not happen.
     let intents: Vec<AuditEvent> =
@@ -152,11 +155,12 @@ pub(super) fn run(global: &Global, args: ExecArgs) -> Result<Exit, Failure> {
         })
         .collect();
     store.audit_all(&ends)?;
-    show(global, &answers)
+    show(global, &answers, &context.redactor)
 }
 
-fn show(global: &Global, answers: &[Answer]) -> Result<Exit, Failure> {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+fn show(global: &Global, answers: &[Answer], redactor: &Redactor) -> Result<Exit, Failure> {
+    // What signs in and what raises rights is known here; a device may say it back.
+    let text = |bytes: &[u8]| redactor.redact(&String::from_utf8_lossy(bytes)).into_owned();
     let (mut failed, mut away, mut cancelled) = (0, 0, false);
     let mut table = Table::new("rmm.exec/1", &["DEVICE", "EXIT", "STDOUT", "STDERR", "ERROR"]);
     let mut out = String::new();
@@ -187,8 +191,9 @@ fn show(global: &Global, answers: &[Answer]) -> Result<Exit, Failure> {
                     (_, Category::Device | Category::Transient) => away += 1,
                     _ => failed += 1,
                 }
-                table.push(vec![json!(answer.device), json!(null), json!(""), json!(""), json!(error.to_string())]);
-                out += &format!("{}  {}\n", paint(Tone::Strong, clean(&answer.device)), paint(Tone::Bad, clean(&error.to_string())));
+                let error = redactor.redact(&error.to_string()).into_owned();
+                out += &format!("{}  {}\n", paint(Tone::Strong, clean(&answer.device)), paint(Tone::Bad, clean(&error)));
+                table.push(vec![json!(answer.device), json!(null), json!(""), json!(""), json!(error)]);
             }
         }
     }

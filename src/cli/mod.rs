@@ -69,6 +69,7 @@ mod workflow;
 
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use clap::{FromArgMatches as _, Subcommand as _};
 
@@ -76,6 +77,16 @@ pub use args::command;
 use args::{Cli, Command};
 use exit::Exit;
 use failure::Failure;
+
+use crate::access::Redactor;
+
+/// Knows the secrets that this process has used: what goes wrong may quote one.
+static KNOWN: OnceLock<Redactor> = OnceLock::new();
+
+/// A text for a person, without the secrets that are known.
+fn without_secrets(text: &str) -> String {
+    KNOWN.get().map_or_else(|| text.to_owned(), |redactor| redactor.redact(text).into_owned())
+}
 
 /// Secrets are in memory: no core file is left of this process, and no other process of the same user may look into it. Programs that it
 /// starts are as they always are.
@@ -87,9 +98,24 @@ fn keep_to_itself() {
 #[cfg(not(target_os = "linux"))]
 const fn keep_to_itself() {}
 
+/// A defect is told as always, but without the secrets that are known: a message about a text quotes it.
+fn tell_defects() {
+    std::panic::set_hook(Box::new(|defect| {
+        let known = KNOWN.get().map_or_else(|| Some(defect.to_string()), |redactor| redactor.try_redact(&defect.to_string()));
+        let place = || defect.location().map_or_else(|| "panicked".to_owned(), |place| format!("panicked at {place}"));
+        let trace = std::backtrace::Backtrace::capture();
+        let mut stderr = std::io::stderr().lock();
+        let _ = writeln!(stderr, "\nthis is a defect of rmm: {}", known.unwrap_or_else(place));
+        if trace.status() == std::backtrace::BacktraceStatus::Captured {
+            let _ = writeln!(stderr, "{trace}");
+        }
+    }));
+}
+
 /// Parses the arguments, runs the command, returns its exit code.
 pub fn main() -> ExitCode {
     keep_to_itself();
+    tell_defects();
     let matches = match args::command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => {
@@ -166,6 +192,7 @@ fn report(failure: &Failure, verbose: bool) {
         return;
     }
     let text = crate::diagnose::render(&failure.problems, &|file| failure.sources.get(file).cloned(), style::colored_errors());
+    let text = without_secrets(&text);
     let mut stderr = std::io::stderr().lock();
     let _ = stderr.write_all(text.trim_end().as_bytes());
     let _ = stderr.write_all(b"\n");
@@ -191,7 +218,7 @@ fn print(text: &str) -> Result<(), Failure> {
 
 /// A line for the person, on standard error, so that results on standard output stay clean.
 fn say(text: impl std::fmt::Display) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    let _ = writeln!(std::io::stderr().lock(), "{}", without_secrets(&text.to_string()));
 }
 
 /// Names of all commands, for the documentation and its test.

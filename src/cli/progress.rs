@@ -36,7 +36,12 @@ impl Progress {
             self.bar.set_message(format!("{} took {} s", clean(&event.device), event.took.as_secs()));
         }
         if let Some(error) = &event.error {
-            self.line(&format!("  {} {}: {}", paint(Tone::Bad, "x"), clean(&event.device), clean(&format!("{}: {error}", error.code()))));
+            self.line(&format!(
+                "  {} {}: {}",
+                paint(Tone::Bad, "x"),
+                clean(&event.device),
+                clean(&super::without_secrets(&format!("{}: {error}", error.code())))
+            ));
         }
         for problem in &event.problems {
             self.line(&format!("  {} {}: {}", paint(Tone::Change, "!"), clean(&event.device), clean(problem)));

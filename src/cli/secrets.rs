@@ -16,7 +16,7 @@ use super::failure::Failure;
 use super::style::{Tone, ago, clean, count, paint};
 use super::table::{Output, Table};
 use crate::access::vault::{Identities, Recipient, Recipients, Unlock, new_key};
-use crate::access::{SecretError, SecretSource, Secrets as _};
+use crate::access::{Redactor, SecretError, SecretSource, Secrets as _};
 use crate::diagnose::Diagnostic;
 use crate::store::AuditEvent;
 use crate::time::Span;
@@ -126,6 +126,8 @@ pub(super) fn run(global: &Global, args: &SecretsArgs) -> Result<Exit, Failure> 
     if !reads {
         context.secrets.vault().may_change()?;
     }
+    // A value may be typed in for a long time: it is read first.
+    let _held = if reads || matches!(&args.what, What::Set(_)) { None } else { context.secrets.vault().hold()? };
     match &args.what {
         What::Init(args) => init(&context, args),
         What::Set(args) => set(&context, args),
@@ -179,8 +181,11 @@ fn init(context: &Context, args: &InitArgs) -> Result<Exit, Failure> {
 fn set(context: &Context, args: &SetArgs) -> Result<Exit, Failure> {
     name(&args.name)?;
     let vault = context.secrets.vault();
-    let recipients = vault.recipients()?.some()?;
+    vault.recipients()?.some()?;
     let value = value(args)?;
+    let _held = vault.hold()?;
+    // As they are now: meanwhile somebody may have been added or removed.
+    let recipients = vault.recipients()?.some()?;
     let new = !vault.holds(&args.name);
     let now = context.clock.now();
     let mut index = vault.index()?;
@@ -188,9 +193,12 @@ fn set(context: &Context, args: &SetArgs) -> Result<Exit, Failure> {
     vault.seal(&args.name, &value, &recipients)?;
     index.write()?;
     note(context, "secrets.set", Some(&args.name), json!({"new": new}))?;
-    let for_whom = count(recipients.list().len(), "recipient", "recipients");
+    let for_whom = whom(&recipients);
     let sign = if new { paint(Tone::Good, "+") } else { paint(Tone::Change, "~") };
     super::print(&format!("{sign} secrets/{}.age for {for_whom}\n", args.name))?;
+    if !Redactor::finds(&value) {
+        super::say("it is too short to be found in what devices print: texts are kept and shown with it");
+    }
     let nearer = context.secrets.source(&args.name).filter(|source| *source != SecretSource::Repository);
     if let Some(nearer) = nearer {
         super::say(format!("here the value comes from {} still, which is looked at first", told(nearer)));
@@ -203,7 +211,8 @@ fn list(global: &Global, context: &Context) -> Result<Exit, Failure> {
     let index = context.secrets.vault().index()?;
     let named = crate::repo::secret_names(&context.set);
     let mut names: BTreeSet<String> = context.secrets.names()?;
-    names.extend(named.keys().cloned());
+    // Which secret a template names differs from device to device.
+    names.extend(named.keys().filter(|name| !name.contains("{{")).cloned());
     let mut table = Table::new("rmm.secrets/1", &["NAME", "FROM", "CHANGED", "ROTATE", "USED BY"]);
     let (mut missing, mut due) = (0, 0);
     for name in &names {
@@ -282,7 +291,7 @@ fn remove(context: &Context, text: &str) -> Result<Exit, Failure> {
 fn rotate(context: &Context) -> Result<Exit, Failure> {
     let recipients = context.secrets.vault().recipients()?.some()?;
     let done = reseal(context, &recipients)?;
-    super::print(&format!("{} {done} for {}\n", paint(Tone::Change, "~"), count(recipients.list().len(), "recipient", "recipients")))?;
+    super::print(&format!("{} {done} for {}\n", paint(Tone::Change, "~"), whom(&recipients)))?;
     Ok(Exit::Done)
 }
 
@@ -348,6 +357,17 @@ fn shown(recipient: &Recipient) -> String {
     clean(&recipient.comment.clone().unwrap_or_else(|| recipient.text.chars().take(24).collect()))
 }
 
+/// How many, and who: somebody may have been put into the list by a commit.
+fn whom(recipients: &Recipients) -> String {
+    const MOST: usize = 8;
+    let list = recipients.list();
+    let mut names: Vec<String> = list.iter().take(MOST).map(shown).collect();
+    if list.len() > MOST {
+        names.push("...".into());
+    }
+    format!("{}: {}", count(list.len(), "recipient", "recipients"), names.join(", "))
+}
+
 fn name(text: &str) -> Result<(), Failure> {
     // `secrets/identity.age` is the key under a passphrase.
     if text == "identity" || !crate::access::is_secret_name(text) {
@@ -366,7 +386,7 @@ fn own_public_key(path: &std::path::Path) -> Result<Recipient, Failure> {
         std::fs::read_to_string(path)
             .map_err(|error| Failure::new(Exit::Error, Diagnostic::error("RMM0806", format!("{}: {error}", path.display()))))?,
     );
-    let public = text.lines().find_map(|line| line.strip_prefix("# public key: "));
+    let public = text.lines().find_map(|line| line.trim_start_matches('\u{feff}').strip_prefix("# public key: "));
     public.and_then(|key| Recipient::parse(key).ok()).ok_or_else(|| {
         Failure::usage(format!("{} does not say its public key", path.display()), "give it: rmm secrets init --recipient KEY")
     })
@@ -408,8 +428,7 @@ fn value(args: &SetArgs) -> Result<SecretString, Failure> {
     if bytes.len() as u64 > MOST_BYTES {
         return Err(unreadable("it is too long".into()));
     }
-    let text = std::str::from_utf8(&bytes).map_err(|_| unreadable("it is not UTF-8".into()))?;
-    let text = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
+    let text = crate::access::one_value(std::str::from_utf8(&bytes).map_err(|_| unreadable("it is not UTF-8".into()))?);
     if text.is_empty() { Err(unreadable("it is empty".into())) } else { Ok(text.into()) }
 }
 

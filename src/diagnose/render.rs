@@ -23,6 +23,11 @@ fn range(source: &str, place: &Place) -> std::ops::Range<usize> {
     line_start + start..line_start + end.max(start)
 }
 
+/// Whether a problem is that a secret may stand in its place: a build log or a comment on a pull request is no better place for it.
+fn quotes_a_secret(problem: &Diagnostic) -> bool {
+    problem.code == "RMM0152" || problem.message.ends_with("{secret: NAME}, found a plain value")
+}
+
 /// Renders problems one below the other, coloured where `color` is set.
 pub fn render(problems: &[Diagnostic], sources: Sources<'_>, color: bool) -> String {
     let renderer = if color { Renderer::styled() } else { Renderer::plain() };
@@ -46,7 +51,10 @@ pub fn render(problems: &[Diagnostic], sources: Sources<'_>, color: bool) -> Str
             match sources(&place.file) {
                 Some(source) if place.line > 0 => {
                     let range = range(&source, place);
-                    let source = harmless_source(&source);
+                    let mut source = harmless_source(&source);
+                    if problem.place.as_ref() == Some(place) && quotes_a_secret(problem) {
+                        source.replace_range(range.clone(), &"*".repeat(range.len()));
+                    }
                     snippets.push(
                         Snippet::source(source).path(harmless(&place.file)).fold(true).annotation(kind.span(range).label(harmless(label))),
                     );
@@ -95,6 +103,16 @@ mod tests {
             .advice("did you mean 'targets'?");
         let text = render(&[problem], &|_| Some(source.to_owned()), false);
         insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn what_may_be_a_secret_is_not_shown() {
+        let place = Place { file: "rmm.toml".into(), line: 1, column: 9, length: 10 };
+        for problem in [Diagnostic::error("RMM0152", "plain"), Diagnostic::error("RMM0103", "expected {secret: NAME}, found a plain value")]
+        {
+            let text = render(&[problem.at(&place)], &|_| Some("token = \"h\u{fc}nter\u{1b}2\"  # mine\n".into()), false);
+            assert!(!text.contains("nter") && text.contains("token = ***") && text.contains("# mine"), "{text}");
+        }
     }
 
     #[test]

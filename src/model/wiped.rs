@@ -1,6 +1,7 @@
 //! Values that may hold secrets: overwritten when they are let go of, and not shown by `Debug`. Whoever resolves a secret or sends
 //! one to a device holds it in one of these, or in a `SecretString`.
 
+use std::ffi::OsStr;
 use std::io::Write;
 use std::ops::{Deref, DerefMut};
 
@@ -55,6 +56,12 @@ pub fn wipe(value: &mut Value) {
     }
 }
 
+/// Whether a variable of the environment is for this program alone: it holds a secret, or what opens them. Programs that are started
+/// do not get it, and neither does what they leave running.
+pub fn is_secret_variable(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b"RMM_SECRET")
+}
+
 /// Counts what is written.
 struct Length(usize);
 
@@ -92,6 +99,14 @@ mod tests {
         assert!(held["a"][0] == "hunter2" && !format!("{held:?}").contains("hunter2"));
         wipe(&mut value);
         assert_eq!(value, json!({"a": ["", {"b": ""}], "n": 1}));
+    }
+
+    #[test]
+    fn variables_that_hold_secrets_are_told_from_others() {
+        for name in ["RMM_SECRET_DB", "RMM_SECRETS_PASSPHRASE", "RMM_SECRETS_KEY"] {
+            assert!(is_secret_variable(OsStr::new(name)), "{name}");
+        }
+        assert!(!is_secret_variable(OsStr::new("RMM_OUTPUT")) && !is_secret_variable(OsStr::new("PATH")));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use super::visits::Visited;
 use super::vitals::Vitals;
 use super::watched::Watched;
 use crate::apply::sampler::Sampler;
-use crate::apply::{Ask, Parts};
+use crate::apply::{Ask, Parts, hide_in_record, hide_in_sections};
 use crate::collect::events::Part;
 use crate::collect::measure::Measure;
 use crate::collect::reach::Reach;
@@ -241,7 +241,15 @@ impl Keeper {
 
     /// What one visit has brought.
     async fn take(&mut self, visited: Visited) -> Outcome {
-        let Visited { device, result, records, took, at } = visited;
+        let Visited { device, mut result, mut records, took, at } = visited;
+        let redactor = &self.parts.redactor;
+        match &mut result {
+            Ok(observation) => hide_in_sections(redactor, &mut observation.sections),
+            Err(error) => error.hide(&|text| redactor.redact(text).into_owned()),
+        }
+        for record in records.iter_mut().flat_map(|fetched| &mut fetched.parts).flat_map(|part| &mut part.records) {
+            hide_in_record(redactor, record);
+        }
         let name: Arc<str> = device.name.as_str().into();
         self.batch.since.get_or_insert_with(Instant::now);
         let mut seen = Seen { device: Arc::clone(&name), changed: false, returned: false, again: None };

@@ -22,7 +22,7 @@ use super::workflow_doc::{StepDoc, TriggerForm, WorkflowDoc};
 use crate::diagnose::{Diagnostic, did_you_mean};
 use crate::model::policy_test::PolicyTest;
 use crate::model::selector::Match;
-use crate::model::{Config, Device, Group, Site, channel};
+use crate::model::{Config, Device, Group, Place, Site, channel};
 
 /// A kind of definition with its schema, compiled once per process.
 pub(super) struct Kind {
@@ -144,6 +144,13 @@ fn locate<T: DeserializeOwned>(json: &Value, message: &str, file: &Arc<str>, nod
     }
 }
 
+/// Another value than what is expected. Where the name of a secret is, what stands there is one, and never repeated.
+fn wrong_value(expected: &[String], found: &str, place: &Place) -> Diagnostic {
+    let secret = expected.iter().any(|words| words == "{secret: NAME}");
+    let found = if secret { "a plain value" } else { found };
+    codes::wrong_value(format!("expected {}, found {found}", either(expected)), place)
+}
+
 /// Turns one violation into sentences.
 fn explain(kind: &Kind, error: &ValidationError<'_>, file: &Arc<str>, root: &Node, problems: &mut Vec<Diagnostic>) {
     let node = root.at_pointer(error.instance_path().as_str());
@@ -173,7 +180,7 @@ fn explain(kind: &Kind, error: &ValidationError<'_>, file: &Arc<str>, root: &Nod
             }
             let mut expected = of_branches(kind, error, context, here);
             expected.retain(|words| words != "nothing");
-            let mut problem = codes::wrong_value(format!("expected {}, found {found}", either(&expected)), &place);
+            let mut problem = wrong_value(&expected, &found, &place);
             let near = error.instance().as_str().and_then(|text| did_you_mean(text, expected.iter().map(|e| e.trim_matches('\''))));
             if let Some(near) = near {
                 problem = problem.advice(format!("did you mean '{near}'?"));
@@ -203,7 +210,7 @@ fn explain(kind: &Kind, error: &ValidationError<'_>, file: &Arc<str>, root: &Nod
         }
         _ => {
             let expected = expectation(kind, error);
-            let mut problem = codes::wrong_value(format!("expected {}, found {found}", either(&expected)), &place);
+            let mut problem = wrong_value(&expected, &found, &place);
             let near = error.instance().as_str().and_then(|text| did_you_mean(text, expected.iter().map(|e| e.trim_matches('\''))));
             if let Some(near) = near {
                 problem = problem.advice(format!("did you mean '{near}'?"));

@@ -47,9 +47,9 @@ impl Git {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("git");
-        // Variables could name another repository, another index, or programs to start.
+        // Variables could name another repository, another index, or programs to start; and secrets are none of its business.
         for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("GIT_") {
+            if name.to_string_lossy().starts_with("GIT_") || crate::model::wiped::is_secret_variable(&name) {
                 command.env_remove(name);
             }
         }

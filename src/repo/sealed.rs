@@ -1,5 +1,7 @@
 //! Reads the encrypted secrets of a commit: `follow.rs` gives them along with the policy set, so that both are of one commit.
 
+use std::path::Path;
+
 use super::codes;
 use super::revision::{Repository, RevisionError};
 use crate::diagnose::Diagnostic;
@@ -11,7 +13,28 @@ const MOST_BYTES: u64 = 1 << 20;
 const MOST_FILES: usize = 10_000;
 const MOST_TOTAL: u64 = 64 << 20;
 
+/// Those that lie in a folder; what cannot be read, or is no file, is none.
+fn in_folder(folder: &Path) -> Sealed {
+    let names = std::fs::read_dir(folder).into_iter().flatten().filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let read = |name: String| {
+        let path = folder.join(&name);
+        let meta = std::fs::symlink_metadata(&path).ok()?;
+        let bytes = (meta.is_file() && meta.len() <= MOST_BYTES).then(|| std::fs::read(path).ok()).flatten()?;
+        Some((name, bytes))
+    };
+    let files = names.filter(|name| Sealed::is_one(&format!("secrets/{name}"))).take(MOST_FILES).filter_map(read).collect();
+    Sealed { commit: "working tree".into(), files }
+}
+
 impl Repository {
+    /// The encrypted secrets of one side of a review: of a commit, or of the working tree.
+    pub fn secrets_of(&self, commit: Option<&str>) -> Result<Sealed, RevisionError> {
+        match commit {
+            Some(commit) => Ok(self.sealed(commit)?.0),
+            None => Ok(in_folder(&self.root().join("secrets"))),
+        }
+    }
+
     /// The encrypted secrets of a commit, and those that are refused.
     pub(super) fn sealed(&self, commit: &str) -> Result<(Sealed, Vec<Diagnostic>), RevisionError> {
         let (mut wanted, mut problems, mut total) = (Vec::new(), Vec::new(), 0);

@@ -114,6 +114,9 @@ impl Keyring {
         let ring = Self(dir.join(format!("keyring-{}-{:08x}", std::process::id(), rand::random::<u32>())));
         std::fs::DirBuilder::new().mode(0o700).create(&ring.0).map_err(|e| failed(format!("no room for a keyring: {e}")))?;
         let mut command = Command::new("gpg");
+        for (name, _) in std::env::vars_os().filter(|(name, _)| crate::model::wiped::is_secret_variable(name)) {
+            command.env_remove(name);
+        }
         command.args(["--homedir"]).arg(&ring.0).args(["--batch", "--quiet", "--no-tty", "--no-autostart", "--import"]).arg(keys);
         command.env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let output = command.output().map_err(|e| failed(format!("gpg cannot be run: {e}")))?;

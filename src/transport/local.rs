@@ -53,7 +53,11 @@ pub(super) async fn run(
 }
 
 fn start(line: &str) -> Result<Child, TransportError> {
-    tokio::process::Command::new("/bin/sh")
+    let mut shell = tokio::process::Command::new("/bin/sh");
+    for (name, _) in std::env::vars_os().filter(|(name, _)| crate::model::wiped::is_secret_variable(name)) {
+        shell.env_remove(name);
+    }
+    shell
         .arg("-c")
         .arg(line)
         .stdin(Stdio::piped())

@@ -190,6 +190,32 @@ pub enum TransportError {
     },
 }
 
+impl TransportError {
+    /// Takes out of the words of others what this takes out of a text: a fault may repeat what was sent.
+    pub fn hide(&mut self, hide: &dyn Fn(&str) -> String) {
+        match self {
+            Self::Unreachable { reason, .. }
+            | Self::Authentication { reason, .. }
+            | Self::Sudo { reason }
+            | Self::Lost { reason, .. }
+            | Self::Share { reason, .. }
+            | Self::SignIn { reason, .. }
+            | Self::Certificate { reason, .. }
+            | Self::Fault { reason, .. }
+            | Self::Quota { reason, .. }
+            | Self::Clear { reason, .. }
+            | Self::Setup { reason, .. } => *reason = hide(reason),
+            Self::UnknownHostKey { .. }
+            | Self::ChangedHostKey { .. }
+            | Self::Timeout { .. }
+            | Self::OutputLimit { .. }
+            | Self::NotFetched { .. }
+            | Self::ChangedCertificate { .. }
+            | Self::Cancelled => {}
+        }
+    }
+}
+
 impl Diagnose for TransportError {
     fn code(&self) -> &'static str {
         match self {
@@ -385,5 +411,13 @@ mod tests {
         assert!(changed("web:22").advice().unwrap().contains("(/k:3) with `ssh-keygen -R 'web'`"));
         assert!(changed("web:2222").advice().unwrap().contains("`ssh-keygen -R '[web]:2222'`"));
         assert_eq!(TransportError::Cancelled.advice(), None);
+    }
+
+    #[test]
+    fn what_a_fault_repeats_can_be_taken_out() {
+        let mut fault =
+            TransportError::Fault { address: "ws-1".into(), code: 5, subcode: "AccessDenied".into(), reason: "not with hunter2".into() };
+        fault.hide(&|text| text.replace("hunter2", "(secret db)"));
+        assert!(fault.to_string().contains("not with (secret db)"), "{fault}");
     }
 }

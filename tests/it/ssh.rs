@@ -153,6 +153,23 @@ async fn encrypted_keys_need_their_passphrase() {
 }
 
 #[tokio::test]
+async fn a_key_that_others_may_read_is_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let sshd = Sshd::start();
+    let key = sshd.path("open");
+    keygen(&key, "ed25519", "");
+    sshd.authorize(&sshd.path("open.pub"));
+    let mut target = target(&sshd);
+    target.connection.identity_files = vec!["~/open".into()];
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o640)).unwrap();
+    let error = ask(&sessions(&sshd), &target, line("true")).await.unwrap_err();
+    assert!(error.to_string().contains("its mode is 0640, others may use it: run chmod 600"), "{error}");
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    ask(&sessions(&sshd), &target, line("true")).await.unwrap();
+}
+
+#[tokio::test]
 async fn rsa_and_ecdsa_keys_sign_in() {
     let sshd = Sshd::start();
     for kind in ["rsa", "ecdsa"] {

@@ -27,6 +27,15 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// Whether this is the name of what [`replace`] writes, for one of the files of the vault.
+pub(super) fn is_left_behind(name: &str) -> bool {
+    let parts = name.strip_prefix('.').and_then(|name| name.rsplit_once('.'));
+    parts.is_some_and(|(of, end)| {
+        let random = end.len() == 8 && end.bytes().all(|b| b.is_ascii_hexdigit());
+        random && (of == "identity.age" || crate::model::Sealed::is_one(&format!("secrets/{of}")))
+    })
+}
+
 /// Written beside it, flushed, and renamed: the old content or the new one, never a part.
 pub(super) fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));

@@ -3,7 +3,8 @@
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
 use secrecy::zeroize::Zeroizing;
@@ -14,6 +15,10 @@ use super::{VaultError, file};
 const MOST_BYTES: u64 = 256 * 1024;
 /// Work of a passphrase that is not refused (2^22: some seconds); one file must not hold a process for hours.
 const MOST_WORK: u8 = 22;
+
+/// How long a key that could not be opened is not tried again: a fleet asks for 10,000 secrets, a wrong passphrase takes a second, and nobody
+/// wants to be asked for it that often.
+const REFUSED: Duration = Duration::from_secs(30);
 
 type Key = Box<dyn age::Identity + Send + Sync>;
 
@@ -38,6 +43,8 @@ impl Unlock {
 struct OfKey {
     unlock: Unlock,
     path: String,
+    /// Asked for once, not for each secret.
+    given: Arc<OnceLock<Option<SecretString>>>,
 }
 
 impl age::Callbacks for OfKey {
@@ -54,7 +61,7 @@ impl age::Callbacks for OfKey {
     }
 
     fn request_passphrase(&self, _: &str) -> Option<SecretString> {
-        self.unlock.passphrase(&self.path)
+        self.given.get_or_init(|| self.unlock.passphrase(&self.path)).clone()
     }
 }
 
@@ -67,7 +74,17 @@ pub struct Identities {
     sealed: PathBuf,
     unlock: Unlock,
     passed_over: Arc<Mutex<Vec<String>>>,
-    read: Arc<Mutex<Option<Arc<Vec<Key>>>>>,
+    read: Arc<Mutex<Opened>>,
+    opened: Arc<Mutex<Opened>>,
+}
+
+/// What came of reading the keys: all of them, or when it failed last, and why.
+#[derive(Default)]
+enum Opened {
+    #[default]
+    NotYet,
+    Keys(Arc<Vec<Key>>),
+    Failed(Instant, VaultError),
 }
 
 impl Identities {
@@ -78,7 +95,7 @@ impl Identities {
             Some(value) => std::env::split_paths(value).collect(),
             None => Self::usual(),
         };
-        Self { files, named: named.is_some(), sealed, unlock, passed_over: Arc::default(), read: Arc::default() }
+        Self { files, named: named.is_some(), sealed, unlock, passed_over: Arc::default(), read: Arc::default(), opened: Arc::default() }
     }
 
     /// Where a key is expected: the key of `rmm secrets init`, then the keys of SSH.
@@ -93,29 +110,30 @@ impl Identities {
         crate::access::secrets::config_folder().join("key.txt")
     }
 
-    /// All keys, the one that a passphrase opens only where no other is there.
+    /// The keys in files of their own.
     pub(super) fn all(&self) -> Result<Arc<Vec<Key>>, VaultError> {
-        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(keys) = &*read {
-            return Ok(Arc::clone(keys));
-        }
-        let mut keys = Vec::new();
-        for path in &self.files {
-            match self.key_file(path) {
-                Ok(found) => keys.extend(found),
-                Err(error) if self.named => return Err(error),
-                // A key that cannot be used does not stand in the way of one that can; that it was passed over is told where none fits.
-                Err(VaultError::File { reason, .. }) if !path.exists() => tracing::debug!(path = %path.display(), reason, "no key"),
-                Err(error) => self.passed_over.lock().unwrap_or_else(PoisonError::into_inner).push(error.to_string()),
+        kept(&self.read, || {
+            let mut keys = Vec::new();
+            self.passed_over.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            for path in &self.files {
+                match self.key_file(path) {
+                    Ok(found) => keys.extend(found),
+                    Err(error) if self.named => return Err(error),
+                    // A key that cannot be used does not stand in the way of one that can; that it was passed over is told where none fits.
+                    Err(VaultError::File { reason, .. }) if !path.exists() => tracing::debug!(path = %path.display(), reason, "no key"),
+                    Err(error) => self.passed_over.lock().unwrap_or_else(PoisonError::into_inner).push(error.to_string()),
+                }
             }
+            Ok(keys)
+        })
+    }
+
+    /// The key that a passphrase opens, for where none of the others fits; nothing where there is none.
+    pub(super) fn under_passphrase(&self) -> Result<Option<Arc<Vec<Key>>>, VaultError> {
+        if !self.sealed.exists() {
+            return Ok(None);
         }
-        if self.sealed.exists() && (keys.is_empty() || std::env::var_os("RMM_SECRETS_PASSPHRASE").is_some()) {
-            let bytes = read_file(&self.sealed)?;
-            keys.extend(self.sealed_keys(&self.sealed, &bytes)?);
-        }
-        let keys = Arc::new(keys);
-        *read = Some(Arc::clone(&keys));
-        Ok(keys)
+        kept(&self.opened, || self.sealed_keys(&self.sealed, &read_file(&self.sealed)?)).map(Some)
     }
 
     /// Which keys there are, for a message.
@@ -144,7 +162,11 @@ impl Identities {
             return Ok(match key {
                 // Others may be of a kind that cannot decrypt: a usual place is passed over, what was named is not.
                 age::ssh::Identity::Unsupported(_) if !self.named => Vec::new(),
-                key => vec![Box::new(key.with_callbacks(OfKey { unlock: self.unlock, path: path.display().to_string() }))],
+                key => vec![Box::new(key.with_callbacks(OfKey {
+                    unlock: self.unlock,
+                    path: path.display().to_string(),
+                    given: Arc::default(),
+                }))],
             });
         }
         plain_keys(path, &bytes)
@@ -177,6 +199,27 @@ impl std::fmt::Debug for Identities {
     }
 }
 
+/// What was read before, or what is read now.
+fn kept(read: &Mutex<Opened>, make: impl FnOnce() -> Result<Vec<Key>, VaultError>) -> Result<Arc<Vec<Key>>, VaultError> {
+    let mut read = read.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*read {
+        Opened::Keys(keys) => return Ok(Arc::clone(keys)),
+        Opened::Failed(when, error) if when.elapsed() < REFUSED => return Err(error.clone()),
+        Opened::Failed(..) | Opened::NotYet => {}
+    }
+    match make() {
+        Ok(keys) => {
+            let keys = Arc::new(keys);
+            *read = Opened::Keys(Arc::clone(&keys));
+            Ok(keys)
+        }
+        Err(error) => {
+            *read = Opened::Failed(Instant::now(), error.clone());
+            Err(error)
+        }
+    }
+}
+
 fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, VaultError> {
     file::read(path, MOST_BYTES).map(Zeroizing::new).map_err(|error| VaultError::File { path: path.to_owned(), reason: error.to_string() })
 }
@@ -199,7 +242,7 @@ fn plain_keys(path: &Path, bytes: &[u8]) -> Result<Vec<Key>, VaultError> {
     let text = std::str::from_utf8(bytes).map_err(|_| failed("this is not a key file".into()))?;
     let mut keys: Vec<Key> = Vec::new();
     for (index, line) in text.lines().enumerate() {
-        let line = line.trim();
+        let line = line.trim_start_matches('\u{feff}').trim();
         if line.is_empty() || line.starts_with('#') {
             continue;
         }

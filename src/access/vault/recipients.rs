@@ -65,7 +65,7 @@ impl Recipients {
         let mut lines: Vec<Recipient> = Vec::new();
         let mut above = None;
         for (index, line) in text.lines().enumerate() {
-            let line = line.trim();
+            let line = line.trim_start_matches('\u{feff}').trim();
             if let Some(comment) = line.strip_prefix('#') {
                 above = Some(comment.trim().to_owned());
                 continue;

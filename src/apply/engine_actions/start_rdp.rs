@@ -111,12 +111,11 @@ impl EngineAction for StartRdp {
             Err(why) => return Ok(failed(why)),
         };
         // The window stays when this command has ended.
-        let started = std::process::Command::new(&client.program)
-            .args(&client.arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
+        let mut started = std::process::Command::new(&client.program);
+        for (name, _) in std::env::vars_os().filter(|(name, _)| crate::model::wiped::is_secret_variable(name)) {
+            started.env_remove(name);
+        }
+        let started = started.args(&client.arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         Ok(match started {
             Ok(_) => done(format!("opened: {}", client.shown()), json!({ "command": client.shown() })),
             Err(error) => failed(format!("{} cannot be started: {error}", client.program)),

@@ -86,7 +86,11 @@ impl EngineAction for StartRemotePs {
             Ok(client) => client,
             Err(why) => return Ok(failed(why)),
         };
-        let child = tokio::process::Command::new(&client.program).args(&client.arguments).kill_on_drop(true).spawn();
+        let mut child = tokio::process::Command::new(&client.program);
+        for (name, _) in std::env::vars_os().filter(|(name, _)| crate::model::wiped::is_secret_variable(name)) {
+            child.env_remove(name);
+        }
+        let child = child.args(&client.arguments).kill_on_drop(true).spawn();
         let mut child = match child {
             Ok(child) => child,
             Err(error) => return Ok(failed(format!("{} cannot be started: {error}", client.program))),

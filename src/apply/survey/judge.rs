@@ -9,11 +9,19 @@ use super::{Survey, as_strs};
 use crate::access::Secrets as _;
 use crate::model::plan::{DevicePlan, Plan};
 use crate::model::{Device, Facts};
-use crate::plan::{Evaluated, PlanOptions, Planner, Scope};
+use crate::plan::{Evaluated, PlanOptions, Planner, Scope, holds_secret, resolved};
 use crate::repo::PolicySet;
 use crate::store::{PutVerdict, StoreError};
 
 impl Survey<'_> {
+    /// Makes known what settings put on devices, so that it is not kept where an inventory finds it there.
+    pub(super) fn learn_secrets(&self) {
+        for setting in self.set.policies.iter().flat_map(|policy| &policy.settings).filter(|setting| holds_secret(&setting.value)) {
+            // One that is not at hand is told where its setting is judged.
+            let _ = resolved(&setting.value, &|name: &str| self.secrets.resolve(name).ok());
+        }
+    }
+
     /// The verdicts on devices, also on those of which nothing would change.
     pub fn verdicts(&self, devices: &[Arc<Device>]) -> Result<Vec<DevicePlan>, StoreError> {
         let lookup = |name: &str| self.secrets.resolve(name).ok();

@@ -121,6 +121,7 @@ impl Survey<'_> {
         on: &(dyn Fn(Observed) + Send + Sync),
     ) -> Result<Outcome, StoreError> {
         let total = work.len();
+        self.learn_secrets();
         let (sender, mut receiver) = mpsc::channel(WAITING);
         let sessions = Arc::clone(&self.sessions);
         let (set, of) = (Arc::clone(self.set), Arc::clone(self.set));
@@ -179,13 +180,15 @@ impl Survey<'_> {
                 problems: Vec::new(),
             };
             match collected.result {
-                Ok(observation) => {
+                Ok(mut observation) => {
                     outcome.observed += 1;
+                    crate::apply::hide_in_sections(self.secrets.redactor(), &mut observation.sections);
                     report.problems = observation.problems;
                     samples.extend(sampler.observed(&device.as_str().into(), &observation.sections, self.clock.now()));
                     observations.push(Observation { device, sections: observation.sections, merge });
                 }
-                Err(error) => {
+                Err(mut error) => {
+                    error.hide(&|text| self.secrets.redactor().redact(text).into_owned());
                     match (&error, error.category()) {
                         (TransportError::Cancelled, _) => {}
                         (_, Category::Device | Category::Transient) => outcome.unreachable += 1,

@@ -16,7 +16,9 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::table::{Output, document};
 use crate::diagnose::{Diagnostic, sarif};
-use crate::plan::review::{Effects, REVIEW_SCHEMA, Reason, Review, Side, StateFrom, differences, effects, judge, mark_new, missing};
+use crate::plan::review::{
+    Effects, REVIEW_SCHEMA, Reason, Review, Side, StateFrom, differences, effects, judge, mark_new, missing, secrets_that_differ,
+};
 use crate::repo::revision::{Range, Repository};
 use crate::repo::{Loaded, PolicySet};
 use crate::store::{StateFile, Store};
@@ -149,7 +151,9 @@ fn make(global: &Global, args: &ReviewArgs) -> Result<Made, Failure> {
         (_, None) => review.reasons.push(refuse("invalid", "the new side is not valid")),
         (None, Some(_)) => review.reasons.push(refuse("base-invalid", "the old side is not valid, so that nothing could be compared")),
         (Some(before), Some(after)) => {
-            review.differences = differences(before, after, &old.sources, &new.sources);
+            let (was, is) = (repository.secrets_of(Some(&range.base))?, repository.secrets_of(range.head.as_deref())?);
+            review.differences = secrets_that_differ(&was, &is);
+            review.differences.extend(differences(before, after, &old.sources, &new.sources));
             let db = global.db.clone().unwrap_or_else(|| repository.root().join(STATE_DIR).join("rmm.db"));
             let (found, state) = compare(before, after, args.state.as_deref(), &db, now)?;
             review.reasons = judge(&before.config.review, &found);

@@ -33,7 +33,7 @@ pub enum How {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Difference {
-    /// `policy`, `group`, `site`, `device`, `configuration`, `threshold`, `workflow`, `notification`, `script`.
+    /// `policy`, `group`, `site`, `device`, `configuration`, `threshold`, `workflow`, `notification`, `script`, `secret`.
     pub kind: &'static str,
     /// Name of the policy, group, ...
     pub name: String,

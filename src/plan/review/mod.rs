@@ -11,6 +11,7 @@ mod locate;
 mod meaning;
 mod rule;
 mod scripts;
+mod sealed;
 mod tally;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ pub use export::{Wanted, missing, wanted};
 pub use meaning::{Difference, How, differences};
 pub use rule::{Reason, judge};
 pub use scripts::Texts;
+pub use sealed::secrets_that_differ;
 
 /// The version of the JSON form. A reader refuses another major.
 pub const REVIEW_SCHEMA: &str = "rmm.review/1";

@@ -49,7 +49,7 @@ fn wrong_values_of_a_device_say_what_is_expected() {
         ("ws-1: {connection: {port: abc}}", "RMM0103 devices.yaml:1:27", "expected a whole number, found text 'abc'"),
         ("ws-1: {connection: {port: 70000}}", "RMM0103 devices.yaml:1:27", "expected a number of at most 65535, found number 70000"),
         ("ws-1: 5", "RMM0103 devices.yaml:1:7", "expected a map that describes the device 'ws-1', found number 5"),
-        ("ws-1: {connection: {password: hunter}}", "RMM0103 devices.yaml:1:31", "expected {secret: NAME}, found text 'hunter'"),
+        ("ws-1: {connection: {password: hunter}}", "RMM0103 devices.yaml:1:31", "expected {secret: NAME}, found a plain value"),
         ("ws-1: {address: 'a b'}", "RMM0103 devices.yaml:1:17", "an address cannot hold spaces or control characters"),
     ] {
         let (found, words, _) = one(&[("devices.yaml", text)]);

@@ -32,6 +32,9 @@ impl Keys {
     /// away from the threads that serve other devices.
     pub(super) async fn load(&self, path: &Path, passphrase: Option<&SecretString>) -> Option<Loaded> {
         let meta = std::fs::metadata(path).ok()?;
+        if let Some(mode) = exposed(&meta) {
+            return Some(Err(format!("its mode is {mode:04o}, others may use it: run chmod 600")));
+        }
         let stamp = (meta.modified().ok()?, meta.len());
         let cell = {
             let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
@@ -47,6 +50,14 @@ impl Keys {
         };
         Some(cell.get_or_init(load).await.clone())
     }
+}
+
+/// The mode of a key that others may read, as OpenSSH judges it: of the user's own keys. Those of another owner are given on purpose.
+fn exposed(meta: &std::fs::Metadata) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt as _;
+
+    let mode = meta.mode() & 0o7777;
+    (meta.uid() == rustix::process::geteuid().as_raw() && mode & 0o077 != 0).then_some(mode)
 }
 
 fn read(path: &Path, passphrase: Option<&SecretString>) -> Loaded {

@@ -72,6 +72,20 @@ fn read(path: &std::path::Path) -> Result<Vec<u8>, String> {
     std::fs::read(path).map_err(|error| error.to_string())
 }
 
+/// The same for a private key: it is for its owner, and its group may be that of the service.
+fn read_key(path: &std::path::Path) -> Result<Vec<u8>, String> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+
+        let mode = std::fs::metadata(path).map_err(|error| error.to_string())?.mode() & 0o7777;
+        if mode & 0o027 != 0 {
+            return Err(format!("its mode is {mode:04o}, others may use it: run chmod 640 or 600"));
+        }
+    }
+    read(path)
+}
+
 /// A channel, and the token that stands for it.
 pub(super) struct Channel {
     pub(super) stream: TlsStream<TcpStream>,
@@ -169,24 +183,9 @@ fn client_certificate(
     if chain.is_empty() {
         return Err(wrong(&certificate, "it holds no certificate".into()));
     }
-    is_private(&key).map_err(|reason| wrong(&key, reason))?;
-    let pem = zeroize::Zeroizing::new(read(&key).map_err(|reason| wrong(&key, reason))?);
+    let pem = zeroize::Zeroizing::new(read_key(&key).map_err(|reason| wrong(&key, reason))?);
     let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| wrong(&key, format!("it holds no private key in clear: {error}")))?;
     Ok((chain, key))
-}
-
-/// Whoever may read a private key can sign in with it. Its group may be that of the service.
-fn is_private(path: &std::path::Path) -> Result<(), String> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt as _;
-
-        let mode = std::fs::metadata(path).map_err(|error| error.to_string())?.mode() & 0o7777;
-        if mode & 0o027 != 0 {
-            return Err(format!("its mode is {mode:04o}, others may use it: run chmod 640 or 600"));
-        }
-    }
-    Ok(())
 }
 
 /// What binds a sign-in to the channel (RFC 5929): a hash of the certificate, by the hash of its own signature, SHA-256 at least.

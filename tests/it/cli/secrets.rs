@@ -134,6 +134,15 @@ fn a_passphrase_opens_the_key_in_the_repository() {
     with("battery staple", &["secrets", "get", "db"]).code(1).complains("the passphrase is wrong");
     safe.rmm(&["secrets", "get", "db"]).code(1).complains("its passphrase was not given");
     safe.set(&["identity"], "x").code(1).complains("RMM0805");
+    // Nearly everybody has a key of SSH; that it is for something else is no reason not to ask.
+    let key = safe.0.path("home/.ssh/id_ed25519");
+    std::fs::create_dir_all(key.parent().unwrap()).unwrap();
+    output("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", key.to_str().unwrap()]);
+    assert_eq!(with("correct horse", &["secrets", "get", "db"]).code(0).out, VALUE);
+    safe.rmm(&["secrets", "get", "db"]).code(1).complains("its passphrase was not given");
+    // One that fits needs no passphrase, be the given one right or wrong.
+    with("correct horse", &["secrets", "recipients", "add", &safe.0.read("home/.ssh/id_ed25519.pub")]).code(0);
+    assert_eq!(with("battery staple", &["secrets", "get", "db"]).code(0).out, VALUE);
 }
 
 #[test]
@@ -151,7 +160,12 @@ fn the_list_says_where_from_how_old_and_what_for() {
         "groups:\n  All Servers: {}\ndevices:\n  here:\n    groups: [All Servers]\n    connection: {transport: local, sudoPassword: {secret: db}}\n  \
          far: {connection: {password: {secret: far-password}}}\n",
     );
+    safe.0.write(
+        "policies/a.yaml",
+        "policies:\n  Notice:\n    targets: [All Servers]\n    settings:\n      Files:\n        /tmp/a: {content: {secret: \"{{ vars.which }}\"}, mode: \"0600\"}\n",
+    );
     let list = safe.rmm(&["secrets", "list"]).code(0);
+    assert!(!list.out.contains("vars.which"), "{}", list.out);
     let line = |name: &str| {
         list.out.lines().find(|line| line.starts_with(name)).unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")
     };
@@ -243,4 +257,63 @@ fn a_value_stands_nowhere_but_where_it_is_wanted() {
     assert_eq!(said.iter().filter(|said| said.contains(&marker)).collect::<Vec<_>>(), Vec::<&String>::new());
     assert_eq!(holding(safe.0.dir.path(), &marker), Vec::<String>::new());
     safe.rmm(&["audit", "list", "--output", "json"]).code(0).says("secrets.set").says("secrets.rotated");
+}
+
+#[test]
+fn programs_get_no_secret_of_the_environment_and_nothing_shows_what_they_say_of_one() {
+    let safe = Safe::new();
+    let with = |args: &[&str]| {
+        let mut command = safe.command(args);
+        command.env("RMM_SECRET_DB", "marker-of-db").env("RMM_SECRETS_PASSPHRASE", "marker-of-all").env("OTHER", "is there");
+        ended(command)
+    };
+    let said = with(&["exec", "here", "--", "env"]).code(0).says("OTHER=is there");
+    assert!(!said.out.contains("marker-of"), "{}", said.out);
+    // What somebody has put into a command is on record without it.
+    safe.rmm(&["secrets", "init"]).code(0);
+    safe.set(&["app"], "marker-of-app").code(0);
+    safe.rmm(&["exec", "here", "--", "echo", "marker-of-app"]).code(0).says("(secret app)");
+    assert_eq!(holding(&safe.0.path(".rmm"), "marker-of-app"), Vec::<String>::new());
+    // An empty variable is none.
+    let mut command = safe.command(&["secrets", "get", "db"]);
+    command.env("RMM_SECRET_DB", "");
+    ended(command).code(1).complains("RMM0801");
+}
+
+#[test]
+fn files_of_editors_on_windows_are_read_as_they_are_meant() {
+    let safe = Safe::new();
+    safe.rmm(&["secrets", "init"]).code(0);
+    safe.set(&["db"], &format!("\u{feff}{VALUE}\r\n")).code(0);
+    for file in ["home/.config/rmm/key.txt", "secrets/recipients.txt", "secrets/db.age"] {
+        let text = safe.0.read(file).replace('\n', "\r\n");
+        std::fs::write(safe.0.path(file), format!("\u{feff}{text}")).unwrap();
+        assert_eq!(safe.rmm(&["secrets", "get", "db"]).code(0).out, VALUE, "{file}");
+    }
+    safe.rmm(&["secrets", "rotate"]).code(0).says("1 secret encrypted anew for 1 recipient");
+    assert_eq!(safe.rmm(&["secrets", "get", "db"]).code(0).out, VALUE);
+    safe.set(&["pin"], "123").code(0).complains("too short");
+}
+
+#[test]
+fn what_is_set_while_everything_is_encrypted_anew_is_not_lost() {
+    let safe = Safe::new();
+    safe.rmm(&["secrets", "init"]).code(0);
+    for n in 0..20 {
+        safe.set(&[&format!("s-{n}")], "old").code(0);
+    }
+    let rotate = || safe.command(&["secrets", "rotate"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut rotating: Vec<_> = (0..4).map(|_| rotate()).collect();
+    for n in 0..20 {
+        safe.set(&[&format!("s-{n}")], &format!("new {n}")).code(0);
+    }
+    assert!(rotating.iter_mut().all(|child| child.wait().unwrap().success()));
+    for n in 0..20 {
+        assert_eq!(safe.rmm(&["secrets", "get", &format!("s-{n}")]).code(0).out, format!("new {n}"));
+    }
+    // One that was killed leaves at most this behind.
+    safe.0.write("secrets/.s-0.age.0123abcd", "-----BEGIN AGE ENCRYPTED FILE-----");
+    safe.rmm(&["secrets", "rotate"]).code(0);
+    let left = holding(&safe.0.path("secrets"), "BEGIN AGE").len();
+    assert_eq!(left, 20, "no file but the secrets themselves");
 }
