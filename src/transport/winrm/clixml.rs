@@ -9,7 +9,7 @@ const MARK: &str = "#< CLIXML";
 const END: &str = "</Objs>";
 
 /// Standard error as people read it. What is no such XML, or damaged, stays as it is.
-pub(in crate::transport) fn readable(stderr: Vec<u8>) -> Vec<u8> {
+pub(crate) fn readable(stderr: Vec<u8>) -> Vec<u8> {
     if !stderr.windows(MARK.len()).any(|window| window == MARK.as_bytes()) {
         return stderr;
     }
