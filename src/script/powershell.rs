@@ -13,7 +13,9 @@ use zeroize::Zeroizing;
 use crate::model::wiped::json_text;
 
 /// Reads script and values, runs the script with `$p`, and answers in UTF-8 whatever the code page is. Programs that the script
-/// starts are understood by the device's own code page, which is why that is left as it is.
+/// starts are understood by the device's own code page, which is why that is left as it is. A script that says `#requires -Version 7` goes
+/// on to PowerShell 7, which is started with the very line and the very input and answers in the place of this one; what .NET writes before
+/// an input where the code page is UTF-8 is taken off again.
 const BOOTSTRAP: &str = r#"$ErrorActionPreference = 'Stop'
 $ProgressPreference = 'SilentlyContinue'
 $rmmMode = "$($ExecutionContext.SessionState.LanguageMode)"
@@ -26,7 +28,24 @@ $rmmUtf8 = New-Object System.Text.UTF8Encoding $false
 $rmmCode = 0
 $rmmError = ''
 try {
-    $rmmJob = ConvertFrom-Json -InputObject (@($input) -join '')
+    $rmmAll = (@($input) -join '').TrimStart([char]0xFEFF)
+    $rmmJob = ConvertFrom-Json -InputObject $rmmAll
+    if ($PSVersionTable.PSVersion.Major -lt 6 -and $rmmJob.script -match '(?im)^\s*#requires\s+-version\s+[67]') {
+        $rmmStart = New-Object System.Diagnostics.ProcessStartInfo
+        $rmmStart.FileName = [System.IO.Path]::Combine([Environment]::GetFolderPath('ProgramFiles'), 'PowerShell\7\pwsh.exe')
+        if (-not [System.IO.File]::Exists($rmmStart.FileName)) {
+            $rmmStart.FileName = [string](Get-Command -Name pwsh.exe -CommandType Application -ErrorAction SilentlyContinue | Select-Object -First 1).Path
+        }
+        if (-not $rmmStart.FileName) { throw 'the script requires PowerShell 7, which is not installed here' }
+        $rmmStart.Arguments = '-NoProfile -NonInteractive -ExecutionPolicy Bypass -EncodedCommand ' + [Environment]::CommandLine.TrimEnd().Split(' ')[-1]
+        $rmmStart.UseShellExecute = $false
+        $rmmStart.RedirectStandardInput = $true
+        $rmmNewer = [System.Diagnostics.Process]::Start($rmmStart)
+        $rmmNewer.StandardInput.Write($rmmAll)
+        $rmmNewer.StandardInput.Close()
+        $rmmNewer.WaitForExit()
+        exit $rmmNewer.ExitCode
+    }
     $p = $rmmJob.params
     if ($rmmJob.told) {
         $rmmOut = [Console]::OpenStandardOutput()
@@ -165,6 +184,23 @@ mod tests {
         assert_eq!(of("\r\nrmm-language-mode NoLanguage\n"), Some(("NoLanguage".into(), None)));
         for other in ["", "x\nrmm-language-mode ConstrainedLanguage", "rmm-language-mode \u{1b}[2J", "rmm-language-mode"] {
             assert_eq!(of(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_script_that_requires_powershell_7_goes_there_whole_and_before_anything_is_said() {
+        let (before, rest) = BOOTSTRAP.split_once(" -match '").unwrap();
+        let (pattern, rest) = rest.split_once('\'').unwrap();
+        assert!(before.ends_with("$PSVersionTable.PSVersion.Major -lt 6 -and $rmmJob.script"), "PowerShell 7 does not start itself");
+        assert!(rest.find("exit $rmmNewer.ExitCode").unwrap() < rest.find("$rmmJob.told").unwrap());
+        let wanted = regex_lite::Regex::new(pattern).unwrap();
+        for script in ["#requires -Version 7\n$a", "\n# What it does.\n#Requires -version 7.4\n$a ?? 1"] {
+            assert!(wanted.is_match(script), "{script}");
+            let sent: Value = serde_json::from_slice(&input(script, &json!({}), false)).unwrap();
+            assert_eq!(sent["script"], script);
+        }
+        for script in ["Get-Date", "#requires -Version 5.1\nGet-Date", "'#requires -Version 7'", "#requires -Modules x"] {
+            assert!(!wanted.is_match(script), "{script}");
         }
     }
 
