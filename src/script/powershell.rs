@@ -13,9 +13,9 @@ use zeroize::Zeroizing;
 use crate::model::wiped::json_text;
 
 /// Reads script and values, runs the script with `$p`, and answers in UTF-8 whatever the code page is. Programs that the script
-/// starts are understood by the device's own code page, which is why that is left as it is. A script that says `#requires -Version 7` goes
-/// on to PowerShell 7, which is started with the very line and the very input and answers in the place of this one; what .NET writes before
-/// an input where the code page is UTF-8 is taken off again.
+/// starts are understood by the device's own code page, which is why that is left as it is. What is no text is shown as
+/// people see it, as one table where it is one, whatever the language; `Write-Host` counts as output. What .NET writes before an input where
+/// the code page is UTF-8 is taken off.
 const BOOTSTRAP: &str = r#"$ErrorActionPreference = 'Stop'
 $ProgressPreference = 'SilentlyContinue'
 $rmmMode = "$($ExecutionContext.SessionState.LanguageMode)"
@@ -25,43 +25,46 @@ if ($rmmMode -ne 'FullLanguage') {
 }
 $rmmText = New-Object System.Text.StringBuilder
 $rmmUtf8 = New-Object System.Text.UTF8Encoding $false
+$rmmMany = New-Object System.Collections.ArrayList
+$rmmShow = {
+    if ($rmmMany.Count -gt 0) {
+        $rmmAll = $rmmMany.ToArray()
+        $rmmMany.Clear()
+        [void]$rmmText.Append(($rmmAll | Out-String -Width 4096).Replace("`r", '').Trim("`n")).Append("`n")
+    }
+}
 $rmmCode = 0
 $rmmError = ''
 try {
-    $rmmAll = (@($input) -join '').TrimStart([char]0xFEFF)
-    $rmmJob = ConvertFrom-Json -InputObject $rmmAll
-    if ($PSVersionTable.PSVersion.Major -lt 6 -and $rmmJob.script -match '(?im)^\s*#requires\s+-version\s+[67]') {
-        $rmmStart = New-Object System.Diagnostics.ProcessStartInfo
-        $rmmStart.FileName = [System.IO.Path]::Combine([Environment]::GetFolderPath('ProgramFiles'), 'PowerShell\7\pwsh.exe')
-        if (-not [System.IO.File]::Exists($rmmStart.FileName)) {
-            $rmmStart.FileName = [string](Get-Command -Name pwsh.exe -CommandType Application -ErrorAction SilentlyContinue | Select-Object -First 1).Path
-        }
-        if (-not $rmmStart.FileName) { throw 'the script requires PowerShell 7, which is not installed here' }
-        $rmmStart.Arguments = '-NoProfile -NonInteractive -ExecutionPolicy Bypass -EncodedCommand ' + [Environment]::CommandLine.TrimEnd().Split(' ')[-1]
-        $rmmStart.UseShellExecute = $false
-        $rmmStart.RedirectStandardInput = $true
-        $rmmNewer = [System.Diagnostics.Process]::Start($rmmStart)
-        $rmmNewer.StandardInput.Write($rmmAll)
-        $rmmNewer.StandardInput.Close()
-        $rmmNewer.WaitForExit()
-        exit $rmmNewer.ExitCode
-    }
+    $rmmJob = ConvertFrom-Json -InputObject (@($input) -join '').TrimStart([char]0xFEFF)
     $p = $rmmJob.params
     if ($rmmJob.told) {
         $rmmOut = [Console]::OpenStandardOutput()
         $rmmOut.WriteByte(10)
         $rmmOut.Flush()
     }
-    & ([ScriptBlock]::Create($rmmJob.script)) | ForEach-Object {
+    & ([ScriptBlock]::Create($rmmJob.script)) 6>&1 | ForEach-Object {
         $rmmLine = $_
-        if ($rmmLine -isnot [string]) { $rmmLine = (Out-String -InputObject $rmmLine -Width 4096).TrimEnd() }
-        [void]$rmmText.Append($rmmLine).Append([char]10)
+        $rmmEnd = "`n"
+        if ($rmmLine -is [System.Management.Automation.InformationRecord]) {
+            if ($rmmLine.Tags -notcontains 'PSHOST') { return }
+            if ($rmmLine.MessageData.NoNewLine) { $rmmEnd = '' }
+            $rmmLine = [string]$rmmLine.MessageData
+        }
+        if ($rmmLine -is [System.IConvertible]) {
+            & $rmmShow
+            [void]$rmmText.Append([string]$rmmLine).Append($rmmEnd)
+        } elseif ($null -ne $rmmLine) {
+            [void]$rmmMany.Add($rmmLine)
+        }
     }
+    & $rmmShow
 } catch {
     $rmmCode = 1
     $rmmError = [string]$_.Exception.Message
     if ($_.InvocationInfo.ScriptLineNumber -gt 0) { $rmmError = 'line ' + $_.InvocationInfo.ScriptLineNumber + ': ' + $rmmError }
 } finally {
+    try { & $rmmShow } catch { $rmmMany.Clear() }
     $rmmBytes = $rmmUtf8.GetBytes($rmmText.ToString())
     $rmmOut = [Console]::OpenStandardOutput()
     $rmmOut.Write($rmmBytes, 0, $rmmBytes.Length)
@@ -108,6 +111,15 @@ pub(super) fn input(script: &str, params: &Value, told: bool) -> Zeroizing<Vec<u
     }
     out.push(b'\n');
     out
+}
+
+/// Whether a script says that Windows PowerShell is too old for it: `#requires -Version 7`.
+pub(super) fn requires_newer(script: &str) -> bool {
+    script.lines().any(|line| {
+        let mut words = line.split_whitespace();
+        let mut is = |word: &str| words.next().is_some_and(|own| own.eq_ignore_ascii_case(word));
+        is("#requires") && is("-version") && words.next().is_some_and(|version| version.starts_with(['6', '7']))
+    })
 }
 
 /// What a device printed whose PowerShell is restricted: the language mode, and the version. Nothing else can be had of it then.
@@ -188,19 +200,12 @@ mod tests {
     }
 
     #[test]
-    fn a_script_that_requires_powershell_7_goes_there_whole_and_before_anything_is_said() {
-        let (before, rest) = BOOTSTRAP.split_once(" -match '").unwrap();
-        let (pattern, rest) = rest.split_once('\'').unwrap();
-        assert!(before.ends_with("$PSVersionTable.PSVersion.Major -lt 6 -and $rmmJob.script"), "PowerShell 7 does not start itself");
-        assert!(rest.find("exit $rmmNewer.ExitCode").unwrap() < rest.find("$rmmJob.told").unwrap());
-        let wanted = regex_lite::Regex::new(pattern).unwrap();
-        for script in ["#requires -Version 7\n$a", "\n# What it does.\n#Requires -version 7.4\n$a ?? 1"] {
-            assert!(wanted.is_match(script), "{script}");
-            let sent: Value = serde_json::from_slice(&input(script, &json!({}), false)).unwrap();
-            assert_eq!(sent["script"], script);
+    fn a_script_says_itself_which_powershell_it_requires() {
+        for script in ["#requires -Version 7\n$a", "\n# What it does.\n  #Requires -version 7.4\n$a ?? 1", "#REQUIRES  -VERSION 6"] {
+            assert!(requires_newer(script), "{script}");
         }
-        for script in ["Get-Date", "#requires -Version 5.1\nGet-Date", "'#requires -Version 7'", "#requires -Modules x"] {
-            assert!(!wanted.is_match(script), "{script}");
+        for script in ["Get-Date", "#requires -Version 5.1\nGet-Date", "'#requires -Version 7'", "#requires -Modules x", "#requires"] {
+            assert!(!requires_newer(script), "{script}");
         }
     }
 
