@@ -280,3 +280,19 @@ impl Steps<'_> {
         self.step(name, Verdict::Bad, error.to_string(), error.advice(), Some(error.code()));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::tests::powershell::{parsed, refused};
+
+    #[test]
+    fn what_is_asked_in_powershell_parses_and_the_first_question_is_one_that_a_restricted_powershell_answers() {
+        for script in [PROBE, SCRIPT] {
+            assert_eq!((parsed(script), refused(script)), (Vec::new(), None), "{script}");
+        }
+        for forbidden in ["New-Object", "::", "&"] {
+            assert!(!PROBE.contains(forbidden), "{forbidden}");
+        }
+    }
+}

@@ -13,11 +13,12 @@ use zeroize::Zeroizing;
 use crate::model::wiped::json_text;
 
 /// Reads script and values, runs the script with `$p`, and answers in UTF-8 whatever the code page is. Programs that the script
-/// starts are understood by the device's own code page, which is why that is left as it is. Warnings, such as that a service is waited for, would stand in
-/// the output before what the script answers.
+/// starts are understood by the device's own code page, which is why that is left as it is. What is no text is shown as
+/// people see it, as one table where it is one, whatever the language; `Write-Host` counts as output, a warning
+/// as an error. What .NET writes before an input where
+/// the code page is UTF-8 is taken off.
 const BOOTSTRAP: &str = r#"$ErrorActionPreference = 'Stop'
 $ProgressPreference = 'SilentlyContinue'
-$WarningPreference = 'SilentlyContinue'
 $rmmMode = "$($ExecutionContext.SessionState.LanguageMode)"
 if ($rmmMode -ne 'FullLanguage') {
     "rmm-language-mode $rmmMode $($PSVersionTable.PSVersion)"
@@ -25,31 +26,56 @@ if ($rmmMode -ne 'FullLanguage') {
 }
 $rmmText = New-Object System.Text.StringBuilder
 $rmmUtf8 = New-Object System.Text.UTF8Encoding $false
+$rmmMany = New-Object System.Collections.ArrayList
+$rmmShow = {
+    if ($rmmMany.Count -gt 0) {
+        $rmmAll = $rmmMany.ToArray()
+        $rmmMany.Clear()
+        [void]$rmmText.Append(($rmmAll | Out-String -Width 4096).Replace("`r", '').Trim("`n")).Append("`n")
+    }
+}
 $rmmCode = 0
 $rmmError = ''
+$rmmWarned = ''
 try {
-    $rmmJob = ConvertFrom-Json -InputObject (@($input) -join '')
+    $rmmJob = ConvertFrom-Json -InputObject (@($input) -join '').TrimStart([char]0xFEFF)
     $p = $rmmJob.params
     if ($rmmJob.told) {
         $rmmOut = [Console]::OpenStandardOutput()
         $rmmOut.WriteByte(10)
         $rmmOut.Flush()
     }
-    & ([ScriptBlock]::Create($rmmJob.script)) | ForEach-Object {
+    & ([ScriptBlock]::Create($rmmJob.script)) 3>&1 6>&1 | ForEach-Object {
         $rmmLine = $_
-        if ($rmmLine -isnot [string]) { $rmmLine = (Out-String -InputObject $rmmLine -Width 4096).TrimEnd() }
-        [void]$rmmText.Append($rmmLine).Append([char]10)
+        if ($rmmLine -is [System.Management.Automation.WarningRecord]) {
+            $rmmWarned += 'warning: ' + $rmmLine.Message + "`n"
+            return
+        }
+        $rmmEnd = "`n"
+        if ($rmmLine -is [System.Management.Automation.InformationRecord]) {
+            if ($rmmLine.Tags -notcontains 'PSHOST') { return }
+            if ($rmmLine.MessageData.NoNewLine) { $rmmEnd = '' }
+            $rmmLine = [string]$rmmLine.MessageData
+        }
+        if ($rmmLine -is [System.IConvertible]) {
+            & $rmmShow
+            [void]$rmmText.Append([string]$rmmLine).Append($rmmEnd)
+        } elseif ($null -ne $rmmLine) {
+            [void]$rmmMany.Add($rmmLine)
+        }
     }
+    & $rmmShow
 } catch {
     $rmmCode = 1
     $rmmError = [string]$_.Exception.Message
     if ($_.InvocationInfo.ScriptLineNumber -gt 0) { $rmmError = 'line ' + $_.InvocationInfo.ScriptLineNumber + ': ' + $rmmError }
 } finally {
+    try { & $rmmShow } catch { $rmmMany.Clear() }
     $rmmBytes = $rmmUtf8.GetBytes($rmmText.ToString())
     $rmmOut = [Console]::OpenStandardOutput()
     $rmmOut.Write($rmmBytes, 0, $rmmBytes.Length)
     $rmmOut.Flush()
-    $rmmBytes = $rmmUtf8.GetBytes($rmmError)
+    $rmmBytes = $rmmUtf8.GetBytes($rmmWarned + $rmmError)
     $rmmOut = [Console]::OpenStandardError()
     $rmmOut.Write($rmmBytes, 0, $rmmBytes.Length)
     $rmmOut.Flush()
@@ -91,6 +117,15 @@ pub(super) fn input(script: &str, params: &Value, told: bool) -> Zeroizing<Vec<u
     }
     out.push(b'\n');
     out
+}
+
+/// Whether a script says that Windows PowerShell is too old for it: `#requires -Version 7`.
+pub(super) fn requires_newer(script: &str) -> bool {
+    script.lines().any(|line| {
+        let mut words = line.split_whitespace();
+        let mut is = |word: &str| words.next().is_some_and(|own| own.eq_ignore_ascii_case(word));
+        is("#requires") && is("-version") && words.next().is_some_and(|version| version.starts_with(['6', '7']))
+    })
 }
 
 /// What a device printed whose PowerShell is restricted: the language mode, and the version. Nothing else can be had of it then.
@@ -144,10 +179,9 @@ mod tests {
 
     #[test]
     fn nothing_but_the_script_writes_to_the_output() {
-        let (before, _) = BOOTSTRAP.split_once("[ScriptBlock]::Create").unwrap();
-        for stream in ["Progress", "Warning"] {
-            assert!(before.contains(&format!("${stream}Preference = 'SilentlyContinue'\n")), "{stream}");
-        }
+        let (before, after) = BOOTSTRAP.split_once("[ScriptBlock]::Create").unwrap();
+        assert!(before.contains("$ProgressPreference = 'SilentlyContinue'\n"), "no progress");
+        assert!(after.contains(" 3>&1 6>&1 | ForEach-Object"), "warnings and what is written to the host go through our hands");
     }
 
     #[test]
@@ -175,6 +209,16 @@ mod tests {
         assert_eq!(of("\r\nrmm-language-mode NoLanguage\n"), Some(("NoLanguage".into(), None)));
         for other in ["", "x\nrmm-language-mode ConstrainedLanguage", "rmm-language-mode \u{1b}[2J", "rmm-language-mode"] {
             assert_eq!(of(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_script_says_itself_which_powershell_it_requires() {
+        for script in ["#requires -Version 7\n$a", "\n# What it does.\n  #Requires -version 7.4\n$a ?? 1", "#REQUIRES  -VERSION 6"] {
+            assert!(requires_newer(script), "{script}");
+        }
+        for script in ["Get-Date", "#requires -Version 5.1\nGet-Date", "'#requires -Version 7'", "#requires -Modules x", "#requires"] {
+            assert!(!requires_newer(script), "{script}");
         }
     }
 

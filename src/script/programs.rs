@@ -15,6 +15,9 @@ const RUN: &str = include_str!("programs/run.ps1");
 /// Writes a file beside the old one and puts it in its place, which keeps who may read it.
 const WRITE: &str = include_str!("programs/write.ps1");
 
+/// Hands a script on to PowerShell 7.
+const NEWER: &str = include_str!("programs/newer.ps1");
+
 /// Says why nothing was done.
 const REFUSE: &str = include_str!("programs/refuse.ps1");
 
@@ -54,6 +57,14 @@ pub(super) fn write(path: &str, content: &str, owned: bool, told: bool) -> Rende
         return refused("files on Windows have no mode, owner and group of this kind: leave them out", told);
     }
     script(WRITE, &Wiped::new(json!({"path": path.replace('/', "\\"), "content": content})), told)
+}
+
+/// Has PowerShell 7 run a script.
+pub(super) fn newer(text: &str, params: &serde_json::Value, told: bool) -> Rendered {
+    // It is ASCII.
+    let job = powershell::input(text, params, told);
+    let job = std::str::from_utf8(&job).unwrap_or_default();
+    script(NEWER, &Wiped::new(json!({"job": job})), false)
 }
 
 /// Does nothing, and says why.
@@ -228,6 +239,21 @@ mod tests {
             assert!(write(path, None)["params"]["why"].as_str().is_some_and(|why| why.starts_with("refused: not ")), "{path}");
         }
         assert!(write(r"C:\x", Some("0644"))["params"]["why"].as_str().unwrap().contains("no mode"));
+    }
+
+    #[test]
+    fn a_script_that_requires_powershell_7_goes_there_whole() {
+        let text = "#requires -Version 7\n$p.name ?? 'gr\u{fc}n'";
+        let operation = Operation::PowerShell { script: text.into(), params: json!({"name": "'; x"}) };
+        let rendered = crate::script::render_told(&operation, Shell::PowerShell);
+        assert_eq!(rendered.line, super::super::powershell::line());
+        let outer = sent(&rendered);
+        assert!(outer["script"].as_str().unwrap().contains("pwsh.exe") && outer.get("told").is_none());
+        // What PowerShell 7 reads is what Windows PowerShell would have read.
+        let inner: Value = serde_json::from_str(outer["params"]["job"].as_str().unwrap()).unwrap();
+        assert_eq!(inner, json!({"script": text, "params": {"name": "'; x"}, "told": true}));
+        let plain = Operation::PowerShell { script: "Get-Date".into(), params: json!({}) };
+        assert_eq!(sent(&render(&plain, Shell::PowerShell))["script"], "Get-Date");
     }
 
     #[test]

@@ -70,6 +70,9 @@ fn rendered(operation: &Operation, shell: Shell, told: bool) -> Rendered {
             if script.contains('\0') {
                 return if shell == Shell::PowerShell { programs::refused(NUL, told) } else { refused(NUL) };
             }
+            if powershell::requires_newer(script) {
+                return programs::newer(script, params, told);
+            }
             Rendered { line: powershell::line(), input: Some(powershell::input(script, params, told)) }
         }
     }

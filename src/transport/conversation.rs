@@ -125,7 +125,7 @@ impl Conversation {
             return Err(self.refused());
         }
         let stderr = self.stderr.into_bytes();
-        let stderr = if self.plain { super::winrm::readable(stderr) } else { stderr };
+        let stderr = if self.plain { super::readable(stderr) } else { stderr };
         Ok(Output { code, stdout: self.stdout.into_bytes(), stderr })
     }
 }

@@ -23,6 +23,7 @@ pub use places::{BEHIND_SHARES, Places, Waiting};
 pub use session::{Command, Output, Session, Shell, TransportError};
 pub use sessions::{Sessions, close_everything};
 pub use target::{SessionOptions, Target};
+pub(crate) use winrm::readable;
 
 /// The value of a secret that a connection names.
 fn secret(secrets: &dyn crate::access::Secrets, name: &crate::model::device::SecretRef) -> Result<secrecy::SecretString, TransportError> {

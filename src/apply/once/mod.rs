@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::diagnose::{Category, Diagnose};
 use crate::script::{Rendered, quote};
-use crate::transport::{Command, Output, Session, Shell, TransportError};
+use crate::transport::{Command, Output, Session, Shell, TransportError, readable};
 
 /// Most bytes of a stream that a receipt keeps; what comes after is dropped.
 const MOST_KEPT: u64 = 1 << 20;
@@ -92,7 +92,13 @@ impl Receipts {
         loop {
             match session.run(command.clone(), cancel).await {
                 Ok(output) => match read(&output, limit)? {
-                    Some(answer) => return Ok(answer),
+                    Some(mut answer) => {
+                        // It comes inside of standard output, where no transport makes it readable.
+                        if shell == Shell::PowerShell {
+                            answer.stderr = readable(std::mem::take(&mut answer.stderr));
+                        }
+                        return Ok(answer);
+                    }
                     None if tries < RECONNECTS => {}
                     None => {
                         let (address, reason) = ("the device".into(), "the command did not begin".into());

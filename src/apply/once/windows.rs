@@ -103,7 +103,8 @@ mod tests {
             if asked.len() == 1 {
                 return Err(TransportError::Lost { address: "ws-017".into(), reason: "reset".into() });
             }
-            Ok(Output { stdout: b"rmm-once done 3 2 4\nokwhy?".to_vec(), ..Output::default() })
+            let said = "#< CLIXML\r\n<Objs><S S=\"Error\">why?_x000D__x000A_</S></Objs>";
+            Ok(Output { stdout: format!("rmm-once done 3 2 {}\nok{said}", said.len()).into(), ..Output::default() })
         }
 
         fn shell(&self) -> Shell {
@@ -118,7 +119,7 @@ mod tests {
         let rendered = crate::script::render(&operation, Shell::PowerShell);
         let mut receipts = super::super::Receipts::new("j-1.1");
         let output = receipts.carry_out(&device, rendered, Duration::from_mins(1), &CancellationToken::new()).await.unwrap();
-        assert_eq!((output.code, &*output.stdout, &*output.stderr), (3, &b"ok"[..], &b"why?"[..]));
+        assert_eq!((output.code, &*output.stdout, &*output.stderr), (3, &b"ok"[..], &b"why?\n"[..]));
         let asked = device.0.into_inner().unwrap();
         assert_eq!(asked.len(), 2);
         assert_eq!((&asked[0].line, &asked[0].input), (&asked[1].line, &asked[1].input));

@@ -72,8 +72,53 @@ const REFUSED: &[&str] = &[
     "Get-Uptime",
     "Get-SecureRandom",
     "ConvertFrom-Markdown",
-    "TickCount64",
+    "Start-ThreadJob",
+    "Remove-Alias",
+    "Switch-Process",
+    "ConvertTo-CliXml",
+    "ConvertFrom-CliXml",
+    "ExperimentalFeature",
+    "-AdditionalChildPath",
+    "-AsUTC",
+    "-UnixTimeSeconds",
+    "-TcpPort",
+    "-StatusCodeVariable",
+    "-ResponseHeadersVariable",
+    "-SkipHeaderValidation",
+    "-AllowUnencryptedAuthentication",
+    "-NoProxy",
+    "-SecurityDescriptorSddl",
+    "-UseQuotes",
+    "-QuoteFields",
+    "-NoEmphasis",
+    "-ThrottleLimit",
+    "utf8NoBOM",
+    "utf8BOM",
+    "[semver]",
+    "`e[",
+    "`u{",
     "$PSStyle",
+    "$PSNativeCommand",
+    // Newer than the .NET Framework, on which 5.1 stands.
+    "TickCount64",
+    ".ArgumentList",
+    ".Kill($true)",
+    "WaitForExitAsync",
+    "ToHexString(",
+    "FromHexString(",
+    "HashData(",
+    "UnixEpoch",
+    "GetRelativePath(",
+    "::Clamp(",
+    "[Random]::Shared",
+    "CreateFromPem",
+    "ImportFromPem",
+    "RandomNumberGenerator]::GetBytes",
+    "RandomNumberGenerator]::Fill",
+    "StringComparison]::",
+    "System.Text.Json",
+    "OperatingSystem]::Is",
+    "ProcessPath",
     "$IsWindows",
     "$IsLinux",
     "$IsMacOS",
@@ -95,7 +140,15 @@ const REFUSED: &[&str] = &[
     "ConvertFrom-String ",
     "Get-ControlPanelItem",
     "Export-Console",
-    "Start-Transaction",
+    "-Transaction",
+    "Show-EventLog",
+    "Remove-EventLog",
+    "Add-Computer",
+    "Checkpoint-Computer",
+    "Test-ComputerSecureChannel",
+    "Suspend-Job",
+    "Resume-Job",
+    "Convert-String",
     // Not there on Server Core, in a session without a desktop, or not without a person.
     "Out-GridView",
     "Read-Host",
@@ -112,6 +165,10 @@ pub(crate) fn refused(text: &str) -> Option<&'static str> {
     let lower = text.to_ascii_lowercase();
     if let Some(word) = REFUSED.iter().copied().find(|word| lower.contains(&word.to_ascii_lowercase())) {
         return Some(word);
+    }
+    // In 5.1 a pipeline goes on behind the sign, not before it.
+    if text.lines().any(|line| line.trim_start().starts_with('|')) {
+        return Some("a line that begins with |");
     }
     // The ternary operator: ` ? ` that is not an alias behind a pipe.
     let ternary = lower.match_indices(" ? ").any(|(at, _)| !lower[..at].trim_end().ends_with('|'));
@@ -191,9 +248,19 @@ fn what_is_broken_or_too_new_is_found() {
     for broken in ["if ($x { 1 }", "foreach ($a in $b { }", "@{ a = 1", "Get-Item -Path \"x"] {
         assert!(!parsed(broken).is_empty(), "{broken}");
     }
-    for new in
-        ["$a ?? 1", "$a?.b", "a && b", "$x ? 1 : 2", "1..3 | ForEach-Object -Parallel { $_ }", "Get-WmiObject Win32_Service", "iex $x"]
-    {
+    for new in [
+        "$a ?? 1",
+        "$a?.b",
+        "a && b",
+        "$x ? 1 : 2",
+        "1..3 | ForEach-Object -Parallel { $_ }",
+        "Get-WmiObject Win32_Service",
+        "iex $x",
+        "Get-Process\n    | Stop-Process",
+        "$process.Kill($true)",
+        "[Convert]::ToHexString($bytes)",
+        "$start.ArgumentList.Add('x')",
+    ] {
         assert!(refused(new).is_some(), "{new}");
     }
     assert_eq!(refused("Get-Service | ? { $_.Name }"), None);

@@ -37,6 +37,8 @@ fn mistakes(text: &str, collector: bool) -> Vec<&'static str> {
     must(!collector || functions.into_iter().all(told), "a function of a module does not see how errors are dealt with outside of it");
     let cut = text.lines().all(|line| !line.contains(".exe") || !line.contains("| Select-Object -First"));
     must(cut, "a program whose output is cut short leaves no exit code");
+    let first = text.match_indices("Select-Object -First ").all(|(at, found)| text[at + found.len()..].starts_with('6'));
+    must(!collector || first, "what is cut off a list passes for absent");
     let kept = text.lines().all(|line| !collector || !line.contains("]::Delete($folder, $true)") || line.contains("try {"));
     must(kept, "a folder that stays behind keeps back what was found");
     for (word, what) in [
@@ -70,7 +72,8 @@ fn such_mistakes_are_found() {
         "if ($sid -like 'S-1-5-21-*') { 1 }",
         "$when.ToString('yyyy-MM-dd')",
         "@(Get-ScheduledTask | ForEach-Object { 1 })",
-        "$lines = & w32tm.exe /query | Select-Object -First 2",
+        "$lines = & w32tm.exe /query | Select-Object -First 6",
+        "@($found | Select-Object -First 1000)",
         "[System.IO.Directory]::Delete($folder, $true)",
         "[System.Security.Cryptography.SHA256]::Create()",
         "New-Object System.Threading.Mutex $false, 'Global\\x'",

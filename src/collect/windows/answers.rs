@@ -84,7 +84,7 @@ impl Answers {
 
     fn take(&mut self, line: Line) {
         let said = match (line.d, line.unsupported, line.error, line.timeout) {
-            (Some(data), None, None, false) => Said::Data(data),
+            (Some(data), None, None, false) => Said::Data(plain(data)),
             (None, Some(why), None, false) => Said::Unsupported(words(&why)),
             (None, None, Some(why), false) => Said::Error(words(&why)),
             (None, None, None, true) => Said::Timeout,
@@ -128,6 +128,22 @@ impl Answers {
     }
 }
 
+/// Lists as lists: Windows PowerShell writes one that it has wrapped as `{"value": [1, 2], "Count": 2}`.
+fn plain(value: Value) -> Value {
+    match value {
+        Value::Array(list) => list.into_iter().map(plain).collect(),
+        Value::Object(mut map) => {
+            let list = map.get("value").and_then(Value::as_array).filter(|_| map.len() == 2);
+            let wrapped = list.is_some_and(|list| map.get("Count").and_then(Value::as_u64) == Some(list.len() as u64));
+            if wrapped && let Some(list) = map.remove("value") {
+                return plain(list);
+            }
+            map.into_iter().map(|(name, value)| (name, plain(value))).collect()
+        }
+        other => other,
+    }
+}
+
 /// The part that a line is of, by its beginning.
 fn named(text: &[u8]) -> Option<String> {
     let rest = text.strip_prefix(br#"{"s":""#)?;
@@ -162,6 +178,15 @@ mod tests {
         assert_eq!(answers.part("nics"), Err(Status::Unknown("'nics': it answered nothing".into())));
         assert!(matches!(answers.part("battery"), Err(Status::Unknown(why)) if why.contains("ended before")));
         assert!(answers.finished && answers.damaged == 0);
+    }
+
+    #[test]
+    fn a_list_that_powershell_has_wrapped_is_a_list() {
+        let raw = "@n0nce {\"s\":\"sockets\",\"d\":{\"tcp\":{\"value\":[{\"value\":[\"::\",445],\"Count\":2}],\"Count\":1},\
+                   \"kept\":{\"value\":[1],\"Count\":2},\"own\":{\"value\":[1],\"Count\":1,\"kind\":\"x\"}}}\n";
+        let answers = Answers::read(raw.as_bytes(), N);
+        let expected = json!({"tcp": [["::", 445]], "kept": {"value": [1], "Count": 2}, "own": {"value": [1], "Count": 1, "kind": "x"}});
+        assert_eq!(answers.part("sockets"), Ok(&expected));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::answers::Answers;
-use super::take::{MOST, listed, text};
+use super::take::{MOST, every, text};
 use crate::collect::raw::{Parsed, unknown};
 
 /// A package by its full name.
@@ -50,7 +50,8 @@ struct Known {
 
 pub(super) fn store(answers: &Answers) -> Parsed {
     let part = answers.part("store-apps")?;
-    let listed = listed(part, "items")?;
+    // All of them: where many people sign in each has hundreds.
+    let listed = every(part, "items")?;
     let mut found: BTreeMap<String, Known> = BTreeMap::new();
     // A name stands there once for each architecture, language and version.
     for one in listed {

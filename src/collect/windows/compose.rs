@@ -31,22 +31,24 @@ pub(super) fn text(name: &str) -> String {
 
 /// The command. Sections and probes that Windows does not have are left out.
 pub(in crate::collect) fn compose(request: &Request, nonce: &str, limits: Limits) -> Command {
+    let seconds = limits.timeout.saturating_sub(REST).max(Duration::from_secs(5)).as_secs();
+    // Those that begin together may all hang: what comes behind them has the other half of the time.
+    let longest = u32::try_from(seconds / 2).unwrap_or(u32::MAX);
     let specs = request.sections.iter().filter_map(|name| table::section(name));
     let wanted: BTreeSet<&str> = specs.flat_map(|spec| spec.parts.iter().copied()).collect();
     let mut parts: Vec<Value> = PARTS
         .iter()
         .filter(|part| wanted.contains(part.name))
-        .map(|part| json!({"name": part.name, "script": text(part.name), "seconds": part.seconds, "asked": null}))
+        .map(|part| json!({"name": part.name, "script": text(part.name), "seconds": part.seconds.min(longest), "asked": null}))
         .collect();
     for (kind, all) in &request.probes {
         let Some(probe) = table::probe(kind) else { continue };
         for (index, batch) in script::batches(all).into_iter().enumerate() {
             let asked: Vec<Value> = batch.into_iter().map(|args| (probe.ask)(args)).collect();
             let name = script::batch_block(kind, index);
-            parts.push(json!({"name": name, "script": text(probe.part), "seconds": PROBE_SECONDS, "asked": asked}));
+            parts.push(json!({"name": name, "script": text(probe.part), "seconds": PROBE_SECONDS.min(longest), "asked": asked}));
         }
     }
-    let seconds = limits.timeout.saturating_sub(REST).max(Duration::from_secs(5)).as_secs();
     let params = json!({"nonce": nonce, "most": AT_ONCE, "seconds": seconds, "frame": text("frame"), "parts": parts});
     let rendered = crate::script::render(&Operation::PowerShell { script: text("run"), params }, Shell::PowerShell);
     Command {

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::answers::Answers;
-use super::take::{MOST, count, flag, items, text};
+use super::take::{count, every, flag, items, text};
 use crate::collect::raw::{Parsed, unknown};
 
-/// Longest rule, in bytes.
-const LONGEST: usize = 32 * 1024;
+/// Most ports or addresses of a rule that are told.
+const MOST_VALUES: usize = 200;
 
 /// Profiles by the names of the module and of the registry.
 const PROFILES: [(&str, &str, &str); 3] =
@@ -67,7 +67,8 @@ fn kept(one: &Value) -> Option<Value> {
 pub(super) fn rules(answers: &Answers) -> Parsed {
     let part = answers.part("firewall-rules")?;
     let mut found: BTreeMap<String, Value> = BTreeMap::new();
-    for item in items(part, "items").iter().take(MOST) {
+    // All of them: a rule that is left out would be absent.
+    for item in every(part, "items")? {
         let words: Vec<&str> = item.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         let [source, name, rule] = words[..] else { continue };
         let name: String = name.chars().filter(|c| !c.is_control()).take(300).collect();
@@ -81,12 +82,9 @@ pub(super) fn rules(answers: &Answers) -> Parsed {
 
 /// `v2.31|Action=Allow|Active=TRUE|Dir=In|Protocol=6|LPort=5985|RA4=LocalSubnet|App=System|Name=...|`
 fn rule_of(source: &str, name: &str, rule: &str) -> Option<Value> {
-    if rule.len() > LONGEST {
-        return None;
-    }
     let mut fields = rule.split('|');
     fields.next().filter(|version| version.starts_with('v'))?;
-    let pairs: Vec<(&str, &str)> = fields.take(1_000).filter_map(|field| field.split_once('=')).collect();
+    let pairs: Vec<(&str, &str)> = fields.filter_map(|field| field.split_once('=')).collect();
     let one = |key: &str| pairs.iter().find(|(k, _)| *k == key).map(|(_, value)| value.chars().take(1_024).collect::<String>());
     // `RA4`, `RA42` and `RA6` are the same thing in several forms. Networks are written as everywhere else.
     let all = |starts: &[&str]| {
@@ -94,11 +92,17 @@ fn rule_of(source: &str, name: &str, rule: &str) -> Option<Value> {
             starts.iter().any(|start| key.strip_prefix(start).is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit() || b == b'_')))
         };
         let mut values: Vec<String> = Vec::new();
-        for (_, value) in pairs.iter().filter(|(key, _)| of(key)).take(200) {
+        for (_, value) in pairs.iter().filter(|(key, _)| of(key)) {
             let value = network(value);
-            if !values.contains(&value) {
-                values.push(value);
+            if values.contains(&value) {
+                continue;
             }
+            if values.len() == MOST_VALUES {
+                // Not all of them, and therefore like no other list.
+                values.push("...".to_owned());
+                break;
+            }
+            values.push(value);
         }
         if values.is_empty() { "any".to_owned() } else { values.join(",") }
     };
@@ -187,6 +191,12 @@ mod tests {
         let off = rule_of("policy", "x", "v2.10|Action=Block|Active=FALSE|Dir=Out|Profile=Domain|Profile=Private|Profile=Public|Name=x|")
             .unwrap();
         assert_eq!((&off["enabled"], &off["protocol"], &off["profile"]), (&json!(false), &json!("any"), &json!("any")));
+        // Name and program stand behind the addresses.
+        let addresses: Vec<String> = (0..4_000).map(|n| format!("RA4=198.51.{}.{}|", n / 256, n % 256)).collect();
+        let long = format!("v2.31|Action=Block|Active=TRUE|Dir=In|{}App=System|Name=blocked|", addresses.concat());
+        let long = rule_of("mdm", "x", &long).unwrap();
+        assert_eq!((&long["display"], &long["program"], &long["source"]), (&json!("blocked"), &json!("System"), &json!("mdm")));
+        assert!(long["remote_addresses"].as_str().unwrap().ends_with(",198.51.0.199,..."), "{long}");
         for wrong in [
             "",
             "Action=Allow",

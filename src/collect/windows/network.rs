@@ -130,6 +130,9 @@ fn socket(list: &[Value], at: usize) -> Option<(IpAddr, u16)> {
 
 pub(super) fn listeners(answers: &Answers) -> Parsed {
     let part = answers.part("sockets")?;
+    for key in ["tcp", "udp"] {
+        listed(part, key)?;
+    }
     let process = |list: &[Value], at: usize| list.get(at).and_then(super::take::own);
     let mut found: BTreeSet<(&str, u16, IpAddr, Option<String>)> = BTreeSet::new();
     for list in rows(part, "tcp").filter(|list| list.get(4).and_then(number) == Some(2)) {
@@ -190,4 +193,21 @@ pub(super) fn shares(answers: &Answers) -> Parsed {
     let mut list: Vec<Value> = told.iter().filter_map(one).collect();
     list.sort_by(|a, b| a["name"].as_str().cmp(&b["name"].as_str()));
     Ok(Value::Array(list))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::facts::Status;
+
+    #[test]
+    fn a_list_of_sockets_that_is_cut_is_no_list_of_listeners() {
+        let told = |udp: Vec<Value>| {
+            let said = json!({"s": "sockets", "d": {"tcp": [["0.0.0.0", 5985, "0.0.0.0", 0, 2, "System"]], "udp": udp}});
+            listeners(&Answers::read(format!("@n0nce {said}\n").as_bytes(), "n0nce"))
+        };
+        let one = json!(["0.0.0.0", 53, "dns"]);
+        assert_eq!(told(vec![one.clone()]).unwrap().as_array().map(Vec::len), Some(2));
+        assert!(matches!(told(vec![one; MOST + 1]), Err(Status::Unknown(why)) if why.contains("more than")));
+    }
 }

@@ -32,7 +32,10 @@ pub(super) fn antivirus(answers: &Answers) -> Parsed {
     let part = answers.part("antivirus")?;
     let defender = listed(part, "defender")?.first();
     let products: Vec<Product> = listed(part, "products")?.iter().filter_map(product).collect();
-    let on = defender.and_then(|one| flag(one, "AntivirusEnabled")).unwrap_or(false);
+    // Beside another product it may go on and only look: `Passive Mode`, `SxS Passive Mode`, `EDR Block Mode`.
+    let mode = defender.and_then(|one| text(one, "AMRunningMode")).unwrap_or_default().to_ascii_lowercase();
+    let looks_on = mode.contains("passive") || mode.contains("edr block");
+    let on = defender.and_then(|one| flag(one, "AntivirusEnabled")).unwrap_or(false) && !looks_on;
     let of_defender = |name: &str| name.to_ascii_lowercase().contains("defender");
     let other = products.iter().filter(|one| !of_defender(&one.name)).max_by_key(|one| one.enabled);
     let listed: Vec<Value> =
@@ -215,6 +218,25 @@ pub(super) fn screen_lock(answers: &Answers) -> Parsed {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_defender_that_only_looks_on_does_not_protect() {
+        let told = |mode: &str, products: Value| {
+            let defender =
+                json!([{"AMRunningMode": mode, "AMServiceEnabled": true, "AntivirusEnabled": true, "RealTimeProtectionEnabled": false}]);
+            let said = json!({"s": "antivirus", "d": {"defender": defender, "products": products}});
+            antivirus(&Answers::read(format!("@n0nce {said}\n").as_bytes(), "n0nce")).unwrap()
+        };
+        let other = json!([{"displayName": "Contoso Shield", "productState": 266_240}]);
+        for mode in ["Passive Mode", "SxS Passive Mode", "EDR Block Mode"] {
+            let seen = told(mode, other.clone());
+            assert_eq!((&seen["name"], &seen["enabled"]), (&json!("Contoso Shield"), &json!(true)), "{mode}");
+            let seen = told(mode, json!([]));
+            assert_eq!((&seen["name"], &seen["enabled"], &seen["running"]), (&json!(DEFENDER), &json!(false), &json!(false)), "{mode}");
+        }
+        let seen = told("Normal", other);
+        assert_eq!((&seen["name"], &seen["enabled"]), (&json!(DEFENDER), &json!(true)));
+    }
 
     #[test]
     fn a_clock_that_refers_to_itself_is_not_synchronized_whatever_the_words_are() {

@@ -11,7 +11,7 @@ use super::{firewall, policy, updates};
 use crate::collect::raw::Parsed;
 use crate::transport::recordings::{self, Kind, Recording, Took};
 
-/// Most rules of one recording: as many as are read of a device.
+/// Most rules of one recording.
 const MOST: usize = 5_000;
 
 #[test]

@@ -22,10 +22,18 @@ pub(super) fn items<'v>(value: &'v Value, key: &str) -> &'v [Value] {
     }
 }
 
-/// The entries of a list that has to be there, be it empty: where it is not, nothing was told.
+/// The entries of a list that has to be there, be it empty: where it is not, nothing was told. Of a list that is too long nothing is
+/// taken: what is missing in a part of it would pass for absent.
 pub(super) fn listed<'v>(value: &'v Value, key: &str) -> Result<&'v [Value], Status> {
+    let all = every(value, key)?;
+    if all.len() > MOST { Err(Status::Unknown(format!("the device told more than {MOST} entries"))) } else { Ok(all) }
+}
+
+/// The same without a bound but that of the line.
+pub(super) fn every<'v>(value: &'v Value, key: &str) -> Result<&'v [Value], Status> {
     match value.get(key) {
         None | Some(Value::Null) => Err(Status::Unknown("the device told nothing".into())),
+        Some(Value::Array(list)) => Ok(list.as_slice()),
         Some(_) => Ok(items(value, key)),
     }
 }
@@ -128,6 +136,9 @@ mod tests {
     fn nothing_that_a_device_says_grows_without_bound() {
         let value = json!({"list": vec![1; MOST + 1], "text": "x".repeat(9000)});
         assert_eq!(items(&value, "list").len(), MOST);
+        assert!(matches!(listed(&value, "list"), Err(Status::Unknown(why)) if why.contains("more than 5000")));
+        assert_eq!(every(&value, "list").map(<[Value]>::len), Ok(MOST + 1));
+        assert!(every(&value, "absent").is_err() && listed(&value, "absent").is_err());
         assert_eq!((text(&value, "text").unwrap().len(), long(&value, "text").unwrap().len()), (LONGEST, LONGEST_COMMAND));
         assert_eq!(mapped((0..20_000).map(|n| (n.to_string(), json!(n)))).len(), MOST * 2);
     }

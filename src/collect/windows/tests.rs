@@ -362,6 +362,21 @@ async fn only_what_is_asked_for_is_sent_and_each_part_has_its_time() {
     assert!(asked[0]["params"]["seconds"].as_u64().unwrap() < Limits::default().timeout.as_secs());
 }
 
+#[test]
+fn no_part_takes_more_than_half_of_the_time() {
+    let longest = |timeout: u64| {
+        let mut request = Request::full();
+        request.add_probe("registry", vec![r"HKLM\SOFTWARE\x".into(), "y".into()]);
+        let command = super::compose(&request, "n0nce", Limits { timeout: Duration::from_secs(timeout), max_output: 1 << 20 });
+        let sent: Value = serde_json::from_slice(&command.input).unwrap();
+        let parts = sent["params"]["parts"].as_array().unwrap().iter().map(|part| part["seconds"].as_u64().unwrap());
+        (parts.max(), sent["params"]["seconds"].as_u64())
+    };
+    assert_eq!(longest(300), (Some(90), Some(292)));
+    assert_eq!(longest(60), (Some(26), Some(52)));
+    assert_eq!(longest(10), (Some(2), Some(5)));
+}
+
 #[tokio::test]
 async fn what_fails_hangs_or_is_absent_costs_nothing_but_itself() {
     let mut device = Device::new();

@@ -34,7 +34,12 @@ fn day(text: &str) -> Option<NaiveDate> {
 fn both(answers: &Answers) -> Result<(Value, Value), Status> {
     let part = answers.part("updates")?;
     let read = part.as_str().and_then(windows_updates::parse);
-    read.ok_or_else(|| Status::Unknown("what the Windows Update Agent told cannot be read".into()))
+    let Some((available, counted)) = read else { return unknown("what the Windows Update Agent told cannot be read") };
+    // Nothing is pending as far as it knows, and it knows nothing.
+    if counted["checked_at"].is_null() && counted["available"] == 0 {
+        return unknown("the Windows Update Agent has not looked for updates yet");
+    }
+    Ok((available, counted))
 }
 
 pub(super) fn available(answers: &Answers) -> Parsed {
@@ -71,14 +76,52 @@ pub(super) fn automatic(answers: &Answers) -> Parsed {
     let Some(service) = text(part, "service") else { return unknown("there is no update service") };
     let level = count(part, "policy").or_else(|| count(part, "own"));
     let server = text(part, "server").filter(|_| flag(part, "wsus") == Some(true));
-    // Where nobody says anything, Windows installs by itself.
-    let enabled = service != "Disabled" && flag(part, "none") != Some(true) && level.is_none_or(|level| matches!(level, 4 | 5));
+    let of_server = text(part, "kind").is_some_and(|kind| kind.contains("Server"));
+    let enabled = match level {
+        _ if service == "Disabled" || flag(part, "none") == Some(true) => Some(false),
+        Some(level) => Some(matches!(level, 4 | 5)),
+        // Where nobody says anything, Windows installs by itself; on servers only some versions do.
+        None if of_server => None,
+        None => Some(true),
+    };
     let mechanism = if server.is_some() { "wsus" } else { "windows-update" };
-    Ok(json!({"enabled": enabled, "mechanism": enabled.then_some(mechanism), "level": level, "server": server}))
+    Ok(json!({"enabled": enabled, "mechanism": (enabled == Some(true)).then_some(mechanism), "level": level, "server": server}))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
+    fn told(part: &str, said: &Value) -> Answers {
+        Answers::read(format!("@n0nce {}\n", json!({"s": part, "d": said})).as_bytes(), "n0nce")
+    }
+
+    #[test]
+    fn nothing_pending_is_not_believed_of_an_agent_that_has_never_looked() {
+        let said = |checked: Value| json!(json!({"checked": checked, "updates": []}).to_string());
+        let never = told("updates", &said(Value::Null));
+        for read in [available, counted] {
+            assert!(matches!(read(&never), Err(Status::Unknown(why)) if why.contains("not looked")));
+        }
+        let looked = told("updates", &said(json!("2026-11-10T03:00:12Z")));
+        assert_eq!((available(&looked).unwrap(), counted(&looked).unwrap()["available"].clone()), (json!({}), json!(0)));
+    }
+
+    #[test]
+    fn what_happens_where_nobody_has_set_anything_is_known_of_workstations_alone() {
+        let enabled = |kind: &str, level: Value, none: Value| {
+            let said = json!({"none": none, "policy": level, "own": {}, "wsus": null, "server": null, "kind": kind, "service": "Manual"});
+            automatic(&told("automatic-updates", &said)).unwrap()["enabled"].clone()
+        };
+        assert_eq!(enabled("Client", Value::Null, Value::Null), json!(true));
+        for kind in ["Server", "Server Core"] {
+            assert_eq!(enabled(kind, Value::Null, json!({})), Value::Null, "{kind}");
+            assert_eq!(enabled(kind, json!(3), Value::Null), json!(false), "{kind}");
+            assert_eq!(enabled(kind, json!(4), Value::Null), json!(true), "{kind}");
+            assert_eq!(enabled(kind, json!(4), json!(1)), json!(false), "{kind}");
+        }
+    }
+
     #[test]
     fn the_day_of_a_hotfix_is_read_in_each_of_its_forms() {
         let day = |text: &str| super::day(text).map(|day| day.to_string());

@@ -28,12 +28,9 @@ $start.RedirectStandardInput = $true
 $start.RedirectStandardOutput = $true
 $start.RedirectStandardError = $true
 # Without a window a program gets a console of its own, and that has the code page of the system.
+$encoding = [Console]::OutputEncoding
 $page = [Microsoft.Win32.Registry]::GetValue('HKEY_LOCAL_MACHINE\SYSTEM\CurrentControlSet\Control\Nls\CodePage', 'OEMCP', $null)
-if ($page) {
-    $oem = [System.Text.Encoding]::GetEncoding([int]$page)
-    $start.StandardOutputEncoding = $oem
-    $start.StandardErrorEncoding = $oem
-}
+if ($page) { $encoding = [System.Text.Encoding]::GetEncoding([int]$page) }
 # Else .NET writes a byte order mark in front of the input where the code page is UTF-8.
 try {
     if ([Console]::InputEncoding.GetPreamble().Length -gt 0) { [Console]::InputEncoding = $utf8 }
@@ -46,8 +43,13 @@ try {
     Stop-Here ($program + ' cannot be started: ' + $_.Exception.Message) 126
 }
 # Both at the same time: a program that has filled the one would wait for ever while we read the other.
-$printed = $process.StandardOutput.ReadToEndAsync()
-$complained = $process.StandardError.ReadToEndAsync()
+$printed = New-Object System.IO.MemoryStream
+$complained = New-Object System.IO.MemoryStream
+$reading = @($process.StandardOutput.BaseStream.CopyToAsync($printed), $process.StandardError.BaseStream.CopyToAsync($complained))
+function Read-Text($memory) {
+    $bytes = New-Object System.IO.MemoryStream (, $memory.ToArray())
+    (New-Object System.IO.StreamReader $bytes, $encoding, $true).ReadToEnd()
+}
 try {
     if ($null -ne $p.input) { Write-Bytes $process.StandardInput.BaseStream ([string]$p.input) $utf8 }
     $process.StandardInput.Close()
@@ -56,6 +58,12 @@ try {
     $rest = $null
 }
 $process.WaitForExit()
-Write-Bytes ([Console]::OpenStandardOutput()) $printed.Result $utf8
-Write-Bytes ([Console]::OpenStandardError()) $complained.Result $utf8
+# What it left behind in the background may hold both open as long as it lives.
+try {
+    [void][System.Threading.Tasks.Task]::WaitAll([System.Threading.Tasks.Task[]]$reading, 2000)
+} catch {
+    $rest = $null
+}
+Write-Bytes ([Console]::OpenStandardOutput()) (Read-Text $printed) $utf8
+Write-Bytes ([Console]::OpenStandardError()) (Read-Text $complained) $utf8
 exit $process.ExitCode

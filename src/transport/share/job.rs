@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::super::{Output, TransportError};
+use super::super::{Output, TransportError, readable};
 use super::SigningKey;
 use crate::model::Wiped;
 use crate::model::wiped::json_text;
@@ -107,7 +107,7 @@ impl Answer {
                 if stdout.len() as u64 > limit || stderr.len() as u64 > limit {
                     return Self::TooMuch(limit);
                 }
-                Self::Done(Output { code: document.code, stdout, stderr })
+                Self::Done(Output { code: document.code, stdout, stderr: readable(stderr) })
             }
             "timeout" => Self::TimedOut,
             "too-much" => Self::TooMuch(limit),

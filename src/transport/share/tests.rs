@@ -91,12 +91,12 @@ fn a_job_is_fetched_answered_and_cleared_away() {
         assert_eq!((job["device"].as_str(), job["line"].as_str()), (Some("ws-1"), Some("work")));
         assert_eq!(STANDARD.decode(job["input"].as_str().unwrap()).unwrap(), b"in");
         assert!(job["expires"].as_i64().unwrap() - job["created"].as_i64().unwrap() == 3_600_000);
-        let answer =
-            json!({"format": "rmm.result/1", "id": id, "outcome": "done", "code": 3, "stdout": STANDARD.encode("o\u{fc}t"), "stderr": ""});
+        let stderr = STANDARD.encode("#< CLIXML\r\n<Objs><S S=\"Error\">no such thing_x000D__x000A_</S></Objs>");
+        let answer = json!({"format": "rmm.result/1", "id": id, "outcome": "done", "code": 3, "stdout": STANDARD.encode("o\u{fc}t"), "stderr": stderr});
         // As Windows PowerShell writes it where it is told UTF-8.
         house.answer(&id, &format!("\u{feff}{answer}"));
     });
-    assert_eq!(output.unwrap(), Output { code: 3, stdout: "o\u{fc}t".into(), stderr: Vec::new() });
+    assert_eq!(output.unwrap(), Output { code: 3, stdout: "o\u{fc}t".into(), stderr: "no such thing\n".into() });
     assert_eq!(house.files(), Vec::<String>::new());
 }
 

@@ -9,7 +9,7 @@ const MARK: &str = "#< CLIXML";
 const END: &str = "</Objs>";
 
 /// Standard error as people read it. What is no such XML, or damaged, stays as it is.
-pub(in crate::transport) fn readable(stderr: Vec<u8>) -> Vec<u8> {
+pub(crate) fn readable(stderr: Vec<u8>) -> Vec<u8> {
     if !stderr.windows(MARK.len()).any(|window| window == MARK.as_bytes()) {
         return stderr;
     }
@@ -37,9 +37,13 @@ pub(in crate::transport) fn readable(stderr: Vec<u8>) -> Vec<u8> {
 
 fn records(root: &Element, out: &mut String) {
     for child in &root.children {
-        let Some("Error" | "error" | "Warning" | "warning") = child.attribute("S") else { continue };
+        let Some(stream @ ("Error" | "error" | "Warning" | "warning")) = child.attribute("S") else { continue };
         if child.name == "S" {
             out.push_str(&letters(&child.text));
+            // An error comes in lines that end; a warning is one without its end.
+            if stream.eq_ignore_ascii_case("warning") && !out.ends_with('\n') {
+                out.push('\n');
+            }
         } else if let Some(shown) = child.children.iter().find(|member| member.name == "ToString") {
             // A whole record, from a PowerShell that PowerShell has started.
             out.push_str(&letters(&shown.text));
@@ -97,6 +101,12 @@ mod tests {
         let record = "<Objs><Obj S=\"Error\" RefId=\"0\"><TN><T>System.Management.Automation.ErrorRecord</T></TN><ToString>no such \
                       thing</ToString><Props><S N=\"Name\">x</S></Props></Obj></Objs>";
         assert_eq!(read(&format!("#< CLIXML\r\n{record}")), "no such thing\n");
+    }
+
+    #[test]
+    fn a_warning_is_a_line_of_its_own() {
+        let text = "#< CLIXML\r\n<Objs><S S=\"warning\">old &lt;b&gt;</S><S S=\"Error\">no_x000A_</S><S S=\"Warning\">new</S></Objs>";
+        assert_eq!(read(text), "old <b>\nno\nnew\n");
     }
 
     #[test]

@@ -28,7 +28,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub(super) use self::clixml::readable;
+pub(crate) use self::clixml::readable;
 use self::link::{Link, Origin};
 pub(super) use self::tls::{fingerprint, shown_certificate};
 use super::{Command, Output, SessionOptions, Target, TransportError};

@@ -1,14 +1,19 @@
-# Rules of the firewall where Windows keeps them: asking its service for each takes minutes.
+# Rules of the firewall where Windows keeps them: asking its service for each takes minutes. Those of apps and those that Intune has sent
+# have keys of their own.
 $rules = New-Object System.Collections.ArrayList
+$kept = 'SYSTEM\CurrentControlSet\Services\SharedAccess\Parameters\FirewallPolicy\'
 $places = @(
-    @('local', 'SYSTEM\CurrentControlSet\Services\SharedAccess\Parameters\FirewallPolicy\FirewallRules'),
+    @('local', ($kept + 'FirewallRules')),
+    @('local', ($kept + 'RestrictedServices\AppIso\FirewallRules')),
+    @('mdm', ($kept + 'Mdm\FirewallRules')),
     @('policy', 'SOFTWARE\Policies\Microsoft\WindowsFirewall\FirewallRules')
 )
 foreach ($place in $places) {
     $key = $machine.OpenSubKey($place[1])
     if ($null -eq $key) { continue }
     foreach ($name in $key.GetValueNames()) {
-        if ($rules.Count -ge 10000) { break }
+        # A part of them would make absent what is there.
+        if ($rules.Count -ge 20000) { throw 'there are more than 20000 rules' }
         [void]$rules.Add(@($place[0], $name, [string]$key.GetValue($name)))
     }
     $key.Dispose()

@@ -89,7 +89,8 @@ try {
     if ($why.StartsWith('rmm-unsupported ')) {
         $kind = 'unsupported'
         $why = $why.Substring(16)
-    } elseif ($_.Exception -is [System.Management.Automation.CommandNotFoundException]) {
+    } elseif ($_.Exception -is [System.Management.Automation.CommandNotFoundException] -and $id -notlike 'CouldNotAuto*') {
+        # A command that is there, in a module that cannot be loaded, is not absent.
         $kind = 'unsupported'
     } elseif (@('InvalidNamespace', 'InvalidClass', 'NotSupported') -contains $native) {
         $kind = 'unsupported'

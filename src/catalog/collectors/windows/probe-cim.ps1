@@ -12,9 +12,13 @@ $number = 0
             $property = [string]$one.property
             $found = @(Get-CimInstance -Namespace ([string]$one.namespace).Replace('\', '/') -ClassName ([string]$one.class) -Property $property)
             $answer['exists'] = ($found.Count -gt 0)
-            $answer['values'] = @($found | ForEach-Object { $_.CimInstanceProperties[$property].Value } | Select-Object -First 1000 | ForEach-Object {
+            $answer['values'] = @($found | ForEach-Object { $_.CimInstanceProperties[$property].Value } | ForEach-Object {
                 if ($_ -is [datetime]) { Format-Moment $_ } else { $_ }
             })
+            if ($answer['values'].Count -gt 1000) {
+                $answer['values'] = @()
+                throw 'there are more than 1000 values'
+            }
         } catch {
             $answer['error'] = [string]$_.Exception.Message
         }

@@ -22,7 +22,13 @@ $number = 0
                 $value = $member.Value
                 if ($value -is [datetime]) { $value = Format-Moment $value }
                 elseif ($value -is [timespan]) { $value = $value.ToString('c', $inv) }
-                elseif ($value -is [array]) { $value = @($value | ForEach-Object { [string]$_ } | Select-Object -First 1000) }
+                elseif ($value -is [array]) {
+                    $value = @($value | ForEach-Object { [string]$_ })
+                    if ($value.Count -gt 1000) {
+                        $answer['error'] = 'there are more than 1000 values'
+                        $value = $null
+                    }
+                }
                 $answer['value'] = $value
             }
         }

@@ -8,7 +8,8 @@ $number = 0
             $key = Open-Key ([string]$one.key)
             if ($null -ne $key) {
                 $answer['exists'] = $true
-                $answer['values'] = @($key.GetValueNames() | Select-Object -First 1000 | ForEach-Object {
+                if ($key.ValueCount -gt 1000) { throw 'the key has more than 1000 values' }
+                $answer['values'] = @($key.GetValueNames() | ForEach-Object {
                     $told = Read-Value $key $_
                     $told['name'] = $_
                     $told

@@ -2,7 +2,8 @@
 $number = 0
 $users = [Microsoft.Win32.RegistryKey]::OpenBaseKey([Microsoft.Win32.RegistryHive]::Users, [Microsoft.Win32.RegistryView]::Registry64)
 # People of the device, of a domain and of the cloud.
-$sids = @($users.GetSubKeyNames() | Where-Object { ($_ -like 'S-1-5-21-*' -or $_ -like 'S-1-12-1-*') -and $_ -notlike '*_Classes' } | Select-Object -First 200)
+$sids = @($users.GetSubKeyNames() | Where-Object { ($_ -like 'S-1-5-21-*' -or $_ -like 'S-1-12-1-*') -and $_ -notlike '*_Classes' })
+if ($sids.Count -gt 500) { throw 'more than 500 users are signed in' }
 @{
     items = @(foreach ($one in $asked) {
         $answer = [ordered]@{ n = $number; users = @() }
