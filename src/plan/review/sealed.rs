@@ -50,9 +50,9 @@ fn recipient(key: &str, line: u32, comment: &str, how: How) -> Difference {
     difference.member = short(key);
     let comment = Some(short(comment)).filter(|comment| !comment.is_empty());
     if how == How::Added {
-        difference.to = comment
+        difference.to = comment;
     } else {
-        difference.from = comment
+        difference.from = comment;
     }
     difference
 }
