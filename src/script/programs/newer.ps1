@@ -3,7 +3,7 @@
 $start = New-Object System.Diagnostics.ProcessStartInfo
 $start.FileName = [System.IO.Path]::Combine([Environment]::GetFolderPath('ProgramFiles'), 'PowerShell\7\pwsh.exe')
 if (-not [System.IO.File]::Exists($start.FileName)) {
-    $start.FileName = [string](Get-Command -Name pwsh.exe -CommandType Application -ErrorAction SilentlyContinue | Select-Object -First 1).Path
+    $start.FileName = [string]@(Get-Command -Name pwsh.exe -CommandType Application -ErrorAction SilentlyContinue)[0].Path
 }
 if (-not $start.FileName) { throw 'the script requires PowerShell 7, which is not installed here' }
 $start.Arguments = '-NoProfile -NonInteractive -ExecutionPolicy Bypass -EncodedCommand ' + [Environment]::CommandLine.TrimEnd().Split(' ')[-1]
