@@ -104,10 +104,8 @@ try {
     $answer = & ([ScriptBlock]::Create($script))
     ConvertTo-Json -InputObject ([ordered]@{ s = $name; d = $answer }) -Compress -Depth 8
 } catch {
-    $problem = $_.Exception
     # What a method says, without PowerShell's words around it.
-    if ($problem -is [System.Management.Automation.MethodInvocationException] -and $null -ne $problem.InnerException) { $problem = $problem.InnerException }
-    $why = [string]$problem.Message
+    $why = [string]$_.Exception.GetBaseException().Message
     $id = [string]$_.FullyQualifiedErrorId
     $native = ''
     if ($null -ne $_.Exception.PSObject.Properties['NativeErrorCode']) { $native = [string]$_.Exception.NativeErrorCode }
