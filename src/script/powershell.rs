@@ -39,6 +39,7 @@ $rmmError = ''
 $rmmWarned = ''
 try {
     $rmmJob = ConvertFrom-Json -InputObject (@($input) -join '').TrimStart([char]0xFEFF)
+    if ($rmmJob.script -isnot [string]) { throw 'no script has arrived on standard input' }
     $p = $rmmJob.params
     if ($rmmJob.told) {
         $rmmOut = [Console]::OpenStandardOutput()
@@ -68,7 +69,7 @@ try {
 } catch {
     $rmmCode = 1
     $rmmError = [string]$_.Exception.Message
-    if ($_.InvocationInfo.ScriptLineNumber -gt 0) { $rmmError = 'line ' + $_.InvocationInfo.ScriptLineNumber + ': ' + $rmmError }
+    if ($_.InvocationInfo.ScriptLineNumber -gt 0 -and $_.InvocationInfo.Line -notlike '*$rmmJob*') { $rmmError = 'line ' + $_.InvocationInfo.ScriptLineNumber + ': ' + $rmmError }
 } finally {
     try { & $rmmShow } catch { $rmmMany.Clear() }
     $rmmBytes = $rmmUtf8.GetBytes($rmmText.ToString())

@@ -127,7 +127,7 @@ foreach ($log in $p.logs) {
         }
         if ($more) { [void](Write-Line @{ log = $log.name; more = $true }) } else { [void](Write-Line @{ log = $log.name; done = $true }) }
     } catch {
-        [void](Write-Line @{ log = $log.name; problem = [string]$_.Exception.Message })
+        [void](Write-Line @{ log = $log.name; problem = [string]$_.Exception.GetBaseException().Message })
     }
 }
 $out.Flush()

@@ -80,7 +80,12 @@ pub(super) fn dns(answers: &Answers) -> Parsed {
 
 pub(super) fn routes(answers: &Answers) -> Parsed {
     let part = answers.part("routes")?;
-    let mut list: Vec<Value> = listed(part, "items")?
+    let told = listed(part, "items")?;
+    if told.is_empty() {
+        // Those to itself are always there.
+        return unknown("no route was told");
+    }
+    let mut list: Vec<Value> = told
         .iter()
         .filter_map(|route| {
             let destination = text(route, "DestinationPrefix")?;

@@ -38,6 +38,9 @@ pub(super) fn antivirus(answers: &Answers) -> Parsed {
     let on = defender.and_then(|one| flag(one, "AntivirusEnabled")).unwrap_or(false) && !looks_on;
     let of_defender = |name: &str| name.to_ascii_lowercase().contains("defender");
     let other = products.iter().filter(|one| !of_defender(&one.name)).max_by_key(|one| one.enabled);
+    if defender.is_some_and(|one| flag(one, "AntivirusEnabled").is_none()) && !other.is_some_and(|other| other.enabled) {
+        return unknown("Defender does not tell whether it is on");
+    }
     let listed: Vec<Value> =
         products.iter().map(|one| json!({"name": one.name, "enabled": one.enabled, "up_to_date": one.up_to_date})).collect();
     let (Some(defender), true) = (defender, on || !other.is_some_and(|other| other.enabled)) else {

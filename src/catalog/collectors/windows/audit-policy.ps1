@@ -2,12 +2,11 @@
 $folder = New-Folder
 try {
     $file = [System.IO.Path]::Combine($folder, 'audit.csv')
-    $null = & ([Environment]::SystemDirectory + '\auditpol.exe') /backup ('/file:' + $file)
-    $code = $LASTEXITCODE
-    if (-not [System.IO.File]::Exists($file)) { throw ('auditpol wrote nothing, exit code ' + $code) }
+    $done = Invoke-Program 'auditpol.exe' '/backup', ('/file:' + $file)
+    if (-not [System.IO.File]::Exists($file)) { throw ('auditpol wrote nothing, exit code ' + $done.code + ' ' + $done.errors) }
     $text = [System.IO.File]::ReadAllText($file)
 } finally {
     # A folder that stays behind does not keep back what was found.
     try { [System.IO.Directory]::Delete($folder, $true) } catch { $null = $_ }
 }
-@{ text = $text; code = $code }
+@{ text = $text; code = $done.code }

@@ -77,11 +77,35 @@ function New-Folder {
     [System.IO.Directory]::CreateDirectory($folder).FullName
 }
 
+# Whether a class or its namespace is not there: another thing than one that does not answer.
+function Test-Absent($problem) {
+    $number = ''
+    if ($null -ne $problem.Exception.PSObject.Properties['NativeErrorCode']) { $number = [string]$problem.Exception.NativeErrorCode }
+    (@('InvalidNamespace', 'InvalidClass') -contains $number) -or ([string]$problem.FullyQualifiedErrorId -match '0x8004100e|0x80041010')
+}
+
+# Parts whose classes not every Windows has. Where those of the others are not there, Windows is damaged.
+$rare = @('bitlocker', 'gpu-use', 'monitors', 'tpm')
+
+# Runs a program of Windows: what it prints by line, what it says of errors, and how it ends. Here each of its errors would be one of PowerShell
+# too, and end the part before any of that is known.
+function Invoke-Program([string]$program, [string[]]$words) {
+    $ErrorActionPreference = 'Continue'
+    $all = @(& ([Environment]::SystemDirectory + '\' + $program) $words 2>&1)
+    $code = $LASTEXITCODE
+    @{
+        code = $code
+        lines = @($all | Where-Object { $_ -isnot [System.Management.Automation.ErrorRecord] } | ForEach-Object { [string]$_ })
+        errors = [string](@($all | Where-Object { $_ -is [System.Management.Automation.ErrorRecord] } | ForEach-Object { [string]$_ }) -join ' ')
+    }
+}
+
 try {
     $answer = & ([ScriptBlock]::Create($script))
     ConvertTo-Json -InputObject ([ordered]@{ s = $name; d = $answer }) -Compress -Depth 8
 } catch {
-    $why = [string]$_.Exception.Message
+    # What a method says, without PowerShell's words around it.
+    $why = [string]$_.Exception.GetBaseException().Message
     $id = [string]$_.FullyQualifiedErrorId
     $native = ''
     if ($null -ne $_.Exception.PSObject.Properties['NativeErrorCode']) { $native = [string]$_.Exception.NativeErrorCode }
@@ -92,9 +116,7 @@ try {
     } elseif ($_.Exception -is [System.Management.Automation.CommandNotFoundException] -and $id -notlike 'CouldNotAuto*') {
         # A command that is there, in a module that cannot be loaded, is not absent.
         $kind = 'unsupported'
-    } elseif (@('InvalidNamespace', 'InvalidClass', 'NotSupported') -contains $native) {
-        $kind = 'unsupported'
-    } elseif ($id -match '0x8004100e|0x80041010|0x8004100c') {
+    } elseif ($native -eq 'NotSupported' -or $id -match '0x8004100c' -or ($rare -contains $name -and (Test-Absent $_))) {
         $kind = 'unsupported'
     }
     if ($why.Length -gt 300) { $why = $why.Substring(0, 300) }

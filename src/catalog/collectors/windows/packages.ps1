@@ -1,9 +1,9 @@
 # Programs that have an uninstall key: for everybody, 64 and 32 bits, and for users who are signed in.
 $found = New-Object System.Collections.ArrayList
 function Read-Keys($root, [string]$path, [string]$where) {
-    # One that may not be read costs nothing but itself.
-    try { $key = $root.OpenSubKey($path) } catch { return }
-    if ($null -eq $key) { return }
+    # One of a user that may not be read costs nothing but itself; without the machine's own there is no list.
+    try { $key = $root.OpenSubKey($path) } catch { if ($where -eq 'user') { return } else { throw } }
+    if ($null -eq $key) { if ($where -eq 'machine') { throw 'there is no list of programs' } else { return } }
     foreach ($name in $key.GetSubKeyNames()) {
         try { $one = $key.OpenSubKey($name) } catch { continue }
         if ($null -eq $one) { continue }

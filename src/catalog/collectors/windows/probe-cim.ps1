@@ -20,7 +20,7 @@ $number = 0
                 throw 'there are more than 1000 values'
             }
         } catch {
-            $answer['error'] = [string]$_.Exception.Message
+            $answer['error'] = [string]$_.Exception.GetBaseException().Message
         }
         $answer
     })

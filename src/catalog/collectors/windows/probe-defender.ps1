@@ -1,6 +1,7 @@
 # Preferences of Microsoft Defender. Asked for: name.
 # Functions of modules do not see how errors are dealt with outside of them.
 $preferences = Get-MpPreference -ErrorAction Stop
+if ($null -eq $preferences) { throw 'Defender tells nothing' }
 $number = 0
 @{
     items = @(foreach ($one in $asked) {

@@ -52,7 +52,7 @@ $number = 0
                 }
             }
         } catch {
-            $answer['error'] = [string]$_.Exception.Message
+            $answer['error'] = [string]$_.Exception.GetBaseException().Message
         }
         $answer
     })

@@ -8,6 +8,7 @@ $number = 0
         try {
             $name = [string]$one.name
             if ($name -eq 'System') { $found = @(Get-ProcessMitigation -System) } else { $found = @(Get-ProcessMitigation -Name $name) }
+            if ($name -eq 'System' -and $found.Count -eq 0) { throw 'the system tells nothing' }
             $answer['exists'] = ($found.Count -gt 0)
             $answer['values'] = @(if ($found.Count -gt 0) {
                 foreach ($group in $found[0].PSObject.Properties) {
@@ -18,7 +19,7 @@ $number = 0
                 }
             })
         } catch {
-            $answer['error'] = [string]$_.Exception.Message
+            $answer['error'] = [string]$_.Exception.GetBaseException().Message
         }
         $answer
     })

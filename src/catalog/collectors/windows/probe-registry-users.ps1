@@ -20,7 +20,7 @@ if ($sids.Count -gt 500) { throw 'more than 500 users are signed in' }
                 $told
             })
         } catch {
-            $answer['error'] = [string]$_.Exception.Message
+            $answer['error'] = [string]$_.Exception.GetBaseException().Message
         }
         $answer
     })

@@ -10,7 +10,7 @@ $number = 0
                 $key.Dispose()
             }
         } catch {
-            $answer['error'] = [string]$_.Exception.Message
+            $answer['error'] = [string]$_.Exception.GetBaseException().Message
         }
         $answer['n'] = $number
         $number = $number + 1

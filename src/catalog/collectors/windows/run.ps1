@@ -6,8 +6,9 @@ $clock = [System.Diagnostics.Stopwatch]::StartNew()
 $utf8 = New-Object System.Text.UTF8Encoding $false
 $out = [Console]::OpenStandardOutput()
 
+# On a line of its own, whatever something else has printed before it.
 function Send-Line([string]$text) {
-    $bytes = $utf8.GetBytes('@' + $p.nonce + ' ' + $text + "`n")
+    $bytes = $utf8.GetBytes("`n@" + $p.nonce + ' ' + $text + "`n")
     $out.Write($bytes, 0, $bytes.Length)
     $out.Flush()
 }

@@ -3,9 +3,8 @@
 $folder = New-Folder
 try {
     $file = [System.IO.Path]::Combine($folder, 'policy.inf')
-    $null = & ([Environment]::SystemDirectory + '\secedit.exe') /export /areas SECURITYPOLICY USER_RIGHTS /cfg $file /quiet
-    $code = $LASTEXITCODE
-    if (-not [System.IO.File]::Exists($file)) { throw ('secedit wrote nothing, exit code ' + $code) }
+    $done = Invoke-Program 'secedit.exe' '/export', '/areas', 'SECURITYPOLICY', 'USER_RIGHTS', '/cfg', $file, '/quiet'
+    if (-not [System.IO.File]::Exists($file)) { throw ('secedit wrote nothing, exit code ' + $done.code + ' ' + $done.errors) }
     $text = [System.IO.File]::ReadAllText($file)
 } finally {
     # A folder that stays behind does not keep back what was found.
@@ -24,4 +23,4 @@ foreach ($line in $text.Split([char]10)) {
         }
     }
 }
-@{ text = $text; numbers = $numbers; code = $code }
+@{ text = $text; numbers = $numbers; code = $done.code }

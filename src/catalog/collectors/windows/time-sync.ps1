@@ -11,8 +11,8 @@ $lines = @()
 $code = $null
 if ($service.State -eq 'Running') {
     # To its end: a program whose output is cut short leaves no exit code.
-    $all = @(& ([Environment]::SystemDirectory + '\w32tm.exe') /query /status)
-    $code = $LASTEXITCODE
-    $lines = @($all | Select-Object -First 6 | ForEach-Object { [string]$_ })
+    $done = Invoke-Program 'w32tm.exe' '/query', '/status'
+    $code = $done.code
+    $lines = @($done.lines | Select-Object -First 6)
 }
 @{ type = $type; servers = $servers; service = $service; lines = $lines; code = $code }

@@ -1,0 +1,1 @@
+@{ RootModule = 'ScheduledTasks.psm1'; ModuleVersion = '1.0.0.0'; FunctionsToExport = @('Get-ScheduledTask'); CmdletsToExport = @(); AliasesToExport = @() }

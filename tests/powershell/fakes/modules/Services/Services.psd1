@@ -1,0 +1,1 @@
+@{ RootModule = 'Services.psm1'; ModuleVersion = '1.0.0.0'; FunctionsToExport = @('Get-Service'); CmdletsToExport = @(); AliasesToExport = @() }
