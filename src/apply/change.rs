@@ -192,7 +192,8 @@ impl<'a> Work<'a> {
                 return Ok(Ok(After::Fine));
             }
             State::Unknown if under_way(&before) => {
-                let (state, error) = if recovering { (ChangeState::Done, None) } else { (ChangeState::Skipped, before.reason) };
+                let why = before.reason.map(|why| self.redact(&why));
+                let (state, error) = if recovering { (ChangeState::Done, None) } else { (ChangeState::Skipped, why) };
                 executor.step(change, state, Step { error, ..Step::default() }).await?;
                 return Ok(Ok(After::Fine));
             }
@@ -285,7 +286,9 @@ impl<'a> Work<'a> {
             let open = verdict.filter(|v| v.state == State::Change && !change.change.restart && change.attempts == 0);
             let stale = open.and_then(|verdict| {
                 let seen = evidence(verdict.observed.as_ref(), holds_secret(&change.change.desired));
-                (seen != change.change.observed && !(begun && Some(&seen) == last.as_ref())).then_some(seen)
+                // The plan comes from what is kept, which is without secrets.
+                let known = |value: &Value| super::hidden::alike(self.executor.secrets.redactor(), &seen, value);
+                (!known(&change.change.observed) && !(begun && last.as_ref().is_some_and(known))).then_some(seen)
             });
             if let Some(seen) = stale {
                 let error = Some("the observed value is no longer the one in the plan".to_owned());

@@ -40,3 +40,17 @@ async fn a_secret_of_a_setting_stands_among_the_arguments_of_no_program() {
     let error = house.error(&run, 2);
     assert!(error.contains("a secret would stand among the arguments") && !error.contains("hunter2"), "{error}");
 }
+
+/// What is kept and planned by is without secrets, what the device gives again is not: that is no difference.
+#[tokio::test]
+async fn what_holds_a_secret_on_the_device_is_changed_as_planned() {
+    let house = House::one("      LineInFile:\n        token: {path: 'DIR/d/conf', match: '^token=', line: 'token=none'}\n");
+    house.secrets.redactor().learn("app", &"a-long-enough-secret".into());
+    house.write("d/conf", "token=a-long-enough-secret\n");
+    let plan = house.plan().await;
+    let planned = serde_json::to_string(&plan.devices).unwrap();
+    assert!(planned.contains("token=(secret app)") && !planned.contains("a-long-enough-secret"), "{planned}");
+    let (run, _) = house.apply(&plan, options(), nothing()).await;
+    assert_eq!((house.states(&run), house.error(&run, 1)), (vec!["token done".to_owned()], String::new()));
+    assert_eq!(house.read("d/conf").as_deref(), Some("token=none\n"));
+}
