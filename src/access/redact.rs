@@ -79,7 +79,7 @@ impl Redactor {
         self.redact_from(text, SHORTEST)
     }
 
-    /// The same for values that take so many bytes as they are written there, or more.
+    /// The same for values that take so many bytes as they are written there, or more; of one that was cut off so many are there.
     pub fn redact_from<'a>(&self, text: &'a str, least: usize) -> Cow<'a, str> {
         self.known.read().unwrap_or_else(PoisonError::into_inner).redact(text, least)
     }
@@ -120,17 +120,21 @@ impl Known {
     fn learn(&mut self, name: &str, value: &SecretString) {
         let name: Arc<str> = name.into();
         let values = self.values.entry(Arc::clone(&name)).or_default();
-        let known_before = !values.is_empty();
+        let before: Vec<(SecretString, bool)> = values.iter().flat_map(all_of).collect();
         values.retain(|known| !is(known, value));
         values.push(value.clone());
         let gone = values.len().saturating_sub(EARLIER + 1);
         values.drain(..gone);
         let all: Vec<(SecretString, bool)> = values.iter().flat_map(all_of).collect();
-        if known_before {
-            self.forms.retain(|_, forms| {
-                forms.retain(|form| form.name != name);
-                !forms.is_empty()
-            });
+        // Each in its place: of a fleet whose secrets are all replaced, looking through everything each time would take long.
+        for (text, _) in before {
+            let Some(key) = text.expose_secret().as_bytes().first_chunk::<SHORTEST>() else { continue };
+            if let Some(alike) = self.forms.get_mut(key) {
+                alike.retain(|form| form.name != name);
+                if alike.is_empty() {
+                    self.forms.remove(key);
+                }
+            }
         }
         for (text, loose) in all {
             let Some(key) = text.expose_secret().as_bytes().first_chunk::<SHORTEST>().copied() else { continue };
@@ -151,7 +155,7 @@ impl Known {
         }
         let alike = self.forms.get(&key)?;
         let alike = alike.iter().filter(|form| form.text.expose_secret().len() >= least);
-        let ends = alike.filter_map(|form| Some((end(text, from, form)?, &*form.name)));
+        let ends = alike.filter_map(|form| Some((end(text, from, form, least)?, &*form.name)));
         // Of two secrets with the same value the first by name.
         ends.max_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(a.1)))
     }
@@ -207,8 +211,8 @@ fn gap(text: &[u8], at: usize) -> usize {
     rest.iter().take(MOST_TORN).take_while(|byte| byte.is_ascii_control() || **byte == b' ').count()
 }
 
-/// Where a form ends that begins in this place.
-fn end(text: &[u8], from: usize, form: &Form) -> Option<usize> {
+/// Where a form ends that begins in this place. So much of it is there at least, where it was cut off.
+fn end(text: &[u8], from: usize, form: &Form, least: usize) -> Option<usize> {
     let wanted = form.text.expose_secret().as_bytes();
     let (mut at, mut found) = (from, 0);
     while found < wanted.len() {
@@ -227,7 +231,7 @@ fn end(text: &[u8], from: usize, form: &Form) -> Option<usize> {
                 found += 1;
             }
             // Cut off by whoever made the text.
-            None if found >= BEGINNING => return Some(text.len()),
+            None if found >= BEGINNING.max(least) => return Some(text.len()),
             _ => return None,
         }
     }
@@ -361,6 +365,27 @@ mod tests {
         assert_eq!(redactor.redact("<first line\nab\nthird line>"), "<(secret db)>");
         assert_eq!(redactor.redact("third line; first line"), "(secret db); (secret db)");
         assert_eq!(redactor.redact("first line_x000A_ab_x000A_third line_x000A_"), "(secret db)");
+    }
+
+    #[test]
+    fn what_every_text_of_a_format_has_is_no_secret() {
+        let key = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIMnP\n-----END PRIVATE KEY-----\n";
+        let redactor = knowing(key);
+        assert_eq!(redactor.redact("no -----BEGIN PRIVATE KEY----- in it"), "no -----BEGIN PRIVATE KEY----- in it");
+        assert_eq!(redactor.redact("MC4CAQAwBQYDK2VwBCIEIMnP"), "(secret db)");
+        assert_eq!(redactor.redact(&format!("<{}>", key.trim_end())), "<(secret db)>");
+        let redactor = knowing("{\n    \"user\": {\n        \"token\": \"hunter2-and-more\"\n    },\n    \"n\": [\n    ]\n}");
+        let text = "{\n    \"a\": {\n    },\n    \"b\": [\n    ]\n}";
+        assert_eq!(redactor.redact(text), text);
+        assert_eq!(redactor.redact("\"token\": \"hunter2-and-more\""), "(secret db)");
+    }
+
+    #[test]
+    fn of_a_value_that_was_cut_off_as_much_is_there_as_is_looked_for() {
+        let redactor = knowing("debian-backup-2024");
+        assert_eq!(redactor.redact("said: debian"), "said: (secret db)");
+        assert_eq!(redactor.redact_from("debian", 12), "debian");
+        assert_eq!(redactor.redact_from("said: debian-backup", 12), "said: (secret db)");
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub(super) fn forms(value: &str) -> Vec<SecretString> {
         return Vec::new();
     }
     let mut forms: Vec<Text> = written(value).into();
-    for line in value.lines().filter(|line| line.len() >= SHORTEST && line.len() < value.len()) {
+    for line in value.lines().filter(|line| line.len() < value.len()).map(str::trim).filter(|line| tells(line)) {
         forms.extend([Text::new(line.to_owned()), json(line)]);
     }
     if value.len() <= MOST_ENCODED {
@@ -39,6 +39,11 @@ pub(super) fn forms(value: &str) -> Vec<SecretString> {
     forms.sort_by(|a, b| a.as_str().cmp(b.as_str()));
     forms.dedup();
     forms.iter().map(|form| SecretString::from(form.as_str())).collect()
+}
+
+/// Whether a line of a value is one of this value alone: nearly every text has brackets and rules, and every key begins alike.
+fn tells(line: &str) -> bool {
+    line.len() >= SHORTEST && !line.starts_with("-----") && line.contains(char::is_alphanumeric)
 }
 
 /// As it is, with spaces as they are left by whoever puts a text on one line, and as JSON writes it.
