@@ -11,6 +11,8 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -145,7 +147,7 @@ impl Vault {
     }
 
     /// Keeps other processes from changing them until what is given back is let go of: of two that encrypt anew, or set one meanwhile, the
-    /// later would write what it has read before. Nothing where there is no folder yet.
+    /// later would write what it has read before. Nothing where there is no folder yet, or where its file system cannot do that.
     pub fn hold(&self) -> Result<Option<std::fs::File>, VaultError> {
         let failed = |reason: String| VaultError::File { path: self.folder.clone(), reason };
         let folder = match std::fs::File::open(&self.folder) {
@@ -153,7 +155,22 @@ impl Vault {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(error.to_string())),
         };
-        rustix::fs::flock(&folder, rustix::fs::FlockOperation::LockExclusive).map_err(|error| failed(error.to_string()))?;
+        let lock = |how| rustix::io::retry_on_intr(|| rustix::fs::flock(&folder, how));
+        let locked = lock(FlockOperation::NonBlockingLockExclusive).or_else(|error| {
+            if error != Errno::WOULDBLOCK {
+                return Err(error);
+            }
+            tracing::warn!(folder = %self.folder.display(), "another rmm changes the secrets; waiting for its end");
+            lock(FlockOperation::LockExclusive)
+        });
+        match locked {
+            Ok(()) => {}
+            Err(error) if cannot_lock(error) => {
+                tracing::debug!(folder = %self.folder.display(), %error, "the file system does not lock folders");
+                return Ok(None);
+            }
+            Err(error) => return Err(failed(error.to_string())),
+        }
         // What one left behind that was killed; nobody else writes now, and it is not to be committed.
         for entry in std::fs::read_dir(&self.folder).into_iter().flatten().filter_map(Result::ok) {
             if entry.file_name().to_str().is_some_and(file::is_left_behind) {
@@ -279,6 +296,11 @@ impl Vault {
         index.write()?;
         Ok(true)
     }
+}
+
+/// Whether it is the file system that cannot lock a folder: that of NFS locks only what is open for writing, others lock nothing.
+fn cannot_lock(error: Errno) -> bool {
+    [Errno::BADF, Errno::NOLCK, Errno::NOSYS, Errno::NOTSUP, Errno::OPNOTSUPP, Errno::INVAL].contains(&error)
 }
 
 /// Not the name of a secret: `secrets/identity.age` is the key that a passphrase opens.
