@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 
@@ -13,12 +14,24 @@ use crate::plan::{Evaluated, PlanOptions, Planner, Scope, holds_secret, resolved
 use crate::repo::PolicySet;
 use crate::store::{PutVerdict, StoreError};
 
+/// How long it may take that a secret is not given, for the next one to be asked for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 impl Survey<'_> {
     /// Makes known what settings put on devices, so that it is not kept where an inventory finds it there.
     pub(super) fn learn_secrets(&self) {
         for setting in self.set.policies.iter().flat_map(|policy| &policy.settings).filter(|setting| holds_secret(&setting.value)) {
+            let begin = Instant::now();
             // One that is not at hand is told where its setting is judged.
-            let _ = resolved(&setting.value, &|name: &str| self.secrets.resolve(name).ok());
+            let missing = resolved(&setting.value, &|name: &str| self.secrets.resolve(name).ok()).err();
+            // A program that hangs for one hangs for all, and nobody who observes devices waits for each of them.
+            if let Some(name) = missing.filter(|_| begin.elapsed() > PATIENCE) {
+                tracing::warn!(
+                    secret = name.as_str(),
+                    "a secret was not given in time, others are not asked for: what devices hold of them is kept"
+                );
+                return;
+            }
         }
     }
 
