@@ -203,8 +203,11 @@ impl<'a> Work<'a> {
             }
             State::Change | State::Report | State::Held | State::Conflict => {}
         }
-        let keep_before = change.before.is_none();
-        *change = executor.step(change, ChangeState::Started, Step { before: keep_before.then_some(seen), ..Step::default() }).await?;
+        let first = change.before.is_none().then_some(seen);
+        // With the secrets in it: the journal is without, and undoing puts back what was there.
+        let was = first.clone().or_else(|| change.before.clone());
+        *change = executor.step(change, ChangeState::Started, Step { before: first, ..Step::default() }).await?;
+        change.before = was;
         if let Err(error) = self.act(change, def, desired, before.observed).await {
             return Ok(Err(Trouble::Script(error)));
         }
@@ -232,7 +235,9 @@ impl<'a> Work<'a> {
         let undo = change.state == ChangeState::Started && def.program.has("rollback") && !holds_secret(&change.change.desired);
         let mut step = Step { error: Some(error.to_owned()), ..Step::default() };
         let mut state = ChangeState::Failed;
-        if undo {
+        if undo && change.attempts > 1 && change.before.as_ref().is_some_and(super::hidden::is_hidden) {
+            step.error = Some(format!("{error}; it is not undone: what was there before held a secret, which is not kept"));
+        } else if undo {
             let before = change.before.clone().filter(|v| !v.is_null());
             let (program, key) = (def.program.clone(), change.change.key.clone());
             match self.script(Vec::new(), move |host| program.rollback(host, key.as_deref(), before.as_ref())).await {

@@ -380,7 +380,10 @@ impl Executor {
     }
 
     /// One step in the journal, and its event.
-    pub(super) async fn step(self: &Arc<Self>, change: &RunChange, next: ChangeState, step: Step) -> Result<RunChange, StoreError> {
+    pub(super) async fn step(self: &Arc<Self>, change: &RunChange, next: ChangeState, mut step: Step) -> Result<RunChange, StoreError> {
+        for value in [&mut step.before, &mut step.after].into_iter().flatten() {
+            super::hidden::hide_in_value(self.secrets.redactor(), value);
+        }
         let (this, change) = (Arc::clone(self), change.clone());
         blocking(move || this.step_now(&change, next, &step)).await
     }

@@ -45,6 +45,23 @@ pub fn hide_in_record(redactor: &Redactor, record: &mut EventRecord) {
     }
 }
 
+/// Takes secrets out of a value that is to be kept.
+pub(super) fn hide_in_value(redactor: &Redactor, value: &mut Value) {
+    if let Some(hidden) = without(redactor, value) {
+        *value = hidden;
+    }
+}
+
+/// Whether a secret was taken out of a value, or it looks as if.
+pub(super) fn is_hidden(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains("(secret "),
+        Value::Array(list) => list.iter().any(is_hidden),
+        Value::Object(map) => map.values().any(is_hidden),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
 /// Whether two observed values are the same as far as they are kept: one may be as the device gave it, the other without secrets.
 pub(super) fn alike(redactor: &Redactor, one: &Value, other: &Value) -> bool {
     one == other || without(redactor, one).as_ref().unwrap_or(one) == without(redactor, other).as_ref().unwrap_or(other)
