@@ -1,5 +1,6 @@
 //! The private keys that open secrets: where they are looked for, and what opens the keys themselves.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -76,6 +77,9 @@ pub struct Identities {
     passed_over: Arc<Mutex<Vec<String>>>,
     read: Arc<Mutex<Opened>>,
     opened: Arc<Mutex<Opened>>,
+    /// What was said when a passphrase was asked for, by its file: whoever gave none or a wrong one is not asked again while devices are
+    /// visited.
+    asked: Arc<Mutex<BTreeMap<PathBuf, Option<SecretString>>>>,
 }
 
 /// What came of reading the keys: all of them, or when it failed last, and why.
@@ -95,7 +99,21 @@ impl Identities {
             Some(value) => std::env::split_paths(value).collect(),
             None => Self::usual(),
         };
-        Self { files, named: named.is_some(), sealed, unlock, passed_over: Arc::default(), read: Arc::default(), opened: Arc::default() }
+        Self {
+            files,
+            named: named.is_some(),
+            sealed,
+            unlock,
+            passed_over: Arc::default(),
+            read: Arc::default(),
+            opened: Arc::default(),
+            asked: Arc::default(),
+        }
+    }
+
+    fn passphrase(&self, of: &Path) -> Option<SecretString> {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.entry(of.to_owned()).or_insert_with(|| self.unlock.passphrase(&of.display().to_string())).clone()
     }
 
     /// Where a key is expected: the key of `rmm secrets init`, then the keys of SSH.
@@ -180,7 +198,7 @@ impl Identities {
             return Err(failed("a key file is encrypted with a passphrase".into()));
         }
         let locked = |reason: &str| VaultError::Locked { path: path.to_owned(), reason: reason.into() };
-        let passphrase = self.unlock.passphrase(&path.display().to_string()).ok_or_else(|| locked("its passphrase was not given"))?;
+        let passphrase = self.passphrase(path).ok_or_else(|| locked("its passphrase was not given"))?;
         let mut identity = age::scrypt::Identity::new(passphrase);
         identity.set_max_work_factor(MOST_WORK);
         let reader = decryptor.decrypt(std::iter::once(&identity as &dyn age::Identity)).map_err(|error| match error {
@@ -250,4 +268,29 @@ fn plain_keys(path: &Path, bytes: &[u8]) -> Result<Vec<Key>, VaultError> {
         keys.push(Box::new(key));
     }
     if keys.is_empty() { Err(failed("there is no key in it".into())) } else { Ok(keys) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    static ASKED: AtomicUsize = AtomicUsize::new(0);
+
+    #[test]
+    fn who_gives_no_passphrase_is_not_asked_again() {
+        let unlock = Unlock {
+            ask: Some(|_| {
+                ASKED.fetch_add(1, Ordering::SeqCst);
+                None
+            }),
+        };
+        let keys = Identities::of_user("/nonexistent/identity.age".into(), unlock);
+        for _ in 0..3 {
+            assert!(keys.clone().passphrase(Path::new("/nonexistent/a")).is_none());
+        }
+        assert!(keys.passphrase(Path::new("/nonexistent/b")).is_none());
+        assert_eq!(ASKED.load(Ordering::SeqCst), 2);
+    }
 }
