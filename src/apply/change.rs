@@ -293,7 +293,7 @@ impl<'a> Work<'a> {
                 let seen = evidence(verdict.observed.as_ref(), holds_secret(&change.change.desired));
                 // The plan comes from what is kept, which is without secrets.
                 let known = |value: &Value| super::hidden::alike(self.executor.secrets.redactor(), &seen, value);
-                (!known(&change.change.observed) && !(begun && last.as_ref().is_some_and(known))).then_some(seen)
+                (!(known(&change.change.observed) || begun && last.as_ref().is_some_and(known))).then_some(seen)
             });
             if let Some(seen) = stale {
                 let error = Some("the observed value is no longer the one in the plan".to_owned());
