@@ -136,6 +136,11 @@ fn what_must_not_be_the_other_way_round_is_not() {
         "runner.ps1",
         &["function Remove-Old", "New-Item -ItemType Directory -Path (Join-Path $home0 $mark)", "foreach ($entry in $gone)"],
     );
+    // What cannot be tidied up keeps no job from its turn.
+    in_order(
+        "runner.ps1",
+        &["'interrupted' } 1 } catch", "try { Step-Interrupted } catch", "try { Remove-Old } catch", "Step-Job $file.BaseName"],
+    );
     // What runs is ended where its answer cannot be waited for.
     in_order(
         "runner.ps1",

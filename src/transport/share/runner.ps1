@@ -47,7 +47,7 @@ function Test-Signature([byte[]] $bytes, [byte[]] $signature) {
 }
 
 # The answer appears whole or not at all. A share that is away for a moment does not cost what a job has brought.
-function Write-Answer([string] $id, $answer) {
+function Write-Answer([string] $id, $answer, [int] $tries = 60) {
     $answer['format'] = 'rmm.result/1'
     $answer['id'] = $id
     $bytes = $utf8.GetBytes((ConvertTo-Json -InputObject $answer -Compress))
@@ -62,7 +62,7 @@ function Write-Answer([string] $id, $answer) {
         } catch {
             # One that is there already stays.
             if ([System.IO.File]::Exists($there)) { return }
-            if ($i -ge 60) { throw }
+            if ($i -ge $tries) { throw }
             Start-Sleep -Milliseconds 1500
         }
     }
@@ -95,7 +95,11 @@ function Read-Job([string] $path, [string] $id) {
     if ($job.id -cne $id) { return @{ refused = 'it was renamed' } }
     if ($job.device -cne $Device) { return @{ refused = 'it is for another device' } }
     if ([long] $job.expires -lt (Get-Now)) { return @{ refused = 'it has expired: the clock of the device says ' + [DateTime]::UtcNow.ToString('s', $inv) + ' UTC' } }
-    if ([long] $job.expires -le (Get-Forgotten)) { return @{ refused = 'it is older than what is remembered on the device' } }
+    $end = Get-Forgotten
+    if ([long] $job.expires -le $end) {
+        $end = [DateTimeOffset]::FromUnixTimeMilliseconds($end).UtcDateTime.ToString('s', $inv)
+        return @{ refused = "it is older than what is remembered on the device: what ended by $end UTC is forgotten" }
+    }
     @{ job = $job }
 }
 
@@ -186,12 +190,12 @@ function Step-Job([string] $id) {
     Write-Answer $id $answer
 }
 
-# What an earlier start took and did not answer.
+# What an earlier start took and did not answer. What cannot be answered now is at the next start.
 function Step-Interrupted {
     foreach ($file in (Get-ChildItem -LiteralPath (Join-Path $folder 'taken') -Filter '*.json')) {
         $id = $file.BaseName
         if ($id -match '^j-[0-9]{8}-[0-9]{6}-[0-9a-f]{32}$' -and -not (Test-Path -LiteralPath (Join-Path (Join-Path $folder 'results') ($id + '.json')))) {
-            Write-Answer $id @{ outcome = 'interrupted' }
+            try { Write-Answer $id @{ outcome = 'interrupted' } 1 } catch { $null = $_ }
         }
     }
 }
@@ -199,7 +203,7 @@ function Step-Interrupted {
 function Remove-Old {
     $before = [DateTime]::UtcNow.AddDays(-7)
     foreach ($name in @('taken', 'results')) {
-        Get-ChildItem -LiteralPath (Join-Path $folder $name) -File | Where-Object { $_.LastWriteTimeUtc -lt $before } | Remove-Item -Force
+        Get-ChildItem -LiteralPath (Join-Path $folder $name) -File | Where-Object { $_.LastWriteTimeUtc -lt $before } | Remove-Item -Force -ErrorAction SilentlyContinue
     }
     $gone = @()
     $end = Get-Forgotten
@@ -237,7 +241,8 @@ function Install-Runner {
     $quote = '"'
     $words = '-NoProfile -NonInteractive -ExecutionPolicy Bypass -File ' + $quote + $own + $quote + ' -Share ' + $quote + $Share + $quote + ' -Device ' + $quote + $Device + $quote
     $action = New-ScheduledTaskAction -Execute (Join-Path ([Environment]::SystemDirectory) 'WindowsPowerShell\v1.0\powershell.exe') -Argument $words
-    $trigger = New-ScheduledTaskTrigger -Once -At ([DateTime]::Today) -RepetitionInterval (New-TimeSpan -Minutes 1)
+    # Long ago: a clock that is ahead on this day would put off the start until then.
+    $trigger = New-ScheduledTaskTrigger -Once -At ([DateTime] '2020-01-01') -RepetitionInterval (New-TimeSpan -Minutes 1)
     $settings = New-ScheduledTaskSettingsSet -MultipleInstances IgnoreNew -StartWhenAvailable -AllowStartIfOnBatteries -DontStopIfGoingOnBatteries -ExecutionTimeLimit ([TimeSpan]::Zero)
     $who = New-ScheduledTaskPrincipal -UserId 'S-1-5-18' -LogonType ServiceAccount -RunLevel Highest
     [void] (Register-ScheduledTask -TaskName $taskName -Action $action -Trigger $trigger -Settings $settings -Principal $who -Force)
@@ -267,8 +272,9 @@ $lock = Open-Lock
 if ($null -eq $lock) { exit 0 }
 try {
     foreach ($name in @('jobs', 'taken', 'results')) { [void] (New-Item -ItemType Directory -Path (Join-Path $folder $name) -Force) }
-    Step-Interrupted
-    Remove-Old
+    # What cannot be tidied up keeps no job from its turn.
+    try { Step-Interrupted } catch { $null = $_ }
+    try { Remove-Old } catch { $null = $_ }
     $watch = [System.Diagnostics.Stopwatch]::StartNew()
     do {
         foreach ($file in (Get-ChildItem -LiteralPath (Join-Path $folder 'jobs') -Filter '*.json' | Sort-Object -Property Name)) {
