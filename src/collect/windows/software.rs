@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use super::answers::Answers;
-use super::take::{MOST, count, flag, items, listed, long, mapped, own, text};
+use super::take::{MOST, count, flag, items, kept, listed, mapped, own, text};
 use crate::collect::raw::{Parsed, unknown};
 
 /// The first build of Windows 11; the registry goes on to call it 10.
 const ELEVEN: u64 = 22_000;
+/// The longest value of a variable that Windows has. A part of one, written back, would be the loss of the rest.
+const LONGEST_VARIABLE: usize = 32_767;
 
 pub(super) fn os(answers: &Answers) -> Parsed {
     let part = answers.part("os")?;
@@ -189,7 +191,7 @@ pub(super) fn environment(answers: &Answers) -> Parsed {
     let one = |one: &Value| {
         let name = text(one, "name")?;
         let expand = text(one, "kind").as_deref() == Some("ExpandString");
-        Some((name.clone(), json!({"name": name, "value": long(one, "value").unwrap_or_default(), "expand": expand})))
+        Some((name.clone(), json!({"name": name, "value": kept(one, "value", LONGEST_VARIABLE).unwrap_or_default(), "expand": expand})))
     };
     let found = mapped(listed(part, "items")?.iter().filter_map(one));
     if found.is_empty() { unknown("no variable was told") } else { Ok(Value::Object(found)) }
@@ -210,4 +212,17 @@ pub(super) fn power(answers: &Answers) -> Parsed {
     out.insert("hibernation".into(), json!(flag(part, "hibernation")));
     out.insert("fast_startup".into(), json!(flag(part, "fast")));
     Ok(Value::Object(out))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_value_of_a_variable_is_whole() {
+        let path = format!("{} ", "C:\\x;".repeat(5_000));
+        let said = json!({"s": "environment", "d": {"items": [{"name": "Path", "value": path, "kind": "ExpandString"}]}});
+        let told = environment(&Answers::read(format!("@n0nce {said}\n").as_bytes(), "n0nce")).unwrap();
+        assert_eq!(told["Path"], json!({"name": "Path", "value": path, "expand": true}));
+    }
 }

@@ -48,6 +48,11 @@ pub(super) fn long(value: &Value, key: &str) -> Option<String> {
     bounded(value.get(key)?.as_str()?, LONGEST_COMMAND)
 }
 
+/// A text as it is kept, with what white space is around it: it may have to be written back. Control characters are no part of it.
+pub(super) fn kept(value: &Value, key: &str, longest: usize) -> Option<String> {
+    Some(value.get(key)?.as_str()?.chars().filter(|c| !c.is_control()).take(longest).collect())
+}
+
 /// A text on its own.
 pub(super) fn own(value: &Value) -> Option<String> {
     bounded(value.as_str()?, LONGEST)
