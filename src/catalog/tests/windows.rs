@@ -114,6 +114,7 @@ fn what_counts_as_compliant() {
         ("ScheduledTasks", json!("Enabled"), task(false), false),
         ("ScheduledTasks", json!({"command": "c:\\A.exe", "arguments": "--all", "schedule": "daily"}), task(true), true),
         ("ScheduledTasks", json!({"command": "c:\\A.exe", "schedule": "daily"}), task(true), false),
+        ("ScheduledTasks", json!({"command": "c:\\A.exe", "arguments": " --all ", "schedule": "daily"}), task(true), true),
         ("ScheduledTasks", json!({"command": "c:\\a.exe", "schedule": "daily", "at": "02:30"}), timed("daily 02:30"), true),
         ("ScheduledTasks", json!({"command": "c:\\a.exe", "schedule": "daily", "at": "04:00"}), timed("daily 02:30"), false),
         ("ScheduledTasks", json!({"command": "c:\\a.exe", "schedule": "weekly", "day": "friday"}), timed("weekly 03:00 friday"), true),
@@ -126,7 +127,20 @@ fn what_counts_as_compliant() {
         ("FirewallRules", json!({"direction": "in", "action": "block", "protocol": "tcp", "localPorts": [139, 445]}), rule.clone(), true),
         ("FirewallRules", json!({"direction": "in", "action": "block", "localPorts": [139]}), rule.clone(), false),
         ("FirewallRules", json!({"direction": "in", "action": "block", "profiles": ["public"]}), rule.clone(), false),
+        ("FirewallRules", json!({"direction": "in", "action": "block", "profiles": ["public", "domain", "private"]}), rule.clone(), true),
         ("FirewallRules", json!("Disabled"), rule, false),
+        (
+            "FirewallRules",
+            json!({"direction": "in", "action": "allow", "remoteAddresses": ["10.0.0.0/255.0.0.0", "192.0.2.1/255.255.255.255", "198.51.100.0/255.255.254.0"]}),
+            json!({"enabled": true, "direction": "in", "action": "allow", "remote_addresses": "10.0.0.0/8,192.0.2.1,198.51.100.0/23"}),
+            true,
+        ),
+        (
+            "FirewallRules",
+            json!({"direction": "in", "action": "allow", "remoteAddresses": ["10.0.0.0/255.0.255.0"]}),
+            json!({"enabled": true, "direction": "in", "action": "allow", "remote_addresses": "10.0.0.0/16"}),
+            false,
+        ),
         (
             "FirewallRules",
             json!({"direction": "in", "action": "allow", "protocol": "6", "localPorts": ["RPCEPMap"], "remoteAddresses": ["10.0.0.0/8", "192.0.2.1/32"], "program": "C:\\Program Files\\x.exe"}),
