@@ -157,7 +157,7 @@ fn what_counts_as_compliant() {
         (
             "BitLocker",
             json!("Required"),
-            json!([{"mount": "C:", "kind": "system", "protection": "off", "status": "encrypting"}, volume("fixed", "off", "")]),
+            json!([{"mount": "E:", "kind": "fixed", "protection": "off", "status": "encrypting"}, volume("fixed", "off", "")]),
             false,
         ),
         ("BitLocker", json!({"volumes": "system"}), json!([volume("system", "on", "aes-256"), volume("fixed", "off", "")]), true),
@@ -293,12 +293,23 @@ fn a_volume_that_is_being_encrypted_is_left_alone_and_waited_for() {
     let feature = json!({"name": "SMB1Protocol", "state": null, "kind": "feature"});
     let error = setting("WindowsFeatures").program.compliant(Some(&feature), &json!("Disabled")).unwrap_err();
     assert!(error.to_string().starts_with("under way: "), "{error}");
-    let both = json!([
-        {"mount": "C:", "kind": "system", "protection": "off", "status": "encrypting"},
-        {"mount": "D:", "kind": "fixed", "protection": "off", "status": "decrypted"}
-    ]);
-    let lines = calls("BitLocker", None, json!("Required"), Some(both));
-    assert!(lines.len() == 1 && lines[0].contains("\"D:\""), "{lines:?}");
+    // Of the others nothing can be begun before the system volume is through, and what comes first is begun alone.
+    let both = |first: &str, second: &str| {
+        json!([
+            {"mount": "C:", "kind": "system", "protection": "off", "status": first},
+            {"mount": "D:", "kind": "fixed", "protection": second, "status": "decrypted"}
+        ])
+    };
+    for second in ["off", "unknown"] {
+        let error = setting("BitLocker").program.compliant(Some(&both("encrypting", second)), &json!("Required")).unwrap_err();
+        assert_eq!(error.to_string(), "under way: C: is being encrypted");
+        assert_eq!(calls("BitLocker", None, json!("Required"), Some(both("encrypting", second))), Vec::<String>::new());
+    }
+    let lines = calls("BitLocker", None, json!("Required"), Some(both("decrypted", "off")));
+    assert!(lines.len() == 1 && lines[0].contains("\"C:\""), "{lines:?}");
+    // One that was only suspended protects at once.
+    let lines = calls("BitLocker", None, json!("Required"), Some(both("encrypted", "off")));
+    assert!(lines.len() == 2 && lines[1].contains("\"D:\""), "{lines:?}");
 }
 
 #[test]
