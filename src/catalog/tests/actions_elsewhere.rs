@@ -92,7 +92,10 @@ fn values_of_the_registry_fit_their_type() {
         (true, json!({"path": r"HKU\S-1-5-18\A", "name": "n", "type": "binary", "value": "00FF"})),
         (true, json!({"path": r"HKLM\SOFTWARE\A", "name": "n", "type": "dword", "value": 4_294_967_295_u32})),
         (false, json!({"path": r"HKLM\SOFTWARE\A", "name": "n", "type": "dword", "value": 4_294_967_296_u64})),
-        (false, json!({"path": r"HKLM\SOFTWARE\A", "name": "n", "type": "dword", "value": "3"})),
+        // As the command line gives it.
+        (true, json!({"path": r"HKLM\SOFTWARE\A", "name": "n", "type": "dword", "value": "3"})),
+        (false, json!({"path": r"HKLM\SOFTWARE\A", "name": "n", "type": "dword", "value": "three"})),
+        (false, json!({"path": r"HKLM\SOFTWARE\A", "name": "n", "type": "qword", "value": "-1"})),
         (false, json!({"path": r"HKLM\SOFTWARE\A", "name": "n", "type": "binary", "value": "0FF"})),
         (false, json!({"path": r"HKLM\SOFTWARE\A", "name": "n", "type": "multiString", "value": "x"})),
         (false, json!({"path": r"HKLM\SOFTWARE\A", "name": "n", "type": "string", "value": 3})),

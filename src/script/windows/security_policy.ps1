@@ -19,8 +19,9 @@ function Resolve-Account([string]$account) {
         }
         # The machine asks for this name itself. Reading the number of the domain from the directory fails in a session from afar,
         # which has no password to hand on. Every domain has this account.
-        $account = New-Object System.Security.Principal.NTAccount ($domain + '\krbtgt')
-        $found = $account.Translate([System.Security.Principal.SecurityIdentifier]).AccountDomainSid.Value + '-' + $number
+        # Not in $account, which is a text and makes one of what is put there.
+        $known = New-Object System.Security.Principal.NTAccount ($domain + '\krbtgt')
+        $found = $known.Translate([System.Security.Principal.SecurityIdentifier]).AccountDomainSid.Value + '-' + $number
         if (-not $shared) {
             $sid = New-Object System.Security.Principal.SecurityIdentifier $found
             try { [void]$sid.Translate([System.Security.Principal.NTAccount]) } catch { throw ('there is no account with the number ' + $number + ' here') }
