@@ -92,9 +92,10 @@ try {
 exit $rmmCode
 "#;
 
-/// The command line; cmd and sh read it alike.
+/// The command line; cmd and sh read it alike. What is in front of each line for people takes too much room there.
 pub(super) fn line() -> String {
-    let bytes: Vec<u8> = BOOTSTRAP.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let text: String = BOOTSTRAP.lines().flat_map(|line| [line.trim_start(), "\n"]).collect();
+    let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let encoded = base64::engine::general_purpose::STANDARD.encode(bytes);
     format!("powershell.exe -NoProfile -NonInteractive -ExecutionPolicy Bypass -EncodedCommand {encoded}")
 }
@@ -195,11 +196,11 @@ mod tests {
     fn the_line_is_the_same_for_every_script_and_fits_windows() {
         let line = line();
         // cmd has 8191, and whoever starts it says so itself.
-        assert!(line.len() < 8100, "{} characters", line.len());
+        assert!(line.len() < 8000, "{} characters", line.len());
         let encoded = line.rsplit(' ').next().unwrap();
         let bytes = base64::engine::general_purpose::STANDARD.decode(encoded).unwrap();
         let units: Vec<u16> = bytes.chunks(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
-        assert_eq!(String::from_utf16(&units).unwrap(), BOOTSTRAP);
+        assert!(String::from_utf16(&units).unwrap().lines().eq(BOOTSTRAP.lines().map(str::trim_start)));
         assert!(line.bytes().all(|b| b.is_ascii_alphanumeric() || b" -+/=.".contains(&b)), "no shell finds anything to do in it");
     }
 
