@@ -14,9 +14,9 @@ use crate::model::wiped::json_text;
 
 /// Reads script and values, runs the script with `$p`, and answers in UTF-8 whatever the code page is. Programs that the script
 /// starts are understood by the device's own code page, which is why that is left as it is. What is no text is shown as
-/// people see it, as one table where it is one, whatever the language; `Write-Host` counts as output, a warning
-/// as an error. What .NET writes before an input where
-/// the code page is UTF-8 is taken off.
+/// people see it, as one table where it is one, whatever the language; what looks otherwise begins another table, because to one that
+/// has begun it would be an empty row, and so do a thousand objects, because the width of columns follows from the first ones.
+/// `Write-Host` counts as output, a warning as an error. What .NET writes before an input where the code page is UTF-8 is taken off.
 const BOOTSTRAP: &str = r#"$ErrorActionPreference = 'Stop'
 $ProgressPreference = 'SilentlyContinue'
 $rmmMode = "$($ExecutionContext.SessionState.LanguageMode)"
@@ -24,19 +24,20 @@ if ($rmmMode -ne 'FullLanguage') {
     "rmm-language-mode $rmmMode $($PSVersionTable.PSVersion)"
     throw ('the language mode of PowerShell is ' + $rmmMode + ': AppLocker or App Control lets no script of rmm work here')
 }
-$rmmText = New-Object System.Text.StringBuilder
-$rmmUtf8 = New-Object System.Text.UTF8Encoding $false
-$rmmMany = New-Object System.Collections.ArrayList
+$rmmText = New-Object Text.StringBuilder
+$rmmUtf8 = New-Object Text.UTF8Encoding $false
+$rmmMany = New-Object Collections.ArrayList
 $rmmShow = {
     if ($rmmMany.Count -gt 0) {
         $rmmAll = $rmmMany.ToArray()
         $rmmMany.Clear()
-        [void]$rmmText.Append(($rmmAll | Out-String -Width 4096).Replace("`r", '').Trim("`n")).Append("`n")
+        $rmmAll = ($rmmAll | Out-String -Width 4096).Replace("`r", '').Trim("`n")
+        [void]$rmmText.Append(($rmmAll -replace '(?m)(?<! ) +$', '')).Append("`n")
     }
 }
 $rmmCode = 0
 $rmmError = ''
-$rmmWarned = ''
+$rmmWarned = New-Object Text.StringBuilder
 try {
     $rmmJob = ConvertFrom-Json -InputObject (@($input) -join '').TrimStart([char]0xFEFF)
     if ($rmmJob.script -isnot [string]) { throw 'no script has arrived on standard input' }
@@ -48,20 +49,27 @@ try {
     }
     & ([ScriptBlock]::Create($rmmJob.script)) 3>&1 6>&1 | ForEach-Object {
         $rmmLine = $_
-        if ($rmmLine -is [System.Management.Automation.WarningRecord]) {
-            $rmmWarned += 'warning: ' + $rmmLine.Message + "`n"
+        if ($rmmLine -is [Management.Automation.WarningRecord]) {
+            [void]$rmmWarned.Append('warning: ' + $rmmLine.Message + "`n")
             return
         }
         $rmmEnd = "`n"
-        if ($rmmLine -is [System.Management.Automation.InformationRecord]) {
+        if ($rmmLine -is [Management.Automation.InformationRecord]) {
             if ($rmmLine.Tags -notcontains 'PSHOST') { return }
             if ($rmmLine.MessageData.NoNewLine) { $rmmEnd = '' }
             $rmmLine = [string]$rmmLine.MessageData
         }
-        if ($rmmLine -is [System.IConvertible]) {
+        if ($rmmLine -is [IConvertible]) {
             & $rmmShow
             [void]$rmmText.Append([string]$rmmLine).Append($rmmEnd)
         } elseif ($null -ne $rmmLine) {
+            $rmmOwn = $rmmLine -is [Management.Automation.PSCustomObject]
+            if ($rmmOwn) { $rmmKind = $rmmLine.PSObject.Properties.Name -join ' ' } else { $rmmKind = $rmmLine.PSObject.TypeNames[-2] }
+            if ($rmmMany.Count -gt 0 -and ($rmmKind -ne $rmmLast -or ($rmmOwn -and $rmmMany.Count -ge 1000))) {
+                & $rmmShow
+                [void]$rmmText.Append("`n")
+            }
+            $rmmLast = $rmmKind
             [void]$rmmMany.Add($rmmLine)
         }
     }
@@ -76,7 +84,7 @@ try {
     $rmmOut = [Console]::OpenStandardOutput()
     $rmmOut.Write($rmmBytes, 0, $rmmBytes.Length)
     $rmmOut.Flush()
-    $rmmBytes = $rmmUtf8.GetBytes($rmmWarned + $rmmError)
+    $rmmBytes = $rmmUtf8.GetBytes([string]$rmmWarned + $rmmError)
     $rmmOut = [Console]::OpenStandardError()
     $rmmOut.Write($rmmBytes, 0, $rmmBytes.Length)
     $rmmOut.Flush()
@@ -84,9 +92,10 @@ try {
 exit $rmmCode
 "#;
 
-/// The command line; cmd and sh read it alike.
+/// The command line; cmd and sh read it alike. What is in front of each line for people takes too much room there.
 pub(super) fn line() -> String {
-    let bytes: Vec<u8> = BOOTSTRAP.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let text: String = BOOTSTRAP.lines().flat_map(|line| [line.trim_start(), "\n"]).collect();
+    let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let encoded = base64::engine::general_purpose::STANDARD.encode(bytes);
     format!("powershell.exe -NoProfile -NonInteractive -ExecutionPolicy Bypass -EncodedCommand {encoded}")
 }
@@ -122,11 +131,27 @@ pub(super) fn input(script: &str, params: &Value, told: bool) -> Zeroizing<Vec<u
 
 /// Whether a script says that Windows PowerShell is too old for it: `#requires -Version 7`.
 pub(super) fn requires_newer(script: &str) -> bool {
-    script.lines().any(|line| {
+    let says = |line: &str| {
         let mut words = line.split_whitespace();
         let mut is = |word: &str| words.next().is_some_and(|own| own.eq_ignore_ascii_case(word));
         is("#requires") && is("-version") && words.next().is_some_and(|version| version.starts_with(['6', '7']))
-    })
+    };
+    // What ends the text over several lines, or the comment, that a line stands in: it may be another script.
+    let mut end: Option<&str> = None;
+    for line in script.lines() {
+        let own = line.trim();
+        match end {
+            Some("#>") if own.contains("#>") => end = None,
+            Some(mark) if mark != "#>" && line.starts_with(mark) => end = None,
+            None if says(line) => return true,
+            None if own.starts_with("<#") && !own.contains("#>") => end = Some("#>"),
+            None if own.starts_with('#') => {}
+            None if own.ends_with("@'") => end = Some("'@"),
+            None if own.ends_with("@\"") => end = Some("\"@"),
+            _ => {}
+        }
+    }
+    false
 }
 
 /// What a device printed whose PowerShell is restricted: the language mode, and the version. Nothing else can be had of it then.
@@ -170,11 +195,12 @@ mod tests {
     #[test]
     fn the_line_is_the_same_for_every_script_and_fits_windows() {
         let line = line();
-        assert!(line.len() < 8191, "{} characters", line.len());
+        // cmd has 8191, and whoever starts it says so itself.
+        assert!(line.len() < 8000, "{} characters", line.len());
         let encoded = line.rsplit(' ').next().unwrap();
         let bytes = base64::engine::general_purpose::STANDARD.decode(encoded).unwrap();
         let units: Vec<u16> = bytes.chunks(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
-        assert_eq!(String::from_utf16(&units).unwrap(), BOOTSTRAP);
+        assert!(String::from_utf16(&units).unwrap().lines().eq(BOOTSTRAP.lines().map(str::trim_start)));
         assert!(line.bytes().all(|b| b.is_ascii_alphanumeric() || b" -+/=.".contains(&b)), "no shell finds anything to do in it");
     }
 
@@ -183,6 +209,7 @@ mod tests {
         let (before, after) = BOOTSTRAP.split_once("[ScriptBlock]::Create").unwrap();
         assert!(before.contains("$ProgressPreference = 'SilentlyContinue'\n"), "no progress");
         assert!(after.contains(" 3>&1 6>&1 | ForEach-Object"), "warnings and what is written to the host go through our hands");
+        assert!(after.contains("$rmmKind -ne $rmmLast"), "no object becomes an empty row of the table of others");
     }
 
     #[test]
@@ -221,6 +248,12 @@ mod tests {
         for script in ["Get-Date", "#requires -Version 5.1\nGet-Date", "'#requires -Version 7'", "#requires -Modules x", "#requires"] {
             assert!(!requires_newer(script), "{script}");
         }
+        // Another script, which this one writes, and a comment.
+        for [open, close] in [["$text = @'", "'@"], ["Set-Content a.ps1 @\"", "\"@"], ["<# Such as", "#>"]] {
+            let script = format!("{open}\n#requires -Version 7\n{close}\n");
+            assert!(!requires_newer(&script) && requires_newer(&format!("{script}#requires -Version 7\n")), "{script}");
+        }
+        assert!(requires_newer("# What ends with @'\n#requires -Version 7\n"));
     }
 
     #[test]

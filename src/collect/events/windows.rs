@@ -189,7 +189,8 @@ fn close(fetched: &mut Fetched, reading: Option<Reading>, cursors: &BTreeMap<&st
         (Some(last), _) => Some(last),
         (None, through) => through.or(known),
     };
-    fetched.more |= more;
+    // Where none of them could be read nothing is gained by asking again at once.
+    fetched.more |= more && last.is_some();
     let records = reading.records.into_iter().map(|(_, record)| record).collect();
     fetched.parts.push(Part { source: reading.name.into(), records, cursor: next.map(|cursor| cursor.to_string()) });
 }

@@ -154,7 +154,7 @@ pub(super) fn listeners(answers: &Answers) -> Parsed {
         return unknown("no socket was told");
     }
     let one = |(protocol, port, address, process): (&str, u16, IpAddr, Option<String>)| json!({"protocol": protocol, "address": address.to_string(), "port": port, "process": process});
-    Ok(found.into_iter().take(MOST_CONNECTIONS).map(one).collect())
+    Ok(found.into_iter().map(one).collect())
 }
 
 pub(super) fn connections(answers: &Answers) -> Parsed {
@@ -213,6 +213,8 @@ mod tests {
         };
         let one = json!(["0.0.0.0", 53, "dns"]);
         assert_eq!(told(vec![one.clone()]).unwrap().as_array().map(Vec::len), Some(2));
+        let many = (0..2_000).map(|port| json!(["0.0.0.0", port, "dns"])).collect();
+        assert_eq!(told(many).unwrap().as_array().map(Vec::len), Some(2_001), "listeners are told whole");
         assert!(matches!(told(vec![one; MOST + 1]), Err(Status::Unknown(why)) if why.contains("more than")));
     }
 }

@@ -13,7 +13,12 @@ $start.RedirectStandardInput = $true
 $start.EnvironmentVariables['NO_COLOR'] = '1'
 # Output and errors are those of this process: nothing is read, and nothing is changed on the way.
 $process = [System.Diagnostics.Process]::Start($start)
-$process.StandardInput.Write([string]$p.job)
-$process.StandardInput.Close()
+try {
+    $process.StandardInput.Write([string]$p.job)
+    $process.StandardInput.Close()
+} catch [System.IO.IOException] {
+    # It has ended without reading: its code says more than that.
+    $rest = $null
+}
 $process.WaitForExit()
 exit $process.ExitCode

@@ -13,6 +13,13 @@ BOOTSTRAP = [
     ("& /bin/sh -c 'echo out; echo err >&2; exit 4'; $LASTEXITCODE", 0, "out\n4\n", "err"),
     ("Write-Warning w; Write-Progress -Activity a; 'x'", 0, "x\n", ""),
     ("@($input).Count", 0, "0\n", ""),
+    # Objects: one table of what looks alike, and nothing becomes an empty row of the table of others.
+    ("[pscustomobject]@{a = 1}; [pscustomobject]@{a = 2}", 0, "a\n-\n1\n2\n", ""),
+    ("[pscustomobject]@{a = 1}; [pscustomobject]@{b = 2}; 'x'; [pscustomobject]@{b = 3}; exit 3", 3, "a\n-\n1\n\nb\n-\n2\nx\nb\n-\n3\n", ""),
+    ("[pscustomobject]@{a = 1} | Format-List; [version]'1.2' | Select-Object Major", 0, "a : 1\n\nMajor\n-----\n    1\n", ""),
+    ("1..1000 | ForEach-Object { [pscustomobject]@{a = 'x'} }; [pscustomobject]@{a = 'whole'}", 0, "a\n-\n" + "x\n" * 1000 + "\na\n-\nwhole\n", ""),
+    ("Write-Host -NoNewline a; Write-Host b; [pscustomobject]@{a = 1}; throw 'no'", 1, "ab\na\n-\n1\n", "line 1: no"),
+    ("function f { Write-Warning w; 1 }; $x = f; $x + 1", 0, "2\n", "warning: w\n"),
     ("'x' * 300000", 0, "x" * 300000 + "\n", ""),
 ]
 PARAMETERS = {"text": "\"\u00fc'\n", "list": [1], "none": None}

@@ -14,7 +14,8 @@ foreach ($place in $places) {
     foreach ($name in $key.GetValueNames()) {
         # A part of them would make absent what is there.
         if ($rules.Count -ge 20000) { throw 'there are more than 20000 rules' }
-        [void]$rules.Add(@($place[0], $name, [string]$key.GetValue($name)))
+        # What it is for in words is read by nobody, and a third of all.
+        [void]$rules.Add(@($place[0], $name, ([string]$key.GetValue($name) -replace '\|Desc=[^|]*', '')))
     }
     $key.Dispose()
 }

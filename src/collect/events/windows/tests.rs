@@ -86,6 +86,15 @@ fn where_there_was_too_much_for_one_answer_it_goes_on_behind_what_was_told() {
 }
 
 #[test]
+fn records_of_which_none_can_be_read_are_not_asked_for_over_and_over() {
+    let text = "{\"log\":\"System\",\"newest\":{\"number\":9000,\"at\":9},\"oldest\":{\"number\":1,\"at\":1},\"known\":null}\n\
+                {\"log\":\"System\",\"more\":true}\n";
+    let fetched = read("ws-017", text, &known(&[("System", 10, 2)]));
+    assert!(!fetched.more);
+    assert_eq!(part(&fetched, "System").cursor.as_deref(), Some("10@2"));
+}
+
+#[test]
 fn a_first_record_from_a_clock_that_was_wrong_does_not_make_a_log_a_cleared_one() {
     // What was read last is still there, although the oldest record says that it is younger.
     let text = "{\"log\":\"System\",\"newest\":{\"number\":600,\"at\":1500},\"oldest\":{\"number\":1,\"at\":9000},\
