@@ -115,7 +115,7 @@ fn what_must_not_be_the_other_way_round_is_not() {
             "$utf8.GetString($bytes)",
             "$job.device -cne",
             "$job.expires",
-            "(Get-Forgotten)",
+            "$end = Get-Forgotten",
         ],
     );
     in_order(
