@@ -21,4 +21,9 @@ $updates = @(foreach ($u in $searcher.Search('IsInstalled=0').Updates) {
 })
 $last = (New-Object -ComObject Microsoft.Update.AutoUpdate).Results.LastSearchSuccessDate
 $checked = if ($last) { ([datetime]$last).ToString('yyyy-MM-ddTHH:mm:ssZ', $inv) } else { $null }
+# A scan of rmm is none of the automatic updates; where those are off it is the only one.
+$hive = [Microsoft.Win32.RegistryKey]::OpenBaseKey([Microsoft.Win32.RegistryHive]::LocalMachine, [Microsoft.Win32.RegistryView]::Registry64)
+$noted = $hive.OpenSubKey('SOFTWARE\rmm\updates')
+$own = if ($null -ne $noted) { [string]$noted.GetValue('searched') } else { '' }
+if ($own -match '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z$' -and [string]::CompareOrdinal($own, [string]$checked) -gt 0) { $checked = $own }
 ConvertTo-Json -Depth 4 -Compress -InputObject ([pscustomobject]@{ checked = $checked; updates = $updates })
